@@ -1,0 +1,88 @@
+"""Everything that can go wrong, as one tree.
+
+    StyleTransferError
+      SettingsError          one or more settings are wrong; all of them are listed
+      ManifestError          one or more places of a manifest are wrong; all of them are listed
+      ImageError             a picture can't be read or written
+      WeightsError           the network's weights can't be had or don't fit
+      DeviceError            a device is not there, or is taken
+        OutOfMemoryError     a render does not fit on its device
+      StorageError           a file or object can't be read or written
+      RecordError            a record can't be read
+      Cancelled              a render was asked to stop; nothing is wrong
+
+A message says where, what was found and what is allowed. Errors of other libraries are translated once, at
+the boundary, and stay reachable as `__cause__`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class StyleTransferError(Exception):
+    """Base of every error that this library raises on purpose."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong: its place (`pairs[3].settings.seed`), what, and the manifest's line if known."""
+
+    place: str
+    message: str
+    line: int | None = None
+
+    def __str__(self) -> str:
+        where = self.place if self.line is None else f"{self.place} (line {self.line})".strip()
+        return f"{where} {self.message}".strip()
+
+
+class FaultsError(StyleTransferError):
+    """Several faults found in one go; `faults` holds each, the message has one line for each."""
+
+    def __init__(self, faults: Iterable[Fault], source: str = "") -> None:
+        self.faults = tuple(faults)
+        self.source = source
+        prefix = f"{source}: " if source else ""
+        super().__init__("\n".join(f"{prefix}{fault}" for fault in self.faults))
+
+
+class SettingsError(FaultsError):
+    """Settings that can't be used."""
+
+
+class ManifestError(FaultsError):
+    """A manifest that can't be used."""
+
+
+class ImageError(StyleTransferError):
+    """A picture that can't be read, or can't be written in the format asked for."""
+
+
+class WeightsError(StyleTransferError):
+    """Weights that can't be had, are damaged or don't have VGG-19's shapes."""
+
+
+class DeviceError(StyleTransferError):
+    """A device that isn't there, doesn't work or is in use."""
+
+
+class OutOfMemoryError(DeviceError):
+    """A render that doesn't fit on its device."""
+
+
+class StorageError(StyleTransferError):
+    """A file or object that can't be read or written. `transient` tells whether another try can help."""
+
+    def __init__(self, message: str, *, transient: bool = False) -> None:
+        super().__init__(message)
+        self.transient = transient
+
+
+class RecordError(StyleTransferError):
+    """A record that is damaged or was written by a newer version."""
+
+
+class Cancelled(StyleTransferError):
+    """A render stopped because it was asked to."""

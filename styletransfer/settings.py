@@ -1,0 +1,252 @@
+"""Every setting of a render, checked, in one place.
+
+`PictureSettings` change the picture and are part of its fingerprint; `ExecutionSettings` say how it is made.
+Everything is checked before any picture is read or any weight is loaded, and every wrong value is reported.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from styletransfer.errors import Fault, SettingsError
+from styletransfer.layers import LAYERS, smallest_input
+from styletransfer.scales import parse_safe_scale
+
+Pooling = Literal["max", "average", "l2"]
+Optimizer = Literal["adam", "lbfgs"]
+Schedule = Literal["original", "fast"]
+Init = Literal["content", "gray", "uniform", "normal", "style_stats"]
+Precision = Literal["auto", "float32", "float64"]
+
+LARGEST_SCALE_PX = 65_536
+"""Above any picture format's limit; a larger number is a slip of the hand."""
+
+
+def _check_end_scale(value: int | str) -> int | str:
+    number = _parse_end_scale(value)
+    if not 1 <= number <= LARGEST_SCALE_PX:
+        raise PydanticCustomError(
+            "end_scale", "must be 1 to {largest} px, or that with a '+'", {"largest": LARGEST_SCALE_PX}
+        )
+    return value
+
+
+def _parse_end_scale(value: int | str) -> int:
+    try:
+        return value if isinstance(value, int) else parse_safe_scale(value)
+    except ValueError:
+        raise PydanticCustomError(
+            "end_scale", "must be a whole number of px, or one followed by '+'"
+        ) from None
+
+
+def _check_layers(names: Iterable[str]) -> None:
+    names = list(names)
+    if not names:
+        raise PydanticCustomError("layers", "must name at least one layer")
+    if unknown := [name for name in names if name not in LAYERS]:
+        hint = did_you_mean(unknown[0], LAYERS)
+        raise PydanticCustomError(
+            "layers",
+            "names the unknown layer {unknown}{hint}; allowed: {allowed}",
+            {"unknown": unknown[0], "hint": hint, "allowed": ", ".join(LAYERS)},
+        )
+    if len(set(names)) < len(names):
+        raise PydanticCustomError("layers", "names a layer twice")
+
+
+def _check_content_layers(layers: tuple[str, ...]) -> tuple[str, ...]:
+    _check_layers(layers)
+    return layers
+
+
+def _check_style_layers(layers: Mapping[str, float]) -> Mapping[str, float]:
+    _check_layers(layers)
+    if sum(layers.values()) <= 0:
+        raise PydanticCustomError("layers", "must give at least one layer a weight above 0")
+    return dict(sorted(layers.items(), key=lambda layer: LAYERS[layer[0]]))
+
+
+def did_you_mean(name: str, allowed: Iterable[str]) -> str:
+    """` (did you mean 'x'?)` for the nearest allowed name, or nothing when none is near."""
+    nearest = difflib.get_close_matches(name, list(allowed), n=1)
+    return f" (did you mean {nearest[0]!r}?)" if nearest else ""
+
+
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Decay = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+Iterations = Annotated[int, Field(ge=1, le=1_000_000)]
+EndScale = Annotated[int | str, AfterValidator(_check_end_scale)]
+ContentLayers = Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_check_content_layers)]
+StyleLayers = Annotated[
+    Mapping[str, NotNegative], AfterValidator(_check_style_layers), PlainSerializer(dict, return_type=dict)
+]
+
+
+class _Checked(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class PictureSettings(_Checked):
+    """Settings that change the picture."""
+
+    end_scale: EndScale = Field(512, description="longest edge of the result in px, or 'N+'")
+    min_scale: int = Field(
+        128, ge=1, le=LARGEST_SCALE_PX, description="longest edge of the coarsest scale in px"
+    )
+    initial_iterations: Iterations = Field(1000, description="iterations at the coarsest scale")
+    iterations: Iterations = Field(500, description="iterations at each other scale")
+    content_weight: NotNegative = Field(0.015, description="how much the content counts")
+    tv_weight: NotNegative = Field(2.0, description="how much smoothness (total variation) counts")
+    content_layers: ContentLayers = Field(
+        ("relu4_2",), description="layers that compare content, in equal shares"
+    )
+    style_layers: StyleLayers = Field(
+        {"relu1_1": 256.0, "relu2_1": 64.0, "relu3_1": 16.0, "relu4_1": 4.0, "relu5_1": 1.0},
+        description="layers that compare style, with their weights (divided by their sum)",
+    )
+    pooling: Pooling = Field("max", description="the network's pooling")
+    optimizer: Optimizer = Field("adam", description="Adam, or L-BFGS")
+    step_size: Positive = Field(0.02, description="Adam's learning rate")
+    avg_decay: Decay = Field(0.99, description="decay of the moving average of iterates")
+    schedule: Schedule = Field(
+        "original", description="the original's constant step size, or the fast schedule"
+    )
+    init: Init = Field("content", description="what the first scale starts from")
+    seed: int = Field(0, ge=0, lt=2**63, description="seed of random starts")
+    style_scale_fac: Positive = Field(1.0, description="size of the styles relative to the scale")
+    style_size: Annotated[int, Field(ge=1, le=LARGEST_SCALE_PX)] | None = Field(
+        None, description="fixed longest edge of the styles in px; replaces style_scale_fac"
+    )
+    proof: str | None = Field(
+        None, min_length=1, description="CMYK ICC profile that the inputs are soft-proofed with"
+    )
+    precision: Precision = Field("auto", description="of the network; auto is what the device is good at")
+
+
+class ExecutionSettings(_Checked):
+    """Settings that say how a picture is computed, not which."""
+
+    gpus: Literal[1, 2] = Field(1, description="GPUs that share one render")
+    tiles: Literal["auto", "off"] | Annotated[int, Field(ge=1, le=LARGEST_SCALE_PX)] = Field(
+        "auto", description="tile edge in px, 'off', or 'auto': what the memory plan needs"
+    )
+    checkpoint_s: Positive = Field(60.0, description="least seconds between two checkpoints")
+    trace: bool = Field(False, description="keep the loss of every iteration in the record")
+
+
+class Settings(PictureSettings, ExecutionSettings):
+    """All settings of one render. Frozen; every field has a default.
+
+    >>> Settings(end_scale=1024, pooling="l2").differences()
+    {'end_scale': 1024, 'pooling': 'l2'}
+    """
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Settings:
+        needed = smallest_input(self.layers())
+        if isinstance(self.end_scale, int) and self.end_scale < needed:
+            raise PydanticCustomError(
+                "end_scale",
+                "end_scale is {found}; must be at least {needed} for layers up to {last}",
+                {"found": self.end_scale, "needed": needed, "last": self.layers()[-1]},
+            )
+        return self
+
+    def layers(self) -> tuple[str, ...]:
+        """Names of the layers used, shallow to deep."""
+        return tuple(sorted({*self.content_layers, *self.style_layers}, key=LAYERS.__getitem__))
+
+    def picture(self) -> dict[str, Any]:
+        """The settings that change the picture, as plain values."""
+        return self.model_dump(mode="json", include=set(PictureSettings.model_fields))
+
+    def differences(self, other: Settings | None = None) -> dict[str, Any]:
+        """The settings, as plain values, in which this one differs from `other` (the defaults)."""
+        base = (other or Settings()).model_dump(mode="json")
+        return {name: value for name, value in self.model_dump(mode="json").items() if value != base[name]}
+
+
+def check_settings(values: Mapping[str, Any], place: str = "settings") -> Settings:
+    """`Settings` from plain values, as parsed from YAML; SettingsError lists every fault with its place."""
+    try:
+        return Settings.model_validate(dict(values))
+    except ValidationError as error:
+        raise SettingsError(settings_faults(error, place)) from error
+
+
+def settings_faults(error: ValidationError, place: str) -> list[Fault]:
+    """What pydantic found, in our words: one fault for each setting, however many ways it fails in."""
+    faults: dict[str, Fault] = {}
+    for details in error.errors(include_url=False):
+        name = str(details["loc"][0]) if details["loc"] else ""
+        field_place = ".".join(part for part in (place, name) if part)
+        faults.setdefault(field_place, Fault(field_place, _describe(name, details)))
+    return list(faults.values())
+
+
+def _describe(name: str, details: ErrorDetails) -> str:
+    if details["type"] == "extra_forbidden":
+        return f"is not a setting{did_you_mean(name, Settings.model_fields)}"
+    if not name:
+        return details["msg"]
+    if name in ("content_layers", "style_layers") and details["type"] == "layers":
+        return details["msg"]
+    found = details["input"]
+    if len(details["loc"]) > 1 and isinstance(details["loc"][1], str) and name == "style_layers":
+        return f"gives {details['loc'][1]} the weight {_quote(found)}; must be a finite number >= 0"
+    return f"is {_quote(found)}; must be {_allowed(name)}"
+
+
+def _quote(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _choices(*types: object) -> str:
+    return " or ".join(repr(choice) for literal in types for choice in get_args(literal))
+
+
+_ALLOWED = {
+    "end_scale": f"a whole number of px from 1 to {LARGEST_SCALE_PX}, or one followed by '+'",
+    "min_scale": f"a whole number of px from 1 to {LARGEST_SCALE_PX}",
+    "style_size": f"a whole number of px from 1 to {LARGEST_SCALE_PX}, or null",
+    "initial_iterations": "a whole number from 1 to 1000000",
+    "iterations": "a whole number from 1 to 1000000",
+    "content_weight": "a finite number >= 0",
+    "tv_weight": "a finite number >= 0",
+    "content_layers": "a list of layer names",
+    "style_layers": "a mapping from layer names to weights",
+    "pooling": _choices(Pooling),
+    "optimizer": _choices(Optimizer),
+    "step_size": "a finite number > 0",
+    "avg_decay": "a number >= 0 and < 1",
+    "schedule": _choices(Schedule),
+    "init": _choices(Init),
+    "seed": "a whole number from 0 to 2**63 - 1",
+    "style_scale_fac": "a finite number > 0",
+    "proof": "the place of a CMYK ICC profile, or null",
+    "precision": _choices(Precision),
+    "gpus": "1 or 2",
+    "tiles": f"'auto', 'off' or a whole number of px from 1 to {LARGEST_SCALE_PX}",
+    "checkpoint_s": "a finite number > 0",
+    "trace": "true or false",
+}
+
+
+def _allowed(name: str) -> str:
+    return _ALLOWED[name]
