@@ -1,0 +1,64 @@
+# All that a fresh machine needs is Python 3.11 or newer: pip brings the rest into .venv.
+#
+#   make quickstart   render manifests/quickstart.yaml and say where the pictures are
+#   make test         run the tests;  ARGS='-k sqrtm' passes options to pytest,
+#                     FAIL_ON_SKIP=1 makes a skipped test a failed one
+#   make lint         ruff, mypy, hadolint
+#   make venv         only set up .venv, with everything in it
+#   make clean        remove .venv and what the tools left behind
+#
+# Another Python is named by PYTHON=/path/to/python3.12. pip reads its own settings as ever (PIP_INDEX_URL,
+# PIP_PROXY, ...); without an NVIDIA GPU a smaller PyTorch comes with
+#   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make quickstart
+
+# Not to be overridden: a stale one is cleared before it is made anew.
+override VENV := .venv
+
+# Newer than 3.14 is refused as well: Prefect 3.8 does not install there.
+SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
+
+.PHONY: help quickstart test lint venv clean
+.NOTPARALLEL:               # two pips in one .venv do not go well
+
+help:
+	@sed -n '/^#   make/,/^#$$/s/^#//p' Makefile
+
+quickstart: $(VENV)/.installed
+	$(VENV)/bin/styletransfer render manifests/quickstart.yaml
+	@echo
+	@echo "The contact sheet: file://$(CURDIR)/manifests/renders/quickstart/index.html"
+
+test: $(VENV)/.installed-test
+	$(VENV)/bin/python -m pytest -p tests.policy $(ARGS)
+
+lint: $(VENV)/.installed-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/hadolint Dockerfile
+
+venv: $(VENV)/.installed-dev
+
+clean:
+	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+# Each stamp is one pip call, so that aiobotocore, botocore, boto3 and moto are resolved together.
+# A fuller installation stamps the lesser ones too.
+STAMPS := $(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-dev
+$(VENV)/.installed-test: extras := [test]
+$(VENV)/.installed-test: lesser := $(VENV)/.installed
+$(VENV)/.installed-dev: extras := [test,dev]
+$(VENV)/.installed-dev: lesser := $(VENV)/.installed $(VENV)/.installed-test
+$(STAMPS): pyproject.toml | $(VENV)/bin/python
+	@echo "Installing into $(VENV). The first time this fetches PyTorch: several GB with CUDA."
+	$(VENV)/bin/python -m pip install --editable '.$(extras)'
+	@touch $(lesser) $@
+
+$(VENV)/bin/python:
+	@for python in $(or $(PYTHON),python3 python3.14 python3.13 python3.12 python3.11 python); do \
+	  if $$python -c '$(SUITABLE)' 2>/dev/null; then exec $$python -m venv --clear $(VENV); fi; \
+	done; \
+	echo "No suitable Python: one from 3.11 to 3.14 is needed, with its venv module." >&2; \
+	echo "Found as $(or $(PYTHON),python3): $$($(or $(PYTHON),python3) --version 2>&1)" >&2; \
+	echo "On Debian and Ubuntu: apt-get install python3 python3-venv" >&2; \
+	echo "One that goes by another name: make PYTHON=/path/to/python3.12 ..." >&2; \
+	exit 1

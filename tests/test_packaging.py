@@ -1,0 +1,111 @@
+"""The promises of the distribution: imports run one way, and the bounds that keep Prefect working are there."""
+
+import ast
+import graphlib
+import importlib
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+LIBRARY = sorted((ROOT / "styletransfer").rglob("*.py"))
+FLOWS = sorted((ROOT / "flows").rglob("*.py"))
+
+
+def imports(source: Path) -> Iterator[str]:
+    """Every module named by an import statement anywhere in a file, those for type checking included."""
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{source}: relative import"
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def module(source: Path) -> str:
+    return ".".join(source.relative_to(ROOT).with_suffix("").parts)
+
+
+def requirement(name: str) -> Requirement:
+    return next(found for text in PROJECT["dependencies"] if (found := Requirement(text)).name == name)
+
+
+@pytest.mark.parametrize("source", LIBRARY, ids=module)
+def test_library_never_imports_orchestration(source):
+    packages = {name.partition(".")[0] for name in imports(source)}
+    assert not packages & {"flows", "prefect"}
+
+
+@pytest.mark.parametrize("source", LIBRARY + FLOWS, ids=module)
+def test_only_storage_sees_fsspec(source):
+    packages = {name.partition(".")[0] for name in imports(source)}
+    if module(source) != "styletransfer.storage":
+        assert not packages & {"aiobotocore", "boto3", "botocore", "fsspec", "s3fs"}
+
+
+def test_imports_run_one_way():
+    # __init__ names everything, lazily; it stands above the modules.
+    modules = {module(source): source for source in LIBRARY + FLOWS if source.stem != "__init__"}
+    graph = {name: set(imports(source)) & modules.keys() for name, source in modules.items()}
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+@pytest.mark.parametrize("name", ["styletransfer", "styletransfer.manifest", "styletransfer.settings"])
+def test_import_is_light(name):
+    """A help text, a check of a manifest, a rerun that skips all: none of them waits for torch."""
+    code = f"import sys, {name}; print(*({{'fsspec', 'prefect', 's3fs', 'torch'}} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert {"prefect", "torch"}.isdisjoint(done.stdout.split())
+
+
+def test_public_names_are_sorted_and_there():
+    library = importlib.import_module("styletransfer")
+    assert list(library.__all__) == sorted(set(library.__all__))
+    for name in library.__all__:
+        assert getattr(library, name) is not None
+    assert set(library.__all__) <= set(dir(library))
+
+
+def test_unknown_public_name_is_an_attribute_error():
+    library = importlib.import_module("styletransfer")
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = library.no_such_name
+
+
+@pytest.mark.parametrize(
+    ("name", "works", "breaks"),
+    [
+        ("prefect", "3.8.8", "3.9.0"),
+        ("fastapi", "0.154.0", "0.155.0"),
+        ("sqlalchemy", "2.0.58", "2.1.0"),
+    ],
+)
+def test_bounds_that_keep_prefect_working(name, works, breaks):
+    specifier = requirement(name).specifier
+    assert works in specifier
+    assert breaks not in specifier
+
+
+@pytest.mark.parametrize("text", PROJECT["dependencies"])
+def test_installed_version_is_within_bounds(text):
+    wanted = Requirement(text)
+    assert metadata.version(wanted.name) in wanted.specifier
+
+
+def test_console_script_resolves():
+    target, _, function = PROJECT["scripts"]["styletransfer"].partition(":")
+    assert callable(getattr(importlib.import_module(target), function))
+
+
+@pytest.mark.parametrize("package", ["flows", "styletransfer"])
+def test_package_is_typed(package):
+    assert (ROOT / package / "py.typed").exists()
