@@ -27,7 +27,7 @@ class StyleTransferError(Exception):
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong: its place (`pairs[3].settings.seed`), what, and the manifest's line if known."""
+    """One thing that is wrong: its place (`pairs[3].settings.seed`), what, and its line if known."""
 
     place: str
     message: str
@@ -84,5 +84,5 @@ class RecordError(StyleTransferError):
     """A record that is damaged or was written by a newer version."""
 
 
-class Cancelled(StyleTransferError):
+class Cancelled(StyleTransferError):  # noqa: N818 - not an error, and nobody should report it as one
     """A render stopped because it was asked to."""

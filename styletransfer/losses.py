@@ -1,0 +1,154 @@
+"""The three losses as plain functions: content, style (Wasserstein-2 between Gaussians), total variation.
+
+None knows its weight or its layer. Each has a value that autograd can differentiate, for the `reference` engine,
+or a value together with its gradient in closed form, for the default one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from styletransfer.sqrtm import newton_schulz_root, spectral_root, trace_root_and_gradient
+
+COVARIANCE_EPS = 1e-4
+"""Added to the diagonal of both covariances: keeps their roots well conditioned."""
+
+
+@dataclass(frozen=True)
+class Moments:
+    """First and second raw moment of features over all positions: mean (C), srm (C, C) = F F^T / (H W).
+
+    Unlike covariances, raw moments of several pictures, or of parts of one, combine linearly.
+    """
+
+    mean: Tensor
+    srm: Tensor
+
+    def covariance(self) -> Tensor:
+        """(C, C): srm - mean mean^T + eps I."""
+        eps = COVARIANCE_EPS * torch.eye(len(self.mean), dtype=self.srm.dtype, device=self.srm.device)
+        return self.srm - torch.outer(self.mean, self.mean) + eps
+
+
+@dataclass(frozen=True)
+class StyleTarget:
+    """What a layer's features are compared with: mean (C), covariance (C, C) and its truncated root (C, C)."""
+
+    mean: Tensor
+    covariance: Tensor
+    root: Tensor
+
+
+def moments(feats: Tensor) -> Moments:
+    """Moments of features (1, C, H, W), in their dtype; differentiable."""
+    flat = feats.flatten(2)[0]  # (C, H W)
+    return Moments(flat.mean(dim=1), flat @ flat.mT / flat.shape[1])
+
+
+def blend(parts: Sequence[Moments], weights: Sequence[float]) -> Moments:
+    """Weighted mean of moments; |weights| are normalised to sum 1."""
+    total = sum(abs(weight) for weight in weights)
+    shares = [abs(weight) / total for weight in weights]
+    mean = torch.stack([part.mean * share for part, share in zip(parts, shares, strict=True)]).sum(0)
+    srm = torch.stack([part.srm * share for part, share in zip(parts, shares, strict=True)]).sum(0)
+    return Moments(mean, srm)
+
+
+def style_target(blended: Moments, *, spectral: bool = True) -> StyleTarget:
+    """The target that `blended` moments of the styles make."""
+    covariance = blended.covariance()
+    root = spectral_root(covariance) if spectral else newton_schulz_root(covariance)
+    return StyleTarget(blended.mean, covariance, root)
+
+
+def wasserstein2(found: Moments, target: StyleTarget) -> Tensor:
+    """Squared 2-Wasserstein distance of two Gaussians, per channel; differentiable, by Newton-Schulz."""
+    covariance = found.covariance()
+    cross = newton_schulz_root(target.root @ covariance @ target.root)
+    means = (found.mean - target.mean).square().mean()
+    return means + (target.covariance + covariance - 2 * cross).diagonal().mean()
+
+
+@dataclass(frozen=True)
+class MomentsGradient:
+    """Gradient of a loss with respect to moments: mean (C), srm (C, C), symmetric."""
+
+    mean: Tensor
+    srm: Tensor
+
+
+def wasserstein2_and_gradient(found: Moments, target: StyleTarget) -> tuple[Tensor, MomentsGradient]:
+    """`wasserstein2` and its gradient with respect to both moments, from one `eigh`."""
+    channels = len(found.mean)
+    covariance = found.covariance()
+    trace, slope = trace_root_and_gradient(target.root @ covariance @ target.root)
+    difference = found.mean - target.mean
+    variances = (target.covariance.diagonal() + covariance.diagonal()).sum()
+    value = difference.square().mean() + (variances - 2 * trace) / channels
+
+    grad_srm = -2 / channels * (target.root @ slope @ target.root)
+    grad_srm.diagonal().add_(1 / channels)
+    grad_mean = (
+        2 / channels * difference - 2 * grad_srm @ found.mean
+    )  # covariance = srm - mean mean^T + eps I
+    return value, MomentsGradient(grad_mean, grad_srm)
+
+
+def mean_squared_difference(feats: Tensor, target: Tensor) -> Tensor:
+    """Content loss of features (1, C, H, W)."""
+    return F.mse_loss(feats, target)
+
+
+def total_variation(image: Tensor) -> Tensor:
+    """L2 total variation of image (1, 3, H, W) on a nine-point stencil; differentiable.
+
+    Departure from Mahendran & Vedaldi 2014 (https://arxiv.org/abs/1412.0035): diagonals count too.
+    """
+    padded = F.pad(image, (1, 1, 1, 1), "replicate")
+    total = sum(weight * (b - a).square().mean() for weight, a, b in _stencil(padded))
+    assert isinstance(total, Tensor)
+    return total
+
+
+def _stencil(padded: Tensor) -> tuple[tuple[float, Tensor, Tensor], ...]:
+    """Weight and the two views whose difference it weighs: columns, rows, the two diagonals.
+
+    Straight differences have one for each pixel, the last of a line against the padding; diagonal ones have one
+    for each 2 x 2 square of the padded image.
+    """
+    inside, after, first, second = slice(1, -1), slice(2, None), slice(None, -1), slice(1, None)
+    straight, diagonal = 2 / 3, 2 / 12
+    return (
+        (straight, padded[..., inside, inside], padded[..., inside, after]),
+        (straight, padded[..., inside, inside], padded[..., after, inside]),
+        (diagonal, padded[..., first, first], padded[..., second, second]),
+        (diagonal, padded[..., first, second], padded[..., second, first]),
+    )
+
+
+def total_variation_and_gradient(image: Tensor) -> tuple[Tensor, Tensor]:
+    """`total_variation` and its gradient (1, 3, H, W)."""
+    padded = F.pad(image, (1, 1, 1, 1), "replicate")
+    grad = torch.zeros_like(padded)
+    value = image.new_zeros(())
+    for (weight, a, b), (_, grad_a, grad_b) in zip(_stencil(padded), _stencil(grad), strict=True):
+        difference = b - a
+        value += weight * difference.square().mean()
+        difference *= 2 * weight / difference.numel()
+        grad_b += difference
+        grad_a -= difference
+    return value, fold_replicate_padding(grad)
+
+
+def fold_replicate_padding(grad: Tensor) -> Tensor:
+    """Gradient of `F.pad(x, (1, 1, 1, 1), 'replicate')`: grad (..., H + 2, W + 2) -> (..., H, W), in place."""
+    grad[..., 1, :] += grad[..., 0, :]
+    grad[..., -2, :] += grad[..., -1, :]
+    grad[..., :, 1] += grad[..., :, 0]
+    grad[..., :, -2] += grad[..., :, -1]
+    return grad[..., 1:-1, 1:-1]
