@@ -1,0 +1,281 @@
+"""Which devices there are, how they are shared out, and what they are asked about.
+
+A device goes by its name: `cpu`, `cuda:0`. torch is asked in one place only, `Hardware`, and not before it is
+needed, so that help, checks of settings and skips don't wait for it.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from styletransfer.errors import DeviceError
+from styletransfer.settings import Precision
+
+CPU = "cpu"
+GPU = "cuda"
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One CUDA device as this process sees it. `memory` in bytes; `uuid` is the card's own, if it tells."""
+
+    index: int
+    name: str
+    memory: int
+    uuid: str | None = None
+
+    @property
+    def device(self) -> str:
+        return f"{GPU}:{self.index}"
+
+
+class Hardware:
+    """What torch says about this machine's devices. Tests put other machines in its place."""
+
+    def gpus(self) -> tuple[Gpu, ...]:
+        """The CUDA devices that this process may use, in CUDA's order; empty without any."""
+        import torch
+
+        if not torch.cuda.is_available():
+            return ()
+        return tuple(self._gpu(index) for index in range(torch.cuda.device_count()))
+
+    def allocate(self, device: str) -> None:
+        """Put a little memory on `device` and use it; whatever torch raises when that fails."""
+        import torch
+
+        torch.zeros(1, device=device).add_(1).cpu()
+
+    def reset_peak_memory(self, device: str) -> None:
+        import torch
+
+        torch.cuda.reset_peak_memory_stats(device)
+
+    def peak_memory(self, device: str) -> int:
+        """Most bytes allocated on a CUDA `device` since the last reset."""
+        import torch
+
+        return int(torch.cuda.max_memory_allocated(device))
+
+    @staticmethod
+    def _gpu(index: int) -> Gpu:
+        import torch
+
+        properties: Any = torch.cuda.get_device_properties(index)
+        uuid = getattr(properties, "uuid", None)
+        return Gpu(index, properties.name, properties.total_memory, None if uuid is None else str(uuid))
+
+
+HARDWARE = Hardware()
+"""The machine that this process runs on."""
+
+
+def available_devices(hardware: Hardware = HARDWARE) -> tuple[str, ...]:
+    """Names of all GPUs, or `cpu` alone on a machine without any."""
+    return tuple(gpu.device for gpu in hardware.gpus()) or (CPU,)
+
+
+def parse_devices(names: str | Iterable[str], hardware: Hardware = HARDWARE) -> tuple[str, ...]:
+    """Names of the devices asked for, each proved by allocating on it.
+
+    Takes `cpu`, `cuda` (every GPU), `cuda:1`, or several: a list, or one text with commas. Nothing asked for
+    means all GPUs, else the CPU. The CPU may be named twice, to share it among two renders or try a render on
+    two devices. Raises DeviceError: unknown, absent or broken device, a GPU twice, GPUs mixed with the CPU.
+    """
+    wanted = _split(names)
+    devices = tuple(device for name in wanted for device in _expand(name, hardware))
+    devices = devices or available_devices(hardware)
+    _check_together(devices)
+    for device in dict.fromkeys(devices):
+        _prove(device, hardware)
+    return devices
+
+
+def _split(names: str | Iterable[str]) -> list[str]:
+    texts = [names] if isinstance(names, str) else list(names)
+    return [part.strip().lower() for text in texts for part in text.split(",") if part.strip()]
+
+
+def _expand(name: str, hardware: Hardware) -> tuple[str, ...]:
+    """Devices that one name stands for."""
+    if name == CPU:
+        return (CPU,)
+    kind, _, index = name.partition(":")
+    if kind != GPU or (name != GPU and not (index.isascii() and index.isdigit())):
+        allowed = "allowed: 'cpu', 'cuda' (every GPU) or 'cuda:N'"
+        raise DeviceError(f"device {name!r} is not known; {allowed}. {_what_is_there(hardware)}")
+    devices = tuple(gpu.device for gpu in hardware.gpus())
+    if not devices:
+        raise DeviceError(f"device {name!r} is not there. {_what_is_there(hardware)}")
+    if name == GPU:
+        return devices
+    device = f"{GPU}:{int(index)}"
+    if device not in devices:
+        raise DeviceError(f"device {name!r} is not there. {_what_is_there(hardware)}")
+    return (device,)
+
+
+def _what_is_there(hardware: Hardware) -> str:
+    gpus = hardware.gpus()
+    if not gpus:
+        return "This machine has no GPU that torch can use, so only 'cpu'."
+    return "This machine has " + ", ".join(f"{gpu.device} ({gpu.name})" for gpu in gpus) + " and cpu."
+
+
+def _check_together(devices: Sequence[str]) -> None:
+    gpus = [device for device in devices if device != CPU]
+    if gpus and len(gpus) < len(devices):
+        raise DeviceError(f"devices {', '.join(devices)} mix the CPU with GPUs; name one kind")
+    for gpu in gpus:
+        if gpus.count(gpu) > 1:
+            raise DeviceError(f"device {gpu!r} is named twice")
+
+
+def _prove(device: str, hardware: Hardware) -> None:
+    """Allocate on the device: one that is listed may still be broken, full or forbidden."""
+    try:
+        hardware.allocate(device)
+    except (RuntimeError, AssertionError) as error:  # a torch built without CUDA asserts
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DeviceError(f"device {device!r} is there but can't be used: {reason}") from error
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The devices that one render has to itself."""
+
+    devices: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "+".join(self.devices)
+
+
+def slots(devices: Sequence[str], per_render: int = 1) -> tuple[Slot, ...]:
+    """As many slots of `per_render` devices as there are, neighbours together; one left over stays unused.
+
+    Fewer devices than `per_render` make one slot of all: a render meant for two GPUs runs on one.
+    """
+    size = min(per_render, len(devices))
+    return tuple(Slot(tuple(devices[i : i + size])) for i in range(0, len(devices) - size + 1, size))
+
+
+@contextmanager
+def device_lock(
+    slot: Slot, *, wait_s: float = 0.0, folder: Path | None = None, hardware: Hardware = HARDWARE
+) -> Iterator[None]:
+    """Hold the slot's GPUs against other processes of this user; the CPU is shared freely.
+
+    The process that renders must hold it itself: then it lasts as long as that process, however that ends.
+    Waits at most `wait_s` seconds for each GPU, then raises DeviceError naming the process that has it. Lock
+    files stay in `folder` (default: the user's state folder) and mean nothing once released.
+    """
+    from filelock import FileLock, Timeout
+
+    folder = folder or _lock_folder()
+    with ExitStack() as held:
+        # Sorted, so that two processes that want the same two GPUs can't each get one and wait for the other.
+        for device, name in sorted(_lock_names(slot.devices, hardware).items(), key=lambda item: item[1]):
+            path = folder / f"{name}.lock"
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(path, thread_local=False)
+            try:
+                held.enter_context(lock.acquire(timeout=wait_s))
+            except Timeout as error:
+                raise DeviceError(f"device {device!r} is in use by {_holder(path)}") from error
+            except OSError as error:
+                raise DeviceError(f"device {device!r} can't be locked: {error}") from error
+            _sign(path)
+        yield
+
+
+def _lock_folder() -> Path:
+    # Not the runtime folder: a login shell and a service of the same user may see different ones.
+    from platformdirs import user_state_path
+
+    return user_state_path("styletransfer", appauthor=False) / "locks"
+
+
+def _lock_names(devices: Iterable[str], hardware: Hardware) -> dict[str, str]:
+    """Name of each GPU's lock: by its UUID, since the index depends on CUDA_VISIBLE_DEVICES."""
+    wanted = {device for device in devices if device != CPU}
+    known = {gpu.device: gpu for gpu in hardware.gpus()} if wanted else {}
+    names = {}
+    for device in wanted:
+        gpu = known.get(device)
+        own = gpu.uuid if gpu and gpu.uuid else f"{socket.gethostname()}-{device.replace(':', '-')}"
+        names[device] = f"gpu-{own}"
+    return names
+
+
+def _sign(path: Path) -> None:
+    """Leave word of who holds the lock. In a file of its own: opening a lock file may empty it."""
+    holder = f"process {os.getpid()} on {socket.gethostname()}\n"
+    path.with_suffix(".holder").write_text(holder, encoding="utf-8")
+
+
+def _holder(path: Path) -> str:
+    try:
+        return path.with_suffix(".holder").read_text(encoding="utf-8").strip() or "another process"
+    except OSError:
+        return "another process"
+
+
+def resolve_precision(precision: Precision, device: str) -> Literal["float32", "float64"]:
+    """The number type to compute with on `device`: `auto` is float32, on every device."""
+    del device  # no device is better at anything else yet
+    return "float32" if precision == "auto" else precision
+
+
+def reset_peak_memory(*devices: str, hardware: Hardware = HARDWARE) -> None:
+    """Start measuring GPU memory anew, as at the start of a scale. The CPU's figure can't be reset."""
+    for device in set(devices) - {CPU}:
+        hardware.reset_peak_memory(device)
+
+
+def peak_memory(*devices: str, hardware: Hardware = HARDWARE) -> int | None:
+    """Most bytes in use at once, on the fullest of the devices.
+
+    On a GPU: allocated by this process since `reset_peak_memory`. On the CPU: the whole process's peak
+    resident size since it started, whatever else it did (to reset it would spoil what others measure of this
+    process). None where the system doesn't tell.
+    """
+    peaks = [_peak_rss() if device == CPU else hardware.peak_memory(device) for device in devices]
+    return max((peak for peak in peaks if peak is not None), default=None)
+
+
+def _peak_rss() -> int | None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # KiB, but bytes on macOS
+
+
+def describe(device: str, hardware: Hardware = HARDWARE) -> str:
+    """The device's name and model, as records keep it: `cuda:0 (NVIDIA L4, 24 GB)`."""
+    if device == CPU:
+        return f"cpu ({_cpu_model()}, {os.cpu_count()} cores)"
+    for gpu in hardware.gpus():
+        if gpu.device == device:
+            return f"{device} ({gpu.name}, {gpu.memory / 1e9:.0f} GB)"
+    return device
+
+
+def _cpu_model() -> str:
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
+            for line in lines:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

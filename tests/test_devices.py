@@ -1,0 +1,206 @@
+"""Devices: names, slots, locks between processes. A `Hardware` of our own plays machines with GPUs."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from styletransfer.devices import (
+    Gpu,
+    Hardware,
+    Slot,
+    available_devices,
+    describe,
+    device_lock,
+    parse_devices,
+    peak_memory,
+    reset_peak_memory,
+    resolve_precision,
+    slots,
+)
+from styletransfer.errors import DeviceError
+
+GB = 1_000_000_000
+
+
+class Machine(Hardware):
+    """A machine with some GPUs, of which one may be broken."""
+
+    def __init__(self, count, broken=None):
+        self.count, self.broken, self.peaks = count, broken, {}
+
+    def gpus(self):
+        return tuple(Gpu(i, "NVIDIA L4", 24 * GB, f"uuid-{i}") for i in range(self.count))
+
+    def allocate(self, device):
+        if device == self.broken:
+            raise RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be reported later")
+
+    def reset_peak_memory(self, device):
+        self.peaks[device] = 0
+
+    def peak_memory(self, device):
+        return self.peaks[device]
+
+
+FOUR = Machine(4)
+NONE = Machine(0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "machine", "devices"),
+    [
+        ([], FOUR, ("cuda:0", "cuda:1", "cuda:2", "cuda:3")),
+        ([], NONE, ("cpu",)),
+        ("", NONE, ("cpu",)),
+        ("cpu", FOUR, ("cpu",)),
+        ("cpu,cpu", NONE, ("cpu", "cpu")),
+        ("CUDA", Machine(2), ("cuda:0", "cuda:1")),
+        ("cuda:1", FOUR, ("cuda:1",)),
+        (" cuda:3 , cuda:0 ", FOUR, ("cuda:3", "cuda:0")),
+        (["cuda:1", "cuda:2,cuda:3"], FOUR, ("cuda:1", "cuda:2", "cuda:3")),
+        ("cuda:01", FOUR, ("cuda:1",)),
+    ],
+)
+def test_names_of_devices(asked, machine, devices):
+    assert parse_devices(asked, machine) == devices
+
+
+@pytest.mark.parametrize(
+    ("asked", "machine", "message"),
+    [
+        (
+            "gpu",
+            FOUR,
+            "device 'gpu' is not known; allowed: 'cpu', 'cuda' (every GPU) or 'cuda:N'. This machine has"
+            " cuda:0 (NVIDIA L4), cuda:1 (NVIDIA L4), cuda:2 (NVIDIA L4), cuda:3 (NVIDIA L4) and cpu.",
+        ),
+        ("cuda:-1", Machine(1), "device 'cuda:-1' is not known"),
+        ("cuda:", Machine(1), "device 'cuda:' is not known"),
+        ("cuda:1", Machine(1), "device 'cuda:1' is not there. This machine has cuda:0 (NVIDIA L4) and cpu."),
+        (
+            "cuda:0",
+            NONE,
+            "device 'cuda:0' is not there. This machine has no GPU that torch can use, so only 'cpu'.",
+        ),
+        ("cuda", NONE, "device 'cuda' is not there."),
+        ("cuda:0,cuda:0", FOUR, "device 'cuda:0' is named twice"),
+        ("cuda,cuda:2", FOUR, "device 'cuda:2' is named twice"),
+        ("cpu,cuda:0", FOUR, "devices cpu, cuda:0 mix the CPU with GPUs; name one kind"),
+        (
+            "cuda",
+            Machine(2, broken="cuda:1"),
+            "device 'cuda:1' is there but can't be used: CUDA error: out of memory",
+        ),
+    ],
+)
+def test_devices_that_cannot_be_had(asked, machine, message):
+    with pytest.raises(DeviceError) as caught:
+        parse_devices(asked, machine)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_this_machine_has_a_device_that_works():
+    assert parse_devices(available_devices()) == available_devices()
+    assert parse_devices("cpu") == ("cpu",)
+
+
+def test_slots_of_one_and_two():
+    four = available_devices(FOUR)
+    assert [str(slot) for slot in slots(four)] == ["cuda:0", "cuda:1", "cuda:2", "cuda:3"]
+    assert [str(slot) for slot in slots(four, 2)] == ["cuda:0+cuda:1", "cuda:2+cuda:3"]
+    assert [str(slot) for slot in slots(four[:3], 2)] == ["cuda:0+cuda:1"]
+    assert slots(["cpu"], 2) == (Slot(("cpu",)),)
+
+
+@given(st.integers(1, 9), st.integers(1, 2))
+def test_no_device_is_in_two_slots(count, per_render):
+    devices = [f"cuda:{i}" for i in range(count)]
+    used = [device for slot in slots(devices, per_render) for device in slot.devices]
+    assert len(used) == len(set(used))
+    assert count - len(used) < per_render
+
+
+HOLD = """
+import sys, pathlib
+from styletransfer.devices import Gpu, Hardware, Slot, device_lock
+class Machine(Hardware):
+    def gpus(self):
+        return (Gpu(0, "", 0, "uuid-0"), Gpu(1, "", 0, "uuid-1"))
+with device_lock(Slot(("cuda:1",)), folder=pathlib.Path(sys.argv[1]), hardware=Machine()):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_gpu_in_use_by_another_process_is_refused_until_that_process_ends(tmp_path):
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        two = Slot(("cuda:0", "cuda:1"))
+        with (
+            pytest.raises(DeviceError, match=rf"^device 'cuda:1' is in use by process {holder.pid} on "),
+            device_lock(two, folder=tmp_path, hardware=FOUR),
+        ):
+            pass
+        with device_lock(Slot(("cuda:0",)), folder=tmp_path, hardware=FOUR):
+            pass  # not left locked by the attempt that got only this one
+        holder.kill()
+        holder.wait()
+        with device_lock(two, wait_s=10, folder=tmp_path, hardware=FOUR):
+            pass
+
+
+def test_a_lock_goes_by_the_card_whatever_its_index(tmp_path):
+    """With CUDA_VISIBLE_DEVICES=1 the second card is cuda:0."""
+
+    class OnlySecond(Machine):
+        def gpus(self):
+            return (Gpu(0, "NVIDIA L4", 24 * GB, "uuid-1"),)
+
+    with (
+        device_lock(Slot(("cuda:1",)), folder=tmp_path, hardware=FOUR),
+        pytest.raises(DeviceError, match=f"process {os.getpid()} "),
+        device_lock(Slot(("cuda:0",)), folder=tmp_path, hardware=OnlySecond(1)),
+    ):
+        pass
+
+
+def test_the_cpu_is_not_locked(tmp_path):
+    with device_lock(Slot(("cpu",)), folder=tmp_path), device_lock(Slot(("cpu",)), folder=tmp_path):
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_precision():
+    assert resolve_precision("auto", "cpu") == "float32"
+    assert resolve_precision("float64", "cuda:0") == "float64"
+
+
+def test_peak_memory_of_gpus_is_reset_and_that_of_the_fullest_counts():
+    machine = Machine(2)
+    machine.peaks = {"cuda:0": 5, "cuda:1": 7}
+    assert peak_memory("cuda:0", "cuda:1", hardware=machine) == 7
+    reset_peak_memory("cuda:0", "cuda:1", hardware=machine)
+    assert peak_memory("cuda:0", "cuda:1", hardware=machine) == 0
+
+
+def test_peak_memory_of_the_cpu_grows_with_what_is_held():
+    before = peak_memory("cpu")
+    assert before is not None
+    held = bytearray(os.urandom(1)) * (before + 50_000_000)
+    after = peak_memory("cpu")
+    assert after is not None
+    assert after >= before + len(held) // 4
+    reset_peak_memory("cpu")
+
+
+def test_description_of_a_device():
+    assert describe("cuda:1", FOUR) == "cuda:1 (NVIDIA L4, 24 GB)"
+    assert describe("cpu").startswith("cpu (")
