@@ -1,0 +1,160 @@
+"""What an error of a storage backend means: what happened, what to do, whether another try can help."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from typing import Any, NamedTuple
+
+
+class Explanation(NamedTuple):
+    """What happened, what to do (if that is not obvious), and whether trying again can help."""
+
+    what: str
+    advice: str | None = None
+    transient: bool = False
+
+
+class Refused(Exception):  # noqa: N818  (never leaves storage.py)
+    """What we do not do: the reason, and what to do instead."""
+
+    def __init__(self, reason: str, advice: str | None = None) -> None:
+        super().__init__(reason)
+        self.advice = advice
+
+
+_SECRETS_IN_TEXT = re.compile(r"(?<=://)[^/\s@'\"]+@|(?<=\w)\?[^\s'\",)]+")
+
+_S3_CODES: dict[str, tuple[str, str | None]] = {
+    "NoSuchKey": ("there is no such object", "check the name"),
+    "NoSuchBucket": ("there is no such bucket", "check the name and AWS_ENDPOINT_URL"),
+    "404": ("there is no such object or bucket", "check the name and AWS_ENDPOINT_URL"),
+    "InvalidAccessKeyId": ("the access key is unknown", "check AWS_ACCESS_KEY_ID or AWS_PROFILE"),
+    "SignatureDoesNotMatch": ("the secret key is wrong", "check AWS_SECRET_ACCESS_KEY or AWS_PROFILE"),
+    "ExpiredToken": ("the credentials have expired", "get new ones"),
+    "RequestTimeTooSkewed": ("this host's clock is wrong", "set it"),
+    "AccessDenied": ("access denied", "check the credentials and the bucket's policy"),
+    # A HEAD has no body to say more. Without the right to list, S3 says 403 for a missing object too.
+    "403": ("access denied", "check the credentials and that they may list the bucket"),
+}
+_S3_TRANSIENT = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "InternalError",
+        "OperationAborted",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequests",
+    }
+)
+_STATUS_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+_OS_TRANSIENT = frozenset(  # network file systems have bad moments
+    {errno.EAGAIN, errno.EBUSY, errno.EINTR, errno.EIO, errno.ESTALE, errno.ETIMEDOUT}
+)
+
+
+def explain(error: Exception) -> Explanation:
+    """The meaning of whatever was raised: by us, the operating system, botocore, aiohttp or another."""
+    if isinstance(error, Refused):
+        return Explanation(str(error), error.advice)
+    response = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
+    if isinstance(response, dict):
+        return _explain_s3(response)
+    status = getattr(error, "status", None)
+    if isinstance(status, int):
+        return _explain_status(status)
+    if _is_network(error):
+        return Explanation(
+            _network_fault(error), "check the network and the address, or try again later", True
+        )
+    if isinstance(error, OSError):
+        return _explain_os(error)
+    return _explain_other(error)
+
+
+def redacted(text: str) -> str:
+    """Text of a foreign error without the credentials and query strings of URLs in it."""
+    return _SECRETS_IN_TEXT.sub("", text)
+
+
+def _explain_s3(response: dict[str, Any]) -> Explanation:
+    code = str(response.get("Error", {}).get("Code", ""))
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in _S3_TRANSIENT or status in _STATUS_TRANSIENT:
+        return Explanation(f"the storage answered {code or status}", "try again later", True)
+    if code in _S3_CODES:
+        return Explanation(*_S3_CODES[code])
+    text = redacted(str(response.get("Error", {}).get("Message", "")))
+    return Explanation(f"the storage answered {code or status} ({text})")
+
+
+def _explain_status(status: int) -> Explanation:
+    if status in (401, 403):
+        return Explanation(f"the server refuses access (status {status})", "check the address and its expiry")
+    transient = status in _STATUS_TRANSIENT
+    return Explanation(
+        f"the server answered with status {status}", "try again later" if transient else None, transient
+    )
+
+
+def _explain_os(error: OSError) -> Explanation:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return Explanation("there is no such file", "check the name")
+    if isinstance(error, PermissionError):
+        return Explanation("permission denied", "check who may read and write there")
+    if isinstance(error, IsADirectoryError):
+        return Explanation("it is a folder", "name a file")
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Explanation("the disk is full", "make room")
+    what = os.strerror(error.errno).lower() if error.errno else redacted(str(error))
+    return Explanation(what, transient=error.errno in _OS_TRANSIENT)
+
+
+def _explain_other(error: Exception) -> Explanation:
+    import botocore.exceptions as boto
+
+    if isinstance(error, boto.NoCredentialsError | boto.PartialCredentialsError):
+        return Explanation(
+            "no credentials for S3", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+        )
+    if isinstance(error, boto.ProfileNotFound):
+        return Explanation(redacted(str(error)).rstrip("."), "check AWS_PROFILE")
+    if isinstance(error, ImportError):
+        return Explanation("a package for it is missing", redacted(str(error)))
+    return Explanation(redacted(f"{type(error).__name__}: {error}"))
+
+
+def _is_network(error: BaseException) -> bool:
+    """Refused, reset, timed out, cut off: what another try may mend."""
+    if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
+        return False  # the common ones, without importing botocore
+    import aiohttp
+    import botocore.exceptions as boto
+
+    never = (boto.SSLError, aiohttp.ClientSSLError, aiohttp.InvalidURL)
+    network = (
+        ConnectionError,
+        TimeoutError,
+        boto.ConnectionError,
+        boto.HTTPClientError,
+        boto.IncompleteReadError,
+        boto.ChecksumError,
+        boto.CredentialRetrievalError,  # the host's role service is down; its answer isn't wrong
+        boto.MetadataRetrievalError,
+        aiohttp.ClientConnectionError,
+        aiohttp.ClientPayloadError,
+    )
+    unreadable_answer = type(error).__name__ == "ResponseParserError"  # a proxy's page instead of S3's XML
+    return unreadable_answer or (isinstance(error, network) and not isinstance(error, never))
+
+
+def _network_fault(error: BaseException) -> str:
+    if "Timeout" in type(error).__name__:
+        return "no answer in time"
+    text = redacted(str(error)).strip()
+    return f"no connection ({text})" if text else "no connection"
