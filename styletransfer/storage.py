@@ -56,6 +56,7 @@ _CHUNK_BYTES = 4 * _MIB
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+)://")
 _MAGIC = re.compile(r"[*?\[]")
+_ESCAPED = re.compile(r"\[([*?\[])\]")
 _LOOKS_LIKE_QUERY = re.compile(r"\?[\w.%\-]+=.*", re.DOTALL)
 
 
@@ -86,8 +87,13 @@ def is_local(url: str) -> bool:
 
 
 def is_pattern(url: str) -> bool:
-    """Whether `glob` would take the URL for a pattern: it holds `*`, `?` or `[`."""
-    return not _is_web(url) and local_glob.has_magic(url)
+    """Whether the URL is meant as a pattern: it holds `*`, `?` or `[`, in a web URL `*`."""
+    return "*" in _without_query(url) if _is_web(url) else local_glob.has_magic(url)
+
+
+def escape(url: str) -> str:
+    """The URL as a pattern that matches nothing else."""
+    return _MAGIC.sub(r"[\g<0>]", url)
 
 
 def resolve(base: str, location: str) -> str:
@@ -216,9 +222,10 @@ def glob(pattern: str) -> list[str]:
             raise Refused("a web server cannot be listed", "name each file")
         found = _glob(pattern) if is_pattern(pattern) else []
         if not found:
+            literal = _ESCAPED.sub(r"\1", pattern)
             with suppress(FileNotFoundError, NotADirectoryError):
-                _stat(pattern)
-                found = [pattern]
+                _stat(literal)
+                found = [literal]
         return sorted(found)
 
 
