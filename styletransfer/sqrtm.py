@@ -22,7 +22,7 @@ STEPS = 12
 
 
 def newton_schulz_root(matrix: Tensor, steps: int = STEPS) -> Tensor:
-    """Root of `matrix` (C, C), positive semidefinite, by `steps` coupled Newton-Schulz steps; differentiable."""
+    """Root of a positive semidefinite `matrix` (C, C) by coupled Newton-Schulz steps; differentiable."""
     root: Tensor = _NewtonSchulzRoot.apply(matrix, steps)
     return root
 
@@ -42,7 +42,7 @@ class _NewtonSchulzRoot(torch.autograd.Function):
 
 
 def _newton_schulz(matrix: Tensor, steps: int) -> Tensor:
-    norm = torch.linalg.matrix_norm(matrix)
+    norm: Tensor = torch.linalg.matrix_norm(matrix)
     three = 3 * torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
     y, z = matrix / norm, three / 3
     for _ in range(steps):
@@ -53,7 +53,7 @@ def _newton_schulz(matrix: Tensor, steps: int) -> Tensor:
 
 def _lyapunov(root: Tensor, grad: Tensor, steps: int) -> Tensor:
     """Solution x of root x + x root = grad, by steps that drive the scaled root to the identity."""
-    norm = torch.linalg.matrix_norm(root)
+    norm: Tensor = torch.linalg.matrix_norm(root)
     three = 3 * torch.eye(len(root), dtype=root.dtype, device=root.device)
     a, q = root / norm, grad / norm
     for _ in range(steps):
@@ -64,8 +64,8 @@ def _lyapunov(root: Tensor, grad: Tensor, steps: int) -> Tensor:
 
 
 def spectral_root(matrix: Tensor, steps: int = STEPS) -> Tensor:
-    """What `newton_schulz_root` returns, from the eigenvalues of `matrix` (C, C), symmetric. Not differentiable."""
-    eigenvalues, vectors = torch.linalg.eigh(matrix)
+    """What `newton_schulz_root` returns, from eigenvalues: symmetric (C, C) -> (C, C). Not differentiable."""
+    eigenvalues, vectors = _eigh(matrix)
     return (vectors * _truncated_roots(eigenvalues, steps)) @ vectors.mT
 
 
@@ -74,15 +74,21 @@ def trace_root_and_gradient(matrix: Tensor, steps: int = STEPS) -> tuple[Tensor,
 
     matrix (C, C), symmetric -> (), (C, C), same dtype and device.
     """
-    eigenvalues, vectors = torch.linalg.eigh(matrix)
+    eigenvalues, vectors = _eigh(matrix)
     roots = _truncated_roots(eigenvalues, steps)
     slopes = _truncated_slopes(roots, steps)
     return roots.sum(), (vectors * slopes) @ vectors.mT
 
 
+def _eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues (C), ascending, and eigenvectors (C, C) in columns."""
+    eigenvalues, vectors = torch.linalg.eigh(matrix)
+    return eigenvalues, vectors
+
+
 def _truncated_roots(eigenvalues: Tensor, steps: int) -> Tensor:
-    """`_newton_schulz` on each eigenvalue: there Z Y is a number, and the Frobenius norm that of the vector."""
-    norm = torch.linalg.vector_norm(eigenvalues)
+    """`_newton_schulz` on each eigenvalue, where Z Y is a number; the matrix norm is the vector's."""
+    norm: Tensor = torch.linalg.vector_norm(eigenvalues)
     y, z = eigenvalues / norm, torch.ones_like(eigenvalues)
     for _ in range(steps):
         t = (3 - z * y) / 2
@@ -92,7 +98,7 @@ def _truncated_roots(eigenvalues: Tensor, steps: int) -> Tensor:
 
 def _truncated_slopes(roots: Tensor, steps: int) -> Tensor:
     """`_lyapunov` for an identity gradient, on each eigenvalue of the root: everything commutes there."""
-    norm = torch.linalg.vector_norm(roots)
+    norm: Tensor = torch.linalg.vector_norm(roots)
     a, q = roots / norm, torch.ones_like(roots) / norm
     for _ in range(steps):
         t = (3 - a * a) / 2

@@ -8,6 +8,7 @@ the first convolution pads with 'replicate' (fewer artifacts at the picture's ed
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +48,8 @@ class VGG19(nn.Module):
         self.smallest_input = smallest_input(layers)
         self.last_on_first = last_on_first
         self.devices = (torch.device(devices[0]), torch.device(devices[-1]))
+        self.mean: Tensor
+        self.std: Tensor
         self.register_buffer("mean", torch.tensor(MEAN, dtype=dtype).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(STD, dtype=dtype).view(1, 3, 1, 1))
         self.features = nn.Sequential(
@@ -110,7 +113,7 @@ def _make_layer(index: int, tensors: Mapping[str, Tensor], pooling: Pooling) -> 
 def _make_convolution(index: int, tensors: Mapping[str, Tensor]) -> nn.Conv2d:
     weight, bias = tensors[f"features.{index}.weight"], tensors[f"features.{index}.bias"]
     channels_out, channels_in = weight.shape[:2]
-    padding_mode = "replicate" if index == 0 else "zeros"
+    padding_mode: Literal["replicate", "zeros"] = "replicate" if index == 0 else "zeros"
     convolution = nn.Conv2d(channels_in, channels_out, 3, padding=1, padding_mode=padding_mode, device="meta")
     convolution.weight = nn.Parameter(weight, requires_grad=False)
     convolution.bias = nn.Parameter(bias, requires_grad=False)

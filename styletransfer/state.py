@@ -1,0 +1,102 @@
+"""The state of a running render, as bytes and back: what a checkpoint holds.
+
+One safetensors file: tensors by name, everything else as JSON in its metadata. Nothing in it is executed when it is
+read, and a damaged file is an error.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from styletransfer.errors import RecordError
+
+STATE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a render stands: `iteration` iterations of scale number `scale_index` are done.
+
+    image, total (1, 3, H, W) on the CPU; `missing` belongs to the average; `optimizer` and `reports` are nested
+    dicts and lists of tensors and plain values.
+    """
+
+    scale_index: int
+    iteration: int
+    image: Tensor
+    total: Tensor
+    missing: float
+    optimizer: Mapping[str, Any]
+    seconds: float = 0.0
+    scale_seconds: float = 0.0
+    trace: tuple[float, ...] = ()
+    reports: tuple[Mapping[str, Any], ...] = field(default=())
+
+    def to_bytes(self) -> bytes:
+        """A safetensors file."""
+        tensors: dict[str, Tensor] = {}
+        values = {name: _flatten(value, name, tensors) for name, value in vars(self).items()}
+        metadata = {"state_version": str(STATE_VERSION), "values": json.dumps(values)}
+        return safetensors.torch.save(tensors, metadata)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> State:
+        """The state that `to_bytes` wrote; RecordError when it is damaged or another version's."""
+        try:
+            metadata = _metadata(data)
+            if metadata.get("state_version") != str(STATE_VERSION):
+                raise RecordError(f"checkpoint has version {metadata.get('state_version')}; must be {STATE_VERSION}")
+            tensors = safetensors.torch.load(data)
+            values = {name: _restore(value, tensors) for name, value in json.loads(metadata["values"]).items()}
+            return cls(**values | {name: tuple(values[name]) for name in ("reports", "trace")})
+        except (safetensors.SafetensorError, ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
+            raise RecordError(f"checkpoint is damaged: {error}") from error
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    """The metadata of a safetensors file: a JSON header behind its length in eight bytes."""
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    metadata: dict[str, str] = header["__metadata__"]
+    return metadata
+
+
+def _flatten(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
+    """`value` with each tensor moved to `tensors` and its name left in place."""
+    if isinstance(value, Tensor):
+        tensors[name] = value.detach().cpu().contiguous().clone()
+        return {"tensor": name}
+    if isinstance(value, Mapping):
+        return {"mapping": {key: _flatten(part, f"{name}.{key}", tensors) for key, part in value.items()}}
+    if isinstance(value, list | tuple):
+        return [_flatten(part, f"{name}.{index}", tensors) for index, part in enumerate(value)]
+    return value
+
+
+def _restore(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+    if isinstance(value, dict) and "tensor" in value:
+        return tensors[value["tensor"]]
+    if isinstance(value, dict):
+        return {key: _restore(part, tensors) for key, part in value["mapping"].items()}
+    if isinstance(value, list):
+        return [_restore(part, tensors) for part in value]
+    return value
+
+
+def snapshot(value: Any) -> Any:
+    """A copy on the CPU of nested dicts and lists of tensors and plain values."""
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, Mapping):
+        return {key: snapshot(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [snapshot(part) for part in value]
+    return value

@@ -1,0 +1,345 @@
+"""The coarse-to-fine loop: pictures in, picture out; progress as data; state that can be saved and resumed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+import torch
+from torch import Tensor
+
+from styletransfer import devices as hosts
+from styletransfer import losses as formulas
+from styletransfer.errors import ImageError, RecordError
+from styletransfer.images import resize as resize_picture
+from styletransfer.images import to_tensor
+from styletransfer.objective import Engine, Losses, Objective, Targets, make_objective
+from styletransfer.optimize import Average, Optimizer, make_optimizer, resize
+from styletransfer.picture import Picture
+from styletransfer.scales import Size, pyramid, resolve_end_scale, size_to_fit
+from styletransfer.settings import Settings
+from styletransfer.starts import start_image
+from styletransfer.state import State, snapshot
+from styletransfer.weights import Weights, load_weights
+
+Callback = Callable[["Progress"], None]
+
+
+@dataclass(frozen=True)
+class ScaleReport:
+    """What one scale took: sizes in px, `seconds` of wall time, final losses by term, peak memory in bytes."""
+
+    scale: int
+    width: int
+    height: int
+    iterations: int
+    seconds: float
+    losses: Mapping[str, float]
+    peak_memory: int | None
+    trace: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a render stands after an iteration. Cheap: nothing waits for the device until a method is called.
+
+    `iteration` counts from 1 in this scale, `seconds` from the start of the run. Methods speak of the moment of
+    the callback: call them within it.
+    """
+
+    scale: int
+    scale_index: int
+    scales: tuple[int, ...]
+    width: int
+    height: int
+    iteration: int
+    iterations: int
+    seconds: float
+    fraction: float
+    """Share of the whole pyramid's work that is done, 0 to 1; work is pixels times iterations."""
+    reports: tuple[ScaleReport, ...]
+    _losses: Losses = field(repr=False)
+    _run: _Run = field(repr=False)
+
+    def losses(self) -> dict[str, float]:
+        """Loss terms at the iterate before the last step, and their `total`. A sync point."""
+        return self._losses.read()
+
+    def image(self) -> Tensor:
+        """The picture so far, (1, 3, H, W) on the CPU in [0, 1]. A sync point."""
+        return self._run.picture()
+
+    def peak_memory(self) -> int | None:
+        """Most memory in bytes that this scale has used so far."""
+        return hosts.peak_memory(*self._run.devices)
+
+    def state(self) -> State:
+        """All that is needed to go on from here in another process. A sync point."""
+        return self._run.state()
+
+
+class Stylizer:
+    """Renders pictures with one set of weights and settings.
+
+    `devices` are names as in `devices.parse_devices`, one or two of one type.
+    """
+
+    def __init__(
+        self,
+        weights: Weights,
+        settings: Settings,
+        *,
+        devices: Sequence[str] = ("cpu",),
+        engine: Engine = "default",
+    ) -> None:
+        self.settings = settings
+        self.devices = tuple(devices)
+        self.dtype: torch.dtype = getattr(torch, hosts.resolve_precision(settings.precision, devices[0]))
+        self.objective = make_objective(engine, weights.tensors, settings, devices=devices, dtype=self.dtype)
+        self._run: _Run | None = None
+
+    def run(
+        self,
+        content: Picture,
+        styles: Sequence[Picture],
+        style_weights: Sequence[float],
+        *,
+        callback: Callback | None = None,
+        resume: State | None = None,
+    ) -> Tensor:
+        """The finished picture: (1, 3, H, W) on the CPU in [0, 1].
+
+        `callback` is called after every iteration; what it raises stops the run, and `image` still gives the
+        picture so far. `resume` goes on where another run of the same pictures and settings stood.
+        """
+        self._run = _Run(self, content, styles, style_weights)
+        if resume is not None:
+            self._run.resume(resume)
+        return self._run.finish(callback)
+
+    def image(self) -> Tensor | None:
+        """The picture so far, (1, 3, H, W) on the CPU in [0, 1]; None before the first scale has begun."""
+        return self._run.picture() if self._run and self._run.average else None
+
+    @property
+    def scales_report(self) -> tuple[ScaleReport, ...]:
+        """One report for each finished scale of the last run."""
+        return tuple(self._run.reports) if self._run else ()
+
+
+class _Run:
+    """One render while it runs."""
+
+    def __init__(
+        self, stylizer: Stylizer, content: Picture, styles: Sequence[Picture], style_weights: Sequence[float]
+    ) -> None:
+        if len(styles) != len(style_weights) or not styles:
+            found = f"{len(styles)} styles and {len(style_weights)} style weights"
+            raise ImageError(f"{found}; must be as many, at least 1")
+        self.settings, self.devices = stylizer.settings, stylizer.devices
+        self.objective: Objective = stylizer.objective
+        self.device = torch.device(self.devices[0])
+        self.image_dtype = torch.promote_types(stylizer.dtype, torch.float32)
+        self.content, self.styles, self.style_weights = content, styles, style_weights
+        end_scale = resolve_end_scale(self.settings.end_scale, content.size)
+        self.scales = pyramid(self.settings.min_scale, end_scale)
+        self.work = Work.of(self.settings, content.size, self.scales)
+        self.reports: list[ScaleReport] = []
+        self.scale_index = self.iteration = 0
+        self.optimizer: Optimizer | None = None
+        self.average: Average | None = None
+        self._resumed_seconds = self._scale_seconds = 0.0
+        self._trace: list[Tensor] = []
+        self.started = self._scale_began = time.perf_counter()
+
+    def finish(self, callback: Callback | None) -> Tensor:
+        """Runs every scale that is left."""
+        for index in range(self.scale_index, len(self.scales)):
+            self._run_scale(index, callback)
+        return self.picture()
+
+    def _run_scale(self, index: int, callback: Callback | None) -> None:
+        hosts.reset_peak_memory(*self.devices)
+        self.scale_index, self._scale_began = index, time.perf_counter()
+        size = size_to_fit(self.content.size, self.scales[index], enlarge=True)
+        content = self._tensor(self.content, size)
+        targets = self._targets(content)
+        if self.iteration == 0:
+            self._begin_scale(content)
+        assert self.optimizer is not None
+        assert self.average is not None
+
+        def evaluate(image: Tensor) -> tuple[Losses, Tensor]:
+            return self.objective.value_and_gradient(image, targets)
+
+        losses: Losses | None = None
+        for iteration in range(self.iteration + 1, self.work.iterations[index] + 1):
+            losses = self.optimizer.step(evaluate)
+            self.average.update(self.optimizer.image)
+            self.iteration = iteration
+            if self.settings.trace:
+                self._trace.append(losses.total())
+            if callback is not None:
+                callback(self._progress(losses))
+        if losses is None:  # resumed behind the last iteration
+            losses, _ = evaluate(self.optimizer.image)
+        self._report(size, losses)
+        self.scale_index, self.iteration, self._scale_seconds = index + 1, 0, 0.0
+
+    def _begin_scale(self, content: Tensor) -> None:
+        """First image, optimizer and average of a scale."""
+        if self.optimizer is None or self.average is None:
+            image = self._start(content)
+            self.optimizer = make_optimizer(image, self.settings)
+        else:
+            size = (content.shape[3], content.shape[2])
+            image = resize(self.average.unclamped(), size, "bicubic").clamp_(0, 1)
+            self.optimizer = self.optimizer.carried_over(image)
+        self.average = Average(image, self.settings.avg_decay)
+
+    def _start(self, content: Tensor) -> Tensor:
+        styles = [self._tensor(style, self._style_size(style)) for style in self.styles]
+        start = start_image(self.settings.init, content, styles, self.style_weights, self.settings.seed)
+        return start.contiguous()
+
+    def _targets(self, content: Tensor) -> Targets:
+        parts = [
+            self.objective.style_moments(self._tensor(style, self._style_size(style))) for style in self.styles
+        ]
+        blended = {
+            layer: formulas.blend([part[layer] for part in parts], self.style_weights) for layer in parts[0]
+        }
+        return self.objective.targets(content, blended)
+
+    def _style_size(self, style: Picture) -> Size:
+        """Longest edge `style_size`, or the scale times `style_scale_fac`; never enlarged."""
+        limit = self.settings.style_size or round(
+            self.scales[self.scale_index] * self.settings.style_scale_fac
+        )
+        return size_to_fit(style.size, limit, enlarge=False)
+
+    def _tensor(self, picture: Picture, size: Size) -> Tensor:
+        return to_tensor(resize_picture(picture, size), self.image_dtype).to(self.device)
+
+    def _progress(self, losses: Losses) -> Progress:
+        assert self.optimizer is not None
+        height, width = self.optimizer.image.shape[-2:]
+        return Progress(
+            scale=self.scales[self.scale_index],
+            scale_index=self.scale_index,
+            scales=self.scales,
+            width=width,
+            height=height,
+            iteration=self.iteration,
+            iterations=self.work.iterations[self.scale_index],
+            seconds=self.seconds(),
+            fraction=self.work.fraction(self.scale_index, self.iteration),
+            reports=tuple(self.reports),
+            _losses=losses,
+            _run=self,
+        )
+
+    def _report(self, size: Size, losses: Losses) -> None:
+        """Takes down what the finished scale took."""
+        self.reports.append(
+            ScaleReport(
+                scale=self.scales[self.scale_index],
+                width=size[0],
+                height=size[1],
+                iterations=self.iteration,
+                losses=losses.read(),  # waits for the device: the time below is all of the scale's
+                seconds=self.scale_seconds(),
+                peak_memory=hosts.peak_memory(*self.devices),
+                trace=tuple(total.item() for total in self._trace),
+            )
+        )
+        self._trace.clear()
+
+    def seconds(self) -> float:
+        """Since the run began, with what a resumed one had taken before."""
+        return self._resumed_seconds + time.perf_counter() - self.started
+
+    def scale_seconds(self) -> float:
+        """Since this scale began, with what it had taken before the run was resumed."""
+        return self._scale_seconds + time.perf_counter() - self._scale_began
+
+    def picture(self) -> Tensor:
+        """The average, clamped, on the CPU."""
+        assert self.average is not None
+        return self.average.image().cpu()
+
+    def state(self) -> State:
+        assert self.optimizer is not None
+        assert self.average is not None
+        return State(
+            scale_index=self.scale_index,
+            iteration=self.iteration,
+            image=snapshot(self.optimizer.image),
+            total=snapshot(self.average.total),
+            missing=self.average.missing,
+            optimizer=snapshot(self.optimizer.state()),
+            seconds=self.seconds(),
+            scale_seconds=self.scale_seconds(),
+            trace=tuple(total.item() for total in self._trace),
+            reports=tuple(asdict(report) for report in self.reports),
+        )
+
+    def resume(self, state: State) -> None:
+        """Stands where `state` was taken; RecordError when it belongs to other pictures or settings."""
+        if not 0 <= state.scale_index < len(self.scales):
+            raise RecordError(f"checkpoint is at scale number {state.scale_index} of {len(self.scales)}")
+        width, height = size_to_fit(self.content.size, self.scales[state.scale_index], enlarge=True)
+        if tuple(state.image.shape) != (1, 3, height, width):
+            raise RecordError(f"checkpoint's image is {tuple(state.image.shape)}; must be (1, 3, {height}, {width})")
+        image = state.image.to(self.device, self.image_dtype, copy=True)
+        self.optimizer = make_optimizer(image, self.settings)
+        self.optimizer.load_state(snapshot(state.optimizer))
+        self.average = Average(image, self.settings.avg_decay)
+        self.average.total = state.total.to(image, copy=True)
+        self.average.missing = state.missing
+        self.scale_index, self.iteration = state.scale_index, state.iteration
+        self.reports = [ScaleReport(**report) for report in state.reports]
+        self._resumed_seconds, self._scale_seconds = state.seconds, state.scale_seconds
+        self._trace = [torch.tensor(total, dtype=torch.float64) for total in state.trace]
+
+
+@dataclass(frozen=True)
+class Work:
+    """How much there is to do: iterations and pixels of each scale."""
+
+    iterations: tuple[int, ...]
+    pixels: tuple[int, ...]
+
+    @classmethod
+    def of(cls, settings: Settings, content: Size, scales: Sequence[int]) -> Work:
+        sizes = [size_to_fit(content, scale, enlarge=True) for scale in scales]
+        iterations = [settings.initial_iterations] + [settings.iterations] * (len(scales) - 1)
+        return cls(tuple(iterations), tuple(width * height for width, height in sizes))
+
+    def fraction(self, scale_index: int, iteration: int) -> float:
+        """Share of all pixel iterations that is done, 0 to 1."""
+        costs = [iterations * pixels for iterations, pixels in zip(self.iterations, self.pixels, strict=True)]
+        return (sum(costs[:scale_index]) + iteration * self.pixels[scale_index]) / sum(costs)
+
+
+def stylize(
+    content: Picture,
+    styles: Picture | Sequence[Picture],
+    settings: Settings | None = None,
+    *,
+    weights: Weights | str = "imagenet",
+    style_weights: Sequence[float] | None = None,
+    devices: Sequence[str] | None = None,
+    callback: Callback | None = None,
+) -> Tensor:
+    """The content in the manner of the styles: (1, 3, H, W) on the CPU in [0, 1].
+
+    Without `devices` the first GPU is used, or the CPU where there is none.
+    """
+    settings = settings or Settings()
+    styles = [styles] if isinstance(styles, Picture) else list(styles)
+    if isinstance(weights, str):
+        weights = load_weights(weights, last_layer=settings.layers()[-1])
+    stylizer = Stylizer(weights, settings, devices=devices or hosts.available_devices()[:1])
+    return stylizer.run(content, styles, style_weights or [1.0] * len(styles), callback=callback)
