@@ -1,8 +1,10 @@
 """Decoding: from a picture file's bytes to upright sRGB pixels.
 
-Pillow decodes all formats but two. TIFF, and PNG of 16 bits, go to libvips: Pillow reads their 16 bits per
-channel as 8. Colour is converted strip by strip, and each strip written where it belongs in the upright
-result: besides the decoder's own copy, only the result is held.
+Pillow decodes all formats but two. TIFF (a few rare kinds apart), and PNG of 16 bits, go to libvips: Pillow
+reads their 16 bits per channel as 8. Colour is converted strip by strip, and each strip written where it
+belongs in the upright result: besides the decoder's own copy, only the result is held.
+
+Pillow's own limit on size does not count, except for WebP above 179 megapixels: Pillow opens none.
 """
 
 from __future__ import annotations
@@ -81,8 +83,12 @@ def _assemble(rows: Iterator[Pixels], header: Header) -> Pixels:
         if top == 0:
             pixels = np.empty((height, width, 3), strip.dtype)
             stored = upright(pixels, _TURNED_BACK.get(header.orientation, header.orientation))
+        if strip.shape[1] != stored.shape[1]:
+            break
         stored[top : top + len(strip)] = strip
         top += len(strip)
+    if top != stored.shape[0] or top == 0:
+        raise ImageError(f"{header.name}: damaged, its pixels are not {width}x{height} as its header says")
     return pixels
 
 
@@ -180,8 +186,9 @@ def _vips_rows(data: bytes, header: Header, warnings: list[str]) -> Iterator[Pix
 def _vips_open(data: bytes, header: Header) -> pyvips.Image:
     import pyvips
 
-    load = pyvips.Image.pngload_buffer if header.image is not None else pyvips.Image.tiffload_buffer
-    return load(data, access="sequential", fail_on="error")
+    load = pyvips.Image.pngload_source if header.image is not None else pyvips.Image.tiffload_source
+    # A source reads the bytes where they are; a buffer would be copied first.
+    return load(pyvips.Source.new_from_memory(data), access="sequential", fail_on="error")
 
 
 def _regions(image: pyvips.Image) -> Iterator[Pixels]:

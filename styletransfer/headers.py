@@ -1,7 +1,7 @@
 """What a picture file says of itself before its pixels are decoded: size, orientation, profile, resolution.
 
-Pillow tells this for all formats but TIFF. TIFF is left to libvips, as Pillow reads its 16 bits as 8 or not
-at all, and turns pictures on loading; its directory of tags is read here.
+Pillow tells this for all formats but TIFF. Nearly all TIFFs are left to libvips, as Pillow reads their 16
+bits as 8 or not at all; their directory of tags is read here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ _NOT_PICTURES: Final = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
 
 _INCHES: Final = {2: 1.0, 3: 2.54}          # EXIF's and TIFF's resolution units: per inch, per centimetre
 
-_PROFILE_TAG: Final = 34675
+# Of TIFF: tags that Pillow has no name for, and values of some.
+_PHOTOMETRIC, _COMPRESSION, _PROFILE = 262, 259, 34675
+_YCBCR, _LAB, _ICC_LAB = 6, 8, 9
+_JPEG: Final = 7
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Header:
     """A picture file, opened but not decoded.
 
     `stored` is the size in px before `orientation` (EXIF, 1 to 8) is applied. `deep` means 16 bits per
-    channel. `image` is Pillow's lazy picture, or None where libvips decodes (TIFF).
+    channel. `image` is Pillow's lazy picture, None for a TIFF that libvips decodes.
     """
 
     name: str
@@ -50,7 +53,7 @@ class Header:
 
     @property
     def needs_vips(self) -> bool:
-        """Whether libvips has to decode this file: TIFF, and PNG with 16 bits."""
+        """Whether libvips has to decode this file: most TIFFs, and PNG with 16 bits."""
         return self.image is None or (self.deep and self.image.format == "PNG")
 
     @property
@@ -162,7 +165,8 @@ def _exif(image: Image.Image) -> tuple[int, Dpi | None]:
     """Orientation and resolution from EXIF. A damaged EXIF block says nothing, but spoils no picture."""
     try:
         tags = image.getexif()
-        return _orientation(tags), _tagged_dpi(tags)
+        # Pillow turns TIFFs by itself on loading.
+        return 1 if image.format == "TIFF" else _orientation(tags), _tagged_dpi(tags)
     except (SyntaxError, LookupError, TypeError, ValueError, OSError, struct.error, UserWarning):
         return 1, None
 
@@ -201,13 +205,15 @@ def _credible(across: float, down: float) -> Dpi | None:
 
 def _tiff_header(data: bytes, name: str) -> Header:
     tags = _tiff_tags(data)
+    if _is_rare_tiff(tags):
+        return _pillow_header(data, name)
     _check_tiff_samples(tags, name)
     return Header(
         name=name,
         stored=(int(tags[Tag.ImageWidth]), int(tags[Tag.ImageLength])),
         orientation=_orientation(tags),
         dpi=_tagged_dpi(tags),
-        profile=tags.get(_PROFILE_TAG) or None,
+        profile=tags.get(_PROFILE) or None,
         deep=max(tags.get(Tag.BitsPerSample, (1,))) == 16,
         animated=tags.next != 0,
         image=None,
@@ -224,11 +230,19 @@ def _tiff_tags(data: bytes) -> TiffImagePlugin.ImageFileDirectory_v2:
     return tags
 
 
+def _is_rare_tiff(tags: Mapping[int, Any]) -> bool:
+    """Whether this is a TIFF that libvips gets wrong: YCbCr without JPEG, and Lab of 8 bits."""
+    kind = tags.get(_PHOTOMETRIC)
+    eight_bits = max(tags.get(Tag.BitsPerSample, (1,))) == 8
+    return eight_bits and (kind in {_LAB, _ICC_LAB} or (kind == _YCBCR and tags.get(_COMPRESSION) != _JPEG))
+
+
 def _check_tiff_samples(tags: Mapping[int, Any], name: str) -> None:
-    """ImageError for samples that are neither 1 to 8 nor 16 bits, unsigned."""
+    """ImageError for samples that are neither 1 to 8 nor 16 bits, unsigned (but for Lab's a and b)."""
     bits = max(tags.get(Tag.BitsPerSample, (1,)))
     kind = {1: "unsigned", 2: "signed", 3: "floating point", 4: "untyped"}.get(
         max(tags.get(Tag.SampleFormat, (1,))), "unusual"
     )
-    if kind not in {"unsigned", "untyped"} or bits not in {1, 2, 4, 8, 16}:
+    deep_lab = bits == 16 and tags.get(_PHOTOMETRIC) == _LAB
+    if bits not in {1, 2, 4, 8, 16} or (kind not in {"unsigned", "untyped"} and not deep_lab):
         raise ImageError(f"{name}: has {bits}-bit {kind} pixels; 8 or 16 bits, unsigned, can be read")

@@ -58,13 +58,16 @@ _CLASSIC_TIFF_BYTES: Final = 4_000_000_000  # a little under the 4 GiB that its 
 def resize(picture: Picture, size: Size) -> Picture:
     """The picture at `size` (width, height in px), by Pillow's bicubic filter, up or down.
 
-    8 bits: exactly what Pillow makes of the whole picture. 16 bits: the same filter in float32, rounded once.
+    Along the rows first, then down the columns, as the original program's Pillow did. Pillow 13 takes the
+    columns of some tall pictures first, which moves a third of their values by a level: here the same picture
+    is made whatever the version. 8 bits are rounded after each pass; 16 bits stay in float32 and are rounded
+    once.
     """
     if size == picture.size:
         return picture
     width, height = size
     pixels = picture.pixels
-    # Pillow filters rows first and rounds in between, so rows may go in strips: only a strip is converted.
+    # Rows may go in strips, so that only a strip of a large picture is copied into Pillow.
     narrow = np.empty((pixels.shape[0], width, 3), np.uint8 if picture.bits == 8 else np.float32)
     for rows in strips(picture.size):
         strip = pixels[rows]
@@ -142,10 +145,11 @@ def from_tensor(image: torch.Tensor, *, bits: Literal[8, 16] = 8, dpi: Dpi | Non
 
     Any device. Raises ImageError when a value is not a number or infinite.
     """
-    planes = image.detach().reshape(image.shape[-3:])
-    channels, height, width = planes.shape
-    if channels != 3 or image.ndim not in {3, 4}:
-        raise ImageError(f"tensor is {tuple(image.shape)}; must be (1, 3, H, W) or (3, H, W)")
+    shape = tuple(image.shape)
+    if shape[-3:-2] != (3,) or shape[:-3] not in {(), (1,)}:
+        raise ImageError(f"tensor is {shape}; must be (1, 3, H, W) or (3, H, W)")
+    planes = image.detach().reshape(shape[-3:])
+    height, width = shape[-2:]
     dtype, top = (np.uint8, 255) if bits == 8 else (np.uint16, 65535)
     pixels = np.empty((height, width, 3), dtype)
     for channel, plane in enumerate(planes):        # one at a time, to hold little more than the result
@@ -165,8 +169,8 @@ def encode(image: torch.Tensor, file_format: Format, dpi: Dpi | None = None) -> 
     PNG 8 bits; JPEG quality 95 without chroma subsampling; WebP quality 95; TIFF 16 bits, straight from the
     floats. The same picture gives the same bytes. Raises ImageError when the format can't hold the size.
     """
-    height, width = image.shape[-2:]
-    check_format_size(file_format, (width, height))
+    if image.ndim >= 2:                     # else `from_tensor` has something to say
+        check_format_size(file_format, (image.shape[-1], image.shape[-2]))
     picture = from_tensor(image, bits=16 if file_format == "tiff" else 8, dpi=dpi)
     if file_format == "tiff":
         return _tiff(picture)
@@ -174,6 +178,7 @@ def encode(image: torch.Tensor, file_format: Format, dpi: Dpi | None = None) -> 
     try:
         Image.fromarray(picture.pixels).save(file, file_format, **_save_options(file_format, dpi))
     except (OSError, ValueError) as error:
+        width, height = picture.size
         raise ImageError(f"{width}x{height} px picture can't be written as {file_format}: {error}") from error
     return file.getvalue()
 
