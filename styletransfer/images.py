@@ -59,9 +59,9 @@ def resize(picture: Picture, size: Size) -> Picture:
     """The picture at `size` (width, height in px), by Pillow's bicubic filter, up or down.
 
     Along the rows first, then down the columns, as the original program's Pillow did. Pillow 13 takes the
-    columns of some tall pictures first, and so changes a quarter of their values a little: here the same picture
-    is made whatever the version. 8 bits are rounded after each pass; 16 bits stay in float32 and are rounded
-    once.
+    columns of some tall pictures first, and so changes a quarter of their values a little: here the same
+    picture is made whatever the version. 8 bits are rounded after each pass; 16 bits stay in float32 and are
+    rounded once.
     """
     if size == picture.size:
         return picture
