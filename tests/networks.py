@@ -1,0 +1,39 @@
+"""Networks to test with: the one behind the golden numbers, and a shallow one that takes no time."""
+
+from functools import cache
+from math import sqrt
+
+import torch
+import torchvision
+from torch import Tensor
+
+from styletransfer.layers import CONVOLUTIONS, LAYERS
+
+
+@cache
+def golden_network() -> dict[str, Tensor]:
+    """The float64 tensors that tests/golden/README.md describes, rebuilt once per session. Not to be changed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        built = torchvision.models.vgg19(weights=None).features.state_dict()
+    tensors = {}
+    for name, tensor in built.items():
+        if name.endswith("weight"):  # scaled in float32, as the original run did
+            tensor = tensor * sqrt(tensor.shape[0] / tensor.shape[1])
+        tensors[f"features.{name}"] = tensor.double()
+    return tensors
+
+
+@cache
+def shallow_network(last_layer: str = "relu3_1", seed: int = 0) -> dict[str, Tensor]:
+    """Random float64 filters of VGG-19's shapes up to `last_layer`, scaled so that features keep their size."""
+    generator = torch.Generator().manual_seed(seed)
+    tensors = {}
+    for index, (channels_in, channels_out) in CONVOLUTIONS.items():
+        if index < LAYERS[last_layer]:
+            scale = sqrt(2 / (9 * channels_in))  # He et al. 2015, for a ReLU behind it
+            shape = (channels_out, channels_in, 3, 3)
+            weight = torch.randn(shape, generator=generator, dtype=torch.float64) * scale
+            bias = torch.randn(channels_out, generator=generator, dtype=torch.float64) * 0.1
+            tensors |= {f"features.{index}.weight": weight, f"features.{index}.bias": bias}
+    return tensors
