@@ -1,0 +1,113 @@
+"""A pair's inputs: where they are named, and what is at each location, found without decoding any pixels.
+
+An input is known by the sha256 of its bytes. Reading every byte on every run would take too long, so
+records keep each input's size with its ETag or time of change, and as long as these are the same the
+recorded sha256 is taken as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+
+from styletransfer import images, storage
+from styletransfer.errors import Fault, ImageError, StorageError
+from styletransfer.manifest import Pair
+from styletransfer.picture import Picture
+from styletransfer.records import InputRecord, InputRole, Record
+from styletransfer.scales import Size
+
+_PROBE = Picture(np.zeros((1, 1, 3), np.uint8))
+
+_LARGE_BYTES = 32 * 2**20
+_LARGE_READS = threading.BoundedSemaphore(2)  # so that many readers don't fill the memory with large files
+
+
+@dataclass(frozen=True)
+class Use:
+    """One input of a pair: what for, where it is, and where (about) the manifest names it."""
+
+    role: InputRole
+    url: str
+    place: str
+    line: int | None
+    weight: float | None = None
+
+    def fault(self, message: str) -> Fault:
+        return Fault(self.place, message, self.line)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is at one location: its stat, its hash and a picture's size in px; or else the fault."""
+
+    stat: storage.Stat | None = None
+    sha256: str | None = None
+    size: Size | None = None
+    fault: str | None = None
+
+
+def uses(pair: Pair) -> Iterator[Use]:
+    """The pair's inputs: content, styles in their order, and the profile of a soft proof."""
+    grid, several = pair.place.startswith("grid"), len(pair.styles) > 1
+    yield Use("content", pair.content, f"{pair.place}.{'contents' if grid else 'content'}", pair.line)
+    for number, style in enumerate(pair.styles):
+        key = "styles" if grid else f"styles[{number}]" if several else "style"
+        yield Use("style", style.image, f"{pair.place}.{key}", pair.line, style.weight)
+    if pair.settings.proof is not None:
+        yield Use("proof", pair.settings.proof, f"{pair.place}.settings.proof", pair.line)
+
+
+def look_at_inputs(
+    pairs: Iterable[Pair], records: Iterable[Record | None], readers: Executor
+) -> dict[str, Finding]:
+    """What is at each distinct location that the pairs name, each looked at once.
+
+    Records tell the hashes of inputs that have not changed since. A fault that will last is a finding;
+    raises StorageError for one that may pass (`transient`).
+    """
+    known: dict[str, list[InputRecord]] = defaultdict(list)
+    for record in records:
+        for entry in record.inputs if record else ():
+            known[entry.url].append(entry)
+    roles = {use.url: use.role for pair in pairs for use in uses(pair)}
+    found = readers.map(lambda url: look_at_input(url, roles[url], known.get(storage.public(url), ())), roles)
+    return dict(zip(roles, found, strict=True))
+
+
+def look_at_input(url: str, role: InputRole, known: Sequence[InputRecord] = ()) -> Finding:
+    """What is at one location. Its bytes are read only if `known` has no entry with the same stat."""
+    try:
+        stat = storage.stat(url)
+        unchanged = next((entry for entry in known if _is_unchanged(entry, stat)), None)
+        if unchanged is not None:
+            return Finding(stat, unchanged.sha256, unchanged.dimensions)
+        with _LARGE_READS if stat.size > _LARGE_BYTES else nullcontext():
+            return _examine(storage.read(url), storage.public(url), role, stat)
+    except ImageError as error:
+        return Finding(fault=str(error))
+    except StorageError as error:
+        if error.transient:
+            raise
+        return Finding(fault=str(error))
+
+
+def _is_unchanged(entry: InputRecord, stat: storage.Stat) -> bool:
+    """Whether a recorded input is still the same. A size alone proves nothing."""
+    recorded = storage.Stat(entry.size, entry.etag, entry.modified)
+    return recorded == stat and (stat.etag is not None or stat.modified is not None)
+
+
+def _examine(contents: bytes, name: str, role: InputRole, stat: storage.Stat) -> Finding:
+    digest = hashlib.sha256(contents).hexdigest()
+    if role == "proof":
+        images.proof(_PROBE, contents, name)  # raises what it would raise later, for any picture
+        return Finding(stat, digest)
+    return Finding(stat, digest, images.inspect(contents, name))

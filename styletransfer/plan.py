@@ -1,0 +1,310 @@
+"""From a manifest to what there is to do: sizes, fingerprints, and which pairs are done already.
+
+Everything that can be found wrong without rendering is found here, all of it at once. Only reads, never
+writes. Never loads torch, so that finding out that nothing is left to do takes no time.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from styletransfer.weights import WeightsSource, identify_weights
+
+from styletransfer import storage
+from styletransfer.errors import Fault, ImageError, ManifestError, RecordError, StorageError, WeightsError
+from styletransfer.fingerprint import canonical_json, fingerprint, style_shares
+from styletransfer.formats import check_format_size
+from styletransfer.images import MAX_MEGAPIXELS
+from styletransfer.inputs import Finding, Use, look_at_inputs, uses
+from styletransfer.layers import last_layer, smallest_input
+from styletransfer.manifest import Manifest, Pair
+from styletransfer.places import Places, name_key
+from styletransfer.records import Record, read_record
+from styletransfer.scales import Size, pyramid, resolve_end_scale, size_to_fit
+from styletransfer.settings import Settings, did_you_mean
+
+log = logging.getLogger(__name__)
+
+READERS = 16
+"""Inputs and records read at once: enough to hide an object store's latency, few enough for its limits."""
+
+PlanState = Literal["queued", "skipped", "failed"]
+
+
+@dataclass(frozen=True)
+class PlannedPair:
+    """A pair with all that is known before it is rendered.
+
+    `hashes` are those of the inputs by location. `state` is "queued", "skipped" (done before: `record`
+    tells) or "failed" (see `faults`; size, scales and fingerprint may be missing then). `reason` says
+    why, in a few words. `size` of the result in px.
+    """
+
+    pair: Pair
+    places: Places
+    state: PlanState = "queued"
+    reason: str = ""
+    size: Size | None = None
+    scales: tuple[int, ...] = ()
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    weights_identity: str = ""
+    fingerprint: str | None = None
+    record: Record | None = None
+    faults: tuple[Fault, ...] = ()
+
+    @property
+    def id(self) -> str:
+        return self.pair.id
+
+    @property
+    def iterations(self) -> int:
+        """Iterations over all scales."""
+        first, others = self.pair.settings.initial_iterations, self.pair.settings.iterations
+        return first + others * (len(self.scales) - 1) if self.scales else 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a manifest comes to. `pairs` are those asked for, in the manifest's order."""
+
+    manifest: Manifest
+    places: Places
+    pairs: tuple[PlannedPair, ...]
+    faults: tuple[Fault, ...]
+
+    def having(self, state: PlanState) -> tuple[PlannedPair, ...]:
+        """The pairs in this state."""
+        return tuple(planned for planned in self.pairs if planned.state == state)
+
+    def check(self) -> None:
+        """Raise ManifestError, with every fault, if there is any."""
+        if self.faults:
+            raise ManifestError(self.faults, storage.name(self.manifest.location))
+
+
+def plan_manifest(manifest: Manifest, *, force: bool = False, only: Sequence[str] = ()) -> Plan:
+    """Look at every input, size every pair, and decide what is left to do.
+
+    `only` keeps the pairs with these ids, whatever their case; `force` queues pairs that are done. Faults
+    are returned, not raised (`Plan.check` raises them), so that the caller may stop, or go on with the
+    pairs that have none. Raises StorageError only where trying again can help (`transient`).
+    """
+    places = Places(manifest.output, manifest.name)
+    pairs, faults = _choose(manifest.pairs, only)
+    output_faults = [*_output_faults(places)]
+    with ThreadPoolExecutor(READERS, thread_name_prefix="plan") as readers:
+        weights = readers.submit(_identify_weights, manifest)
+        found = readers.map(lambda pair: None if output_faults else find_record(places, pair.id), pairs)
+        records = list(found)
+        findings = look_at_inputs(pairs, records, readers)
+        planner = _Planner(places, findings, *weights.result(), force)
+        planned = tuple(readers.map(planner.plan, pairs, records))
+    faults += output_faults
+    if planner.weights_fault:
+        faults.append(Fault("weights", planner.weights_fault))
+    faults += _summed_up(fault for each in planned for fault in each.faults)
+    return Plan(manifest, places, planned, tuple(faults))
+
+
+def find_record(places: Places, pair_id: str) -> Record | None:
+    """The pair's record, or None when there is none that can be read: a damaged one is worth a warning."""
+    try:
+        return read_record(places.record(pair_id))
+    except RecordError as error:
+        log.warning("%s: plan: %s; it counts as not rendered", pair_id, error)
+        return None
+
+
+def _choose(pairs: tuple[Pair, ...], only: Sequence[str]) -> tuple[tuple[Pair, ...], list[Fault]]:
+    """The pairs with the ids asked for, and a fault for each id that there isn't."""
+    if not only:
+        return pairs, []
+    ids = {name_key(pair.id) for pair in pairs}
+    wanted = {name_key(name): name for name in only}
+    faults = [
+        Fault("", f"there is no pair {name!r}{did_you_mean(key, ids)}")
+        for key, name in wanted.items()
+        if key not in ids
+    ]
+    return tuple(pair for pair in pairs if name_key(pair.id) in wanted), faults
+
+
+def _identify_weights(manifest: Manifest) -> tuple[str | None, str | None]:
+    """The weights' identity, or else what is wrong with them."""
+    try:
+        return identify_weights(WeightsSource(manifest.weights.source, manifest.weights.sha256)), None
+    except WeightsError as error:
+        return None, str(error)
+    except StorageError as error:
+        if error.transient:
+            raise
+        return None, str(error)
+
+
+def _output_faults(places: Places) -> Iterator[Fault]:
+    """A fault if it is plain, without writing anything, that nothing can be written to the output folder."""
+    if storage.scheme(places.folder) in ("http", "https"):
+        yield Fault("output", f"is {storage.public(places.folder)}; web servers are only read from")
+    if not storage.is_local(places.folder):
+        return
+    folder = Path(places.folder)
+    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if not there.is_dir():
+        yield Fault("output", f"is {folder}; {there} is a file, not a folder")
+    elif not os.access(there, os.W_OK | os.X_OK):
+        yield Fault("output", f"is {folder}; {there} can't be written to")
+
+
+def _summed_up(faults: Iterable[Fault]) -> Iterator[Fault]:
+    """Each message once, at the first place it applies to, with the number of the others."""
+    by_message: dict[str, list[Fault]] = defaultdict(list)
+    for fault in faults:
+        by_message[fault.message].append(fault)
+    for message, alike in by_message.items():
+        more = len({fault.place for fault in alike}) - 1
+        yield replace(alike[0], message=f"{message} (and at {more} more places)" if more else message)
+
+
+@dataclass(frozen=True)
+class _Planner:
+    """Decides about one pair at a time, from what was found for all."""
+
+    places: Places
+    findings: Mapping[str, Finding]
+    weights_identity: str | None
+    weights_fault: str | None
+    force: bool
+
+    def plan(self, pair: Pair, record: Record | None) -> PlannedPair:
+        """Size, fingerprint and state of one pair."""
+        found = {use: self.findings[use.url] for use in uses(pair)}
+        hashes = {use.url: finding.sha256 for use, finding in found.items() if finding.sha256}
+        planned = PlannedPair(pair, self.places, hashes=hashes, record=record)
+        if faults := [use.fault(finding.fault) for use, finding in found.items() if finding.fault]:
+            return self._failed(planned, faults)
+        content = self.findings[pair.content].size
+        assert content is not None  # only a profile has no size
+        scales = pyramid(pair.settings.min_scale, resolve_end_scale(pair.settings.end_scale, content))
+        planned = replace(planned, size=size_to_fit(content, scales[-1], enlarge=True), scales=scales)
+        if faults := [*_size_faults(planned, self.findings)]:
+            return self._failed(planned, faults)
+        if self.weights_identity is None:
+            return replace(planned, state="failed", reason=self.weights_fault or "")
+        return self._decided(planned, self.weights_identity)
+
+    @staticmethod
+    def _failed(planned: PlannedPair, faults: Sequence[Fault]) -> PlannedPair:
+        return replace(planned, state="failed", reason="; ".join(map(str, faults)), faults=tuple(faults))
+
+    def _decided(self, planned: PlannedPair, weights_identity: str) -> PlannedPair:
+        """Queued or skipped, and why."""
+        hashes = planned.hashes
+        made = fingerprint(planned.pair, hashes, weights_identity)
+        planned = replace(planned, weights_identity=weights_identity, fingerprint=made)
+        record = planned.record
+        if record is None:
+            return replace(planned, reason="not rendered yet")
+        if record.fingerprint != planned.fingerprint:
+            return replace(planned, reason=what_changed(record, planned.pair, hashes, weights_identity))
+        if not picture_is_there(planned.places, record):
+            return replace(planned, reason="its picture is gone, or not the one that was recorded")
+        if self.force:
+            return replace(planned, reason="done, but asked for again")
+        return replace(planned, state="skipped", reason="done before")
+
+
+def picture_is_there(places: Places, record: Record) -> bool:
+    """Whether the record's picture exists with the recorded size."""
+    picture = places.picture(record.id, record.output.format)
+    return storage.exists(picture) and storage.stat(picture).size == record.output.size
+
+
+def what_changed(record: Record, pair: Pair, hashes: Mapping[str, str], weights_identity: str) -> str:
+    """Which parts of the fingerprint are not what the record has, in words."""
+    before = {entry.role: entry.sha256 for entry in record.inputs}
+    changed = [
+        name
+        for name, value in pair.settings.picture().items()
+        if name != "proof" and canonical_json(value) != canonical_json(record.settings.get(name))
+    ]
+    if before.get("proof") != hashes.get(pair.settings.proof or ""):
+        changed.append("proof")
+    if before.get("content") != hashes[pair.content]:
+        changed.append("the content")
+    styles = ((entry.sha256, entry.weight or 1.0) for entry in record.inputs if entry.role == "style")
+    if style_shares(styles) != style_shares((hashes[style.image], style.weight) for style in pair.styles):
+        changed.append("the style" if len(pair.styles) == 1 else "the styles")
+    if record.weights.identity != weights_identity:
+        changed.append("the weights")
+    if record.output.format != pair.format:
+        changed.append("format")
+    if pair.dpi is not None and record.output.dpi != (pair.dpi, pair.dpi):
+        changed.append("dpi")
+    return f"changed since: {', '.join(changed) or 'the algorithm'}"
+
+
+# Sizes
+
+
+def _size_faults(planned: PlannedPair, findings: Mapping[str, Finding]) -> Iterator[Fault]:
+    """What is wrong with the sizes that a pair comes to."""
+    assert planned.size is not None
+    yield from _result_faults(planned.pair, planned.size)
+    coarsest = planned.scales[0]
+    for use in uses(planned.pair):
+        size = findings[use.url].size
+        if use.role == "content" and size is not None:
+            scaled = size_to_fit(size, coarsest, enlarge=True)
+            yield from _network_faults(planned.pair.settings, use, size, scaled, coarsest)
+        elif use.role == "style" and size is not None:
+            scaled = size_to_fit(size, style_limit(planned.pair.settings, coarsest), enlarge=False)
+            yield from _network_faults(planned.pair.settings, use, size, scaled, coarsest)
+
+
+def style_limit(settings: Settings, scale: int) -> int:
+    """Longest edge in px that a style may have at this scale."""
+    return settings.style_size or max(1, round(scale * settings.style_scale_fac))
+
+
+def _result_faults(pair: Pair, size: Size) -> Iterator[Fault]:
+    place, (width, height) = f"{pair.place}.settings.end_scale", size
+    if width * height > MAX_MEGAPIXELS * 1e6:
+        message = f"makes a picture of {width}x{height} px; at most {MAX_MEGAPIXELS} megapixels are rendered"
+        yield Fault(place, message, pair.line)
+    try:
+        check_format_size(pair.format, size)
+    except ImageError as error:
+        yield Fault(place, f"makes a picture that can't be written: {error}", pair.line)
+
+
+def _network_faults(settings: Settings, use: Use, size: Size, scaled: Size, scale: int) -> Iterator[Fault]:
+    """A fault if the network can't take the input as scaled at the coarsest scale."""
+    needed = smallest_input(settings.layers())
+    if min(scaled) >= needed:
+        return
+    yield use.fault(
+        f"has {size[0]}x{size[1]} px, which at scale {scale} become {scaled[0]}x{scaled[1]}; the network "
+        f"needs at least {needed}x{needed} for layers up to {last_layer(settings.layers())}; "
+        f"{_advice(settings, use, size, needed)}",
+    )
+
+
+def _advice(settings: Settings, use: Use, size: Size, needed: int) -> str:
+    """How to get an input past the network's smallest size."""
+    if use.role == "style" and min(size) < needed:
+        return "use a larger picture"
+    longest = math.ceil(needed * max(size) / min(size))
+    if use.role == "style" and settings.style_size is not None:
+        return f"set style_size to {longest} or more"
+    if use.role == "style":
+        longest = math.ceil(longest / settings.style_scale_fac)
+    small = isinstance(settings.end_scale, int) and settings.end_scale < longest
+    return f"set {'end_scale and min_scale' if small else 'min_scale'} to {longest} or more"
