@@ -1,0 +1,104 @@
+"""Prefect for one command: its chatter turned off, and a server of its own where none is configured.
+
+Prefect can start a temporary server by itself, but that one dies of the Ctrl-C that was meant for the
+renders, and outlives a program that is killed. The one here does neither: it runs in a session of its own and
+ends when its standard input closes, which happens however the program that started it ends.
+
+Everything here must happen before Prefect is first imported: it reads its settings then.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import IO
+
+from styletransfer.errors import StyleTransferError
+
+STARTUP_TIMEOUT_S = 60
+"""For the slowest: a fresh machine, where Prefect first makes its database."""
+
+_STOP_TIMEOUT_S = 5
+
+
+def configure(*, verbose: bool = False) -> None:
+    """Set what Prefect is to be like in this process and its children; what the environment says stays."""
+    settings = {
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "styletransfer,flows",  # our warnings appear in the run's log
+    }
+    if not verbose:
+        # Only in the terminal: what is logged still reaches the server, and its dashboard.
+        settings["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
+    for name, value in settings.items():
+        os.environ.setdefault(name, value)
+
+
+class Server:
+    """A Prefect server that starts in the background, unless PREFECT_API_URL or a profile names one."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[str] | None = None
+        self._log: IO[str] | None = None
+        if "PREFECT_API_URL" not in os.environ:
+            self._start()
+
+    def _start(self) -> None:
+        self._log = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115  (open as long as the server)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "flows.embedded_server"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": _python_path()},
+        )
+        # Registered before Prefect is imported, so run after Prefect has sent its last words.
+        atexit.register(self.stop)
+
+    def wait(self) -> None:
+        """Until the server answers; sets PREFECT_API_URL. Raises StyleTransferError when it does not."""
+        if self._process is None or "PREFECT_API_URL" in os.environ:
+            return
+        assert self._process.stdout is not None
+        patience = threading.Timer(STARTUP_TIMEOUT_S, self._process.kill)
+        patience.start()
+        try:
+            url = self._process.stdout.readline().strip()
+        finally:
+            patience.cancel()
+        if not url:
+            self.stop()
+            raise StyleTransferError(f"Prefect's server did not start: {self._last_words()}")
+        os.environ["PREFECT_API_URL"] = url
+
+    def _last_words(self) -> str:
+        assert self._log is not None
+        self._log.seek(0)
+        lines = self._log.read().strip().splitlines()
+        return lines[-1] if lines else f"no answer within {STARTUP_TIMEOUT_S} s"
+
+    def stop(self) -> None:
+        """End the server, if it is ours, and wait until it is gone."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        try:
+            self._process.wait(_STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _python_path() -> str:
+    """PYTHONPATH with which the server finds this package, also when run from a checkout not installed."""
+    here = str(Path(__file__).resolve().parent.parent)
+    return os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))

@@ -1,0 +1,48 @@
+"""Steps that use the network: tasks that are tried again where that can help."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Final, ParamSpec, TypeVar
+
+from prefect import Task, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+
+from styletransfer.errors import StorageError
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+DELAYS_S: Final = [2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0]
+"""Together over 4 minutes: an object store that is away for two comes back in time."""
+
+JITTER: Final = 0.5
+"""Share of a delay that chance adds or takes, so that many workers don't come back at the same moment."""
+
+
+def network_task(name: str, run_name: str) -> Callable[[Callable[P, R]], Task[P, R]]:
+    """A task that contends for the network only, and is tried again as `may_pass` says. Keeps no results."""
+    return task(
+        name=name,
+        task_run_name=run_name,
+        retries=len(DELAYS_S),
+        retry_delay_seconds=DELAYS_S,
+        retry_jitter_factor=JITTER,
+        retry_condition_fn=may_pass,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+    )
+
+
+def may_pass(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+    """Whether a step that failed with this state can succeed if tried again: only where storage says so."""
+    error = state.data
+    if not (isinstance(error, StorageError) and error.transient):
+        return False
+    if run.run_count <= task.retries:
+        log.warning("%s: %s; trying again", run.name, error)
+    return True

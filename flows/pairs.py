@@ -1,0 +1,136 @@
+"""Render pairs in this process, several side by side: fetch, stylize and store as tasks of their own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from contextvars import copy_context
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.states import Cancelled as CancelledState
+
+from flows.network import network_task
+from flows.slots import Slots
+from flows.watching import Watcher
+from styletransfer import render
+from styletransfer.devices import Slot
+from styletransfer.errors import Cancelled, StyleTransferError
+from styletransfer.plan import PlannedPair
+from styletransfer.records import Record
+from styletransfer.render import Fetched, Rendered
+from styletransfer.stylize import Progress
+from styletransfer.summary import Outcome
+from styletransfer.weights import Weights
+
+log = logging.getLogger(__name__)
+
+
+class Renders:
+    """The renders of one process: they share slots, weights, a watcher, and a way to stop them all."""
+
+    def __init__(self, slots: Slots, weights: Weights, watcher: Watcher) -> None:
+        self.slots = slots
+        self.weights = weights
+        self.watcher = watcher
+        self._stopped = threading.Event()
+        self._begun: set[str] = set()
+        # Per device one pair with its inputs in memory, waiting for the device.
+        self._ahead = threading.Semaphore(len(slots.devices))
+
+    def run(self, pairs: Sequence[PlannedPair]) -> None:
+        """Render and store the pairs; the watcher is told how each ends. Returns when all have.
+
+        A pair that fails doesn't stop the others. When a signal raises an exception here (KeyboardInterrupt,
+        say), renders end after the iteration in hand, stores are completed, what has not begun is left alone,
+        and the exception goes on.
+        """
+        # Those for two devices first: two are got together once, and small ones fill the gaps at the end.
+        ordered = sorted(pairs, key=lambda planned: -planned.pair.settings.gpus)
+        # Of three threads per device one fetches, one stylizes, one stores.
+        with ThreadPoolExecutor(3 * len(self.slots.devices), thread_name_prefix="pair") as threads:
+            futures = [threads.submit(copy_context().run, self._render, planned) for planned in ordered]
+            try:
+                wait(futures)
+            except BaseException:
+                self._stop(futures)
+                raise
+        for future in futures:
+            future.result()
+
+    def _stop(self, futures: Sequence[Future[None]]) -> None:
+        log.warning("stopping after the iteration in hand; Ctrl-C once more stops at once")
+        self._stopped.set()
+        self.slots.close()
+        for future in futures:
+            future.cancel()
+
+    def _render(self, planned: PlannedPair) -> None:
+        """Render one pair, come what may. One that is stopped before it began stays as planned."""
+        try:
+            outcome = Outcome("done", record=self._steps(planned), attempts=1)
+        except Cancelled as error:
+            if planned.id not in self._begun:
+                return
+            outcome = Outcome("cancelled", str(error))
+        except StyleTransferError as error:
+            outcome = Outcome("failed", str(error), attempts=1)
+        except Exception as error:  # a fault of ours: the other pairs must not suffer
+            log.exception("%s: failed", planned.id)
+            outcome = Outcome("failed", f"{type(error).__name__}: {error}", attempts=1)
+        self.watcher.finished(planned, outcome)
+
+    def _steps(self, planned: PlannedPair) -> Record:
+        with ExitStack() as holding:
+            with self._ahead:
+                self.check_stopped()
+                fetched = fetch(planned)
+                slot = holding.enter_context(self.slots.take(planned.pair.settings.gpus))
+            self._begun.add(planned.id)
+            self.watcher.started(planned, slot)
+            rendered = stylize(fetched, slot, self)
+        if isinstance(rendered, State):
+            raise Cancelled(str(rendered.message))
+        return store(rendered)
+
+    def check_stopped(self) -> None:
+        if self._stopped.is_set():
+            raise Cancelled("stopped")
+
+    def stylize(self, fetched: Fetched, slot: Slot) -> Rendered:
+        """Render one pair in its slot; Cancelled after the iteration in which the renders are stopped."""
+
+        def callback(progress: Progress) -> None:
+            self.check_stopped()
+            self.watcher.progress(fetched.planned, progress)
+
+        return render.stylize_pair(fetched, self.weights, devices=slot.devices, callback=callback)
+
+
+# Nothing that these return is kept: a picture in hand is worth less than the memory it takes.
+
+
+@network_task("fetch", "fetch {planned.id}")
+def fetch(planned: PlannedPair) -> Fetched:
+    """Read and decode a pair's inputs."""
+    return render.fetch(planned)
+
+
+@task(task_run_name="stylize {fetched.planned.id}", cache_policy=NO_CACHE, persist_result=False)
+def stylize(fetched: Fetched, slot: Slot, renders: Renders) -> Rendered | State[Any]:
+    """Render a pair in its slot. Not tried again: what fails here fails each time."""
+    try:
+        return renders.stylize(fetched, slot)
+    except Cancelled as error:
+        return CancelledState(message=str(error))
+
+
+@network_task("store", "store {rendered.fetched.planned.id}")
+def store(rendered: Rendered) -> Record:
+    """Write picture and record. Trying again renders nothing again."""
+    return render.store(rendered)
