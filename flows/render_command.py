@@ -1,0 +1,85 @@
+"""`styletransfer render`: the flow, right here, with a display."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from rich.console import Console
+
+from flows import cli, embedded
+from flows.check_command import load
+from flows.terminal import Lines, display
+from styletransfer import storage
+from styletransfer.contact_sheet import ContactSheet
+from styletransfer.plan import Plan, plan_manifest
+
+
+def run(options: argparse.Namespace) -> int:
+    """Plan, then render what is left through the flow; returns the exit status."""
+    plan = plan_manifest(load(options), force=options.force, only=options.only)
+    plan.check()
+    try:
+        with _ending_orderly(), display(Console(highlight=False), plain=options.verbose) as lines:
+            for note in plan.manifest.notes:
+                lines.note(f"note: {note}")
+            if not plan.having("queued") and not _watched_from_outside():
+                lines.ended(plan, ContactSheet(plan).write({}))
+                return cli.DONE
+            return _run_flow(options, plan, lines)
+    except KeyboardInterrupt:
+        # The flow takes the first Ctrl-C. This is a second one, or came too early: wait for no thread.
+        sys.stderr.write("stopped at once\n")
+        sys.stderr.flush()
+        os._exit(cli.INTERRUPTED)
+
+
+def _watched_from_outside() -> bool:
+    """Whether a run that has nothing to do is to be seen in somebody's dashboard."""
+    return "PREFECT_API_URL" in os.environ
+
+
+def _run_flow(options: argparse.Namespace, plan: Plan, lines: Lines) -> int:
+    embedded.configure(verbose=options.verbose)
+    server = embedded.Server()
+    lines.status("starting Prefect")
+    server.wait()
+    from prefect.exceptions import CancelledRun, FailedRun
+
+    from flows.render import Host, hosted_by, render_manifest  # only now: Prefect reads its settings here
+
+    lines.status("loading weights")
+    try:
+        with hosted_by(Host(lines, plan)):
+            render_manifest(
+                storage.resolve(".", options.manifest),
+                only=options.only,
+                force=options.force,
+                devices=options.devices,
+                weights=options.weights,
+                output=options.output,
+            )
+    except FailedRun:
+        return cli.FAILED
+    except CancelledRun:
+        return cli.INTERRUPTED
+    return cli.DONE
+
+
+@contextmanager
+def _ending_orderly() -> Iterator[None]:
+    """SIGTERM ends the program as an exception, so that what it started ends, too."""
+
+    def stop(number: int, _: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
