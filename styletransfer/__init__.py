@@ -1,0 +1,121 @@
+"""Neural style transfer by optimal transport of VGG-19 features.
+
+>>> from pathlib import Path
+>>> from styletransfer import Settings, decode, encode, stylize
+>>> content, style = (decode(Path(name).read_bytes(), name) for name in ("harbour.jpg", "wave.png"))
+>>> image = stylize(content, style, Settings(end_scale=512))
+>>> Path("out.png").write_bytes(encode(image, "png"))
+
+Names are loaded when they are first used: `import styletransfer` takes no time, and reading a manifest does
+not wait for torch.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from styletransfer.errors import (
+        Cancelled,
+        DeviceError,
+        Fault,
+        ImageError,
+        ManifestError,
+        OutOfMemoryError,
+        RecordError,
+        SettingsError,
+        StorageError,
+        StyleTransferError,
+        WeightsError,
+    )
+    from styletransfer.images import Picture, decode, encode
+    from styletransfer.manifest import Manifest, Pair, PairStyle, WeightsSource, load_manifest
+    from styletransfer.plan import Plan, PlannedPair, plan_manifest
+    from styletransfer.records import Record
+    from styletransfer.render import render_pair
+    from styletransfer.settings import Settings, check_settings
+    from styletransfer.state import State
+    from styletransfer.stylize import Progress, ScaleReport, Stylizer, stylize
+    from styletransfer.weights import Weights, load_weights
+
+__all__ = [
+    "Cancelled",
+    "DeviceError",
+    "Fault",
+    "ImageError",
+    "Manifest",
+    "ManifestError",
+    "OutOfMemoryError",
+    "Pair",
+    "PairStyle",
+    "Picture",
+    "Plan",
+    "PlannedPair",
+    "Progress",
+    "Record",
+    "RecordError",
+    "ScaleReport",
+    "Settings",
+    "SettingsError",
+    "State",
+    "StorageError",
+    "StyleTransferError",
+    "Stylizer",
+    "Weights",
+    "WeightsError",
+    "WeightsSource",
+    "check_settings",
+    "decode",
+    "encode",
+    "load_manifest",
+    "load_weights",
+    "plan_manifest",
+    "render_pair",
+    "stylize",
+]
+
+_MODULES = {
+    "errors": (
+        "Cancelled DeviceError Fault ImageError ManifestError OutOfMemoryError RecordError SettingsError"
+        " StorageError StyleTransferError WeightsError"
+    ),
+    "images": "Picture decode encode",
+    "manifest": "Manifest Pair PairStyle WeightsSource load_manifest",
+    "plan": "Plan PlannedPair plan_manifest",
+    "records": "Record",
+    "render": "render_pair",
+    "settings": "Settings check_settings",
+    "state": "State",
+    "stylize": "Progress ScaleReport Stylizer stylize",
+    "weights": "Weights load_weights",
+}
+_PLACES = {name: module for module, names in _MODULES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found: object = getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]
+
+
+class _Package(ModuleType):
+    """Keeps `styletransfer.stylize` the function, though there is a module of that name."""
+
+    @property
+    def stylize(self) -> object:
+        return __getattr__("stylize")
+
+    @stylize.setter
+    def stylize(self, module: ModuleType) -> None:
+        """Python binds a module to its package as it loads it; not this one."""
+
+
+sys.modules[__name__].__class__ = _Package
