@@ -1,13 +1,14 @@
 """VGG-19 forward and backward by hand, for a network whose weights never change.
 
 Autograd keeps what it might need; here is kept what is needed: no weight gradients, ReLU in place, no indices of
-poolings. Tensors are channels_last throughout, so that features read as an (H W, C) matrix without a copy.
-Values and gradients are those of `vgg.VGG19`.
+poolings. Tensors are channels_last throughout, so that features read as an (H W, C) matrix without a copy; in
+bf16 that and the data type together make a convolution several times faster, either alone does not. Values and
+gradients are those of `vgg.VGG19`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +20,16 @@ from styletransfer.losses import fold_replicate_padding
 from styletransfer.settings import Pooling
 from styletransfer.vgg import FIRST_POOLING, MEAN, POOLING_GAIN, STD, check_size
 
+Outputs = dict[int, Tensor]
+"""Outputs (1, C, H', W') of ReLUs and poolings by index; -1 is the input."""
+
+Pull = Callable[[Tensor], Tensor]
+"""Gradient of the loss with respect to a layer's features, from these features. A new tensor."""
+
+INPUT = -1
+STRIP_ELEMENTS = 2**21
+"""Pooled values whose argmax is held at a time: 16 MB of indices, which torch makes int64."""
+
 
 @dataclass(frozen=True)
 class Convolution:
@@ -27,19 +38,27 @@ class Convolution:
     weight: Tensor  # (C_out, C_in, 3, 3)
     weight_back: Tensor  # (C_in, C_out, 3, 3): flipped in both directions
     bias: Tensor
-    replicate: bool
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.replicate:
-            return F.conv2d(F.pad(x, (1, 1, 1, 1), "replicate"), self.weight, self.bias).relu_()
         return F.conv2d(x, self.weight, self.bias, padding=1).relu_()
 
-    def backward(self, grad: Tensor, output: Tensor) -> Tensor:
-        """Gradient at the input, from that at the ReLU's output; overwrites `grad`."""
-        grad = grad.mul_(output > 0)
-        if self.replicate:
-            return fold_replicate_padding(F.conv2d(grad, self.weight_back, padding=2))
+    def backward(self, grad: Tensor) -> Tensor:
+        """Gradient at the input, from that before the ReLU."""
         return F.conv2d(grad, self.weight_back, padding=1)
+
+
+@dataclass(frozen=True)
+class FirstConvolution(Convolution):
+    """Pads with 'replicate'. Its weight is kept in float32 at least: it works on the image, where rounding to
+    bf16 would be coarser than 8 bits are, and costs next to nothing.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        padded = F.pad(x, (1, 1, 1, 1), "replicate")
+        return F.conv2d(padded, self.weight, self.bias).to(self.weight_back.dtype).relu_()
+
+    def backward(self, grad: Tensor) -> Tensor:
+        return fold_replicate_padding(F.conv2d(grad, self.weight_back, padding=2))
 
 
 @dataclass(frozen=True)
@@ -58,39 +77,37 @@ class Pooling2x2:
     def backward(self, grad: Tensor, x: Tensor, pooled: Tensor) -> Tensor:
         """Gradient at `x`, from that at `pooled`."""
         grad_x = torch.zeros_like(x)
-        if self.kind == "max":
-            _backward_max(grad, x, pooled, grad_x)
-        elif self.kind == "average":
-            share = grad * (POOLING_GAIN["average"] / 4)
-            for corner in _corners(grad_x, pooled):
-                corner.copy_(share)
-        else:
-            share = (grad * POOLING_GAIN["l2"] ** 2 / pooled).masked_fill_(pooled == 0, 0)
-            for corner, corner_x in zip(_corners(grad_x, pooled), _corners(x, pooled), strict=True):
-                torch.mul(share, corner_x, out=corner)
+        for rows in _strips(pooled):
+            strip, rows_x = pooled[..., rows, :], slice(2 * rows.start, 2 * rows.stop)
+            self._backward(grad[..., rows, :], x[..., rows_x, :], strip, grad_x[..., rows_x, :])
         return grad_x
 
+    def _backward(self, grad: Tensor, x: Tensor, pooled: Tensor, grad_x: Tensor) -> None:
+        width = 2 * pooled.shape[-1]
+        if self.kind == "max":  # of several maxima, the first is meant: ties are common in bf16
+            _, argmax = F.max_pool2d(x, 2, return_indices=True)
+            grad_x.copy_(F.max_unpool2d(grad, argmax, 2, output_size=x.shape[-2:]))
+        elif self.kind == "average":
+            spread = F.interpolate(grad * (POOLING_GAIN["average"] / 4), scale_factor=2, mode="nearest")
+            grad_x[..., :width] = spread
+        else:
+            share = (grad * POOLING_GAIN["l2"] ** 2 / pooled).masked_fill_(pooled == 0, 0)
+            spread = F.interpolate(share, scale_factor=2, mode="nearest")
+            torch.mul(spread, x[..., :width], out=grad_x[..., :width])
 
-def _backward_max(grad: Tensor, x: Tensor, pooled: Tensor, grad_x: Tensor) -> None:
-    """Each gradient goes to the first of the four that is the maximum, as in torch: ties are common in bf16."""
-    free = torch.ones_like(pooled, dtype=torch.bool)
-    for corner, corner_x in zip(_corners(grad_x, pooled), _corners(x, pooled), strict=True):
-        hit = (corner_x == pooled).logical_and_(free)
-        torch.mul(grad, hit, out=corner)
-        free.logical_and_(hit.logical_not_())
 
-
-def _corners(x: Tensor, pooled: Tensor) -> list[Tensor]:
-    """The four views of x that hold one corner of each pooled square, in scan order."""
-    height, width = 2 * pooled.shape[-2], 2 * pooled.shape[-1]
-    return [x[..., row:height:2, column:width:2] for row in (0, 1) for column in (0, 1)]
+def _strips(pooled: Tensor) -> Iterator[slice]:
+    """Rows of `pooled` (1, C, H, W), a bounded number of values at a time."""
+    _, channels, height, width = pooled.shape
+    rows = max(1, STRIP_ELEMENTS // (channels * width))
+    for top in range(0, height, rows):
+        yield slice(top, min(top + rows, height))
 
 
 class FrozenVGG19:
     """VGG-19 with frozen weights; cut after the deepest of `layers`.
 
-    `forward` returns the output of every layer, `backward` takes them back. With two devices the layers up to
-    `last_on_first` run on the first, the rest on the second.
+    With two devices the layers up to `last_on_first` run on the first, the rest on the second.
     """
 
     def __init__(
@@ -107,9 +124,10 @@ class FrozenVGG19:
         self.dtype = dtype
         self.smallest_input = smallest_input(layers)
         self.last_on_first = last_on_first
+        self.last = LAYERS[last_layer(layers)]
         self.devices = (torch.device(devices[0]), torch.device(devices[-1]))
         self.steps: dict[int, Convolution | Pooling2x2] = {}
-        for index in range(LAYERS[last_layer(layers)] + 1):
+        for index in range(self.last + 1):
             if index in CONVOLUTIONS:  # its ReLU has the next index
                 weight, bias = tensors[f"features.{index}.weight"], tensors[f"features.{index}.bias"]
                 self.steps[index + 1] = self._convolution(index, weight, bias)
@@ -117,12 +135,15 @@ class FrozenVGG19:
                 self.steps[index] = Pooling2x2(pooling)
 
     def _convolution(self, index: int, weight: Tensor, bias: Tensor) -> Convolution:
-        weight = weight.to(self.device_of(index), self.dtype)
-        return Convolution(
-            weight.contiguous(memory_format=torch.channels_last),
-            weight.flip(2, 3).transpose(0, 1).contiguous(memory_format=torch.channels_last),
-            bias.to(self.device_of(index), self.dtype),
-            replicate=index == 0,
+        kind, dtype = Convolution, self.dtype
+        if index == 0:
+            kind, dtype = FirstConvolution, torch.promote_types(self.dtype, torch.float32)
+        device, layout = self.device_of(index), torch.channels_last
+        weight_back = weight.flip(2, 3).transpose(0, 1)
+        return kind(
+            weight.to(device, dtype).contiguous(memory_format=layout),
+            weight_back.to(device, self.dtype).contiguous(memory_format=layout),
+            bias.to(device, dtype),
         )
 
     def device_of(self, index: int) -> torch.device:
@@ -130,50 +151,63 @@ class FrozenVGG19:
         return self.devices[0] if index <= self.last_on_first else self.devices[1]
 
     def normalise(self, image: Tensor) -> Tensor:
-        """image (1, 3, H, W) in [0, 1] -> the network's input, in its dtype and on its first device."""
+        """image (1, 3, H, W) in [0, 1], float32 or float64 -> the network's input, on its first device."""
         mean = image.new_tensor(MEAN).view(1, 3, 1, 1)
         std = image.new_tensor(STD).view(1, 3, 1, 1)
         x = (image - mean) / std
-        return x.to(self.devices[0], self.dtype, memory_format=torch.channels_last)
+        return x.to(self.devices[0], memory_format=torch.channels_last)
 
-    def forward(self, image: Tensor) -> dict[int, Tensor]:
-        """image (1, 3, H, W) in [0, 1] -> output (1, C, H', W') of each ReLU and pooling, by index.
+    def walk(self, x: Tensor, first: int, last: int) -> Iterator[tuple[int, Tensor]]:
+        """Index and output of each ReLU and pooling from `first` to `last`, for the output x before `first`."""
+        for index, step in self.steps.items():
+            if first <= index <= last:
+                x = step.forward(x.to(self.device_of(index), non_blocking=True))
+                yield index, x
+
+    def forward(self, x: Tensor, first: int = 0, last: int | None = None) -> Outputs:
+        """`walk`, with every output kept, that before `first` too."""
+        before = max((index for index in self.steps if index < first), default=INPUT)
+        return {before: x, **dict(self.walk(x, first, self.last if last is None else last))}
+
+    def features(self, image: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Name and features of each of `layers`, shallow to deep; image (1, 3, H, W) in [0, 1].
 
         Raises ImageError when a side is too short for the deepest layer.
         """
         check_size(image, self.smallest_input)
-        outputs: dict[int, Tensor] = {}
-        x = self.normalise(image)
-        for index, step in self.steps.items():
-            x = step.forward(x.to(self.device_of(index), non_blocking=True))
-            outputs[index] = x
-        return outputs
+        names = {LAYERS[name]: name for name in self.layers}
+        for index, output in self.walk(self.normalise(image), 0, self.last):
+            if index in names:
+                yield names[index], output
 
-    def features(self, image: Tensor) -> dict[str, Tensor]:
-        """Features of the named layers, like `vgg.VGG19`."""
-        outputs = self.forward(image)
-        return {name: outputs[LAYERS[name]] for name in self.layers}
+    def backward(self, outputs: Outputs, pulls: Mapping[int, Pull], grad: Tensor | None = None) -> Tensor:
+        """Gradient at the first of `outputs`, from the pulls at some of them and `grad` at the last.
 
-    def backward(self, outputs: dict[int, Tensor], grads: Mapping[int, Tensor]) -> Tensor:
-        """Gradient at the image (1, 3, H, W), from gradients at the outputs of some layers, by index.
-
-        Consumes `outputs`, to free memory as it goes, and overwrites `grads`.
+        Consumes `outputs` and `grad`, to free memory as it goes.
         """
-        grad: Tensor | None = None
-        for index in reversed(self.steps):
-            output = outputs.pop(index)
-            grad = _add(grad, grads.get(index), output)
+        while len(outputs) > 1:
+            index, output = outputs.popitem()
             step = self.steps[index]
-            if isinstance(step, Convolution):
-                grad = step.backward(grad, output)
-            else:
+            if index in pulls:
+                pull = pulls[index](output)
+                grad = pull if grad is None else grad.add_(pull)
+            if grad is None:
+                grad = torch.zeros_like(output)
+            if isinstance(step, Pooling2x2):
                 grad = step.backward(grad, next(reversed(outputs.values())), output)
-            grad = grad.to(self.device_of(index - 2), non_blocking=True)
+            else:
+                grad = step.backward(mask_relu(grad, output))
+            grad = grad.to(next(reversed(outputs.values())).device, non_blocking=True)
         assert grad is not None
-        return grad / grad.new_tensor(STD).view(1, 3, 1, 1)
+        return grad
+
+    def unnormalise_gradient(self, grad: Tensor, image: Tensor) -> Tensor:
+        """Gradient at `image`, in its dtype, from that at the network's input."""
+        return grad.to(image.dtype) / image.new_tensor(STD).view(1, 3, 1, 1)
 
 
-def _add(grad: Tensor | None, more: Tensor | None, like: Tensor) -> Tensor:
-    if grad is None:
-        return torch.zeros_like(like) if more is None else more
-    return grad if more is None else grad.add_(more)
+def mask_relu(grad: Tensor, output: Tensor) -> Tensor:
+    """Gradient before a ReLU, in place: zero where its output is. One pass; a product with a mask takes ten times
+    as long on a CPU.
+    """
+    return torch.ops.aten.threshold_backward.grad_input(grad, output, 0, grad_input=grad)  # type: ignore[no-any-return]

@@ -14,7 +14,8 @@ from styletransfer import losses as formulas
 from styletransfer.errors import ImageError, RecordError
 from styletransfer.images import resize as resize_picture
 from styletransfer.images import to_tensor
-from styletransfer.objective import Engine, Losses, Objective, Targets, make_objective
+from styletransfer.engines import Engine, make_objective
+from styletransfer.objective import Losses, Objective, Targets
 from styletransfer.optimize import Average, Optimizer, make_optimizer, resize
 from styletransfer.picture import Picture
 from styletransfer.scales import Size, pyramid, resolve_end_scale, size_to_fit
@@ -205,7 +206,8 @@ class _Run:
 
     def _targets(self, content: Tensor) -> Targets:
         parts = [
-            self.objective.style_moments(self._tensor(style, self._style_size(style))) for style in self.styles
+            self.objective.style_moments(self._tensor(style, self._style_size(style)))
+            for style in self.styles
         ]
         blended = {
             layer: formulas.blend([part[layer] for part in parts], self.style_weights) for layer in parts[0]
@@ -291,7 +293,9 @@ class _Run:
             raise RecordError(f"checkpoint is at scale number {state.scale_index} of {len(self.scales)}")
         width, height = size_to_fit(self.content.size, self.scales[state.scale_index], enlarge=True)
         if tuple(state.image.shape) != (1, 3, height, width):
-            raise RecordError(f"checkpoint's image is {tuple(state.image.shape)}; must be (1, 3, {height}, {width})")
+            raise RecordError(
+                f"checkpoint's image is {tuple(state.image.shape)}; must be (1, 3, {height}, {width})"
+            )
         image = state.image.to(self.device, self.image_dtype, copy=True)
         self.optimizer = make_optimizer(image, self.settings)
         self.optimizer.load_state(snapshot(state.optimizer))
