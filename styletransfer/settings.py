@@ -70,7 +70,7 @@ def _check_layers(names: Iterable[str]) -> None:
 
 def _check_content_layers(layers: tuple[str, ...]) -> tuple[str, ...]:
     _check_layers(layers)
-    return layers
+    return tuple(sorted(layers, key=LAYERS.__getitem__))
 
 
 def _check_style_layers(layers: Mapping[str, float]) -> Mapping[str, float]:
@@ -162,7 +162,7 @@ class Settings(PictureSettings, ExecutionSettings):
         if isinstance(self.end_scale, int) and self.end_scale < needed:
             raise PydanticCustomError(
                 "end_scale",
-                "end_scale is {found}; must be at least {needed} for layers up to {last}",
+                "is {found}; must be at least {needed} for layers up to {last}",
                 {"found": self.end_scale, "needed": needed, "last": self.layers()[-1]},
             )
         return self
@@ -193,16 +193,17 @@ def settings_faults(error: ValidationError, place: str) -> list[Fault]:
     """What pydantic found, in our words: one fault for each setting, however many ways it fails in."""
     faults: dict[str, Fault] = {}
     for details in error.errors(include_url=False):
-        name = str(details["loc"][0]) if details["loc"] else ""
+        # what concerns several settings has no place of its own; its type names the one to change
+        name = str((*details["loc"], details["type"])[0])
         field_place = ".".join(part for part in (place, name) if part)
         faults.setdefault(field_place, Fault(field_place, _describe(name, details)))
     return list(faults.values())
 
 
 def _describe(name: str, details: ErrorDetails) -> str:
-    if details["type"] == "extra_forbidden":
+    if details["type"] in ("extra_forbidden", "invalid_key"):
         return f"is not a setting{did_you_mean(name, Settings.model_fields)}"
-    if not name:
+    if not details["loc"]:
         return details["msg"]
     if name in ("content_layers", "style_layers") and details["type"] == "layers":
         return details["msg"]
