@@ -12,23 +12,23 @@ from styletransfer.layers import CONVOLUTIONS, LAYERS
 
 @cache
 def golden_network() -> dict[str, Tensor]:
-    """The float64 tensors that tests/golden/README.md describes, rebuilt once per session. Not to be changed."""
+    """The float64 tensors that tests/golden/README.md describes, built once per session. Not to be changed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         built = torchvision.models.vgg19(weights=None).features.state_dict()
-    tensors = {}
-    for name, tensor in built.items():
-        if name.endswith("weight"):  # scaled in float32, as the original run did
-            tensor = tensor * sqrt(tensor.shape[0] / tensor.shape[1])
-        tensors[f"features.{name}"] = tensor.double()
-    return tensors
+    return {f"features.{name}": _rescaled(name, tensor).double() for name, tensor in built.items()}
+
+
+def _rescaled(name: str, tensor: Tensor) -> Tensor:
+    """In float32, as the original run did."""
+    return tensor * sqrt(tensor.shape[0] / tensor.shape[1]) if name.endswith("weight") else tensor
 
 
 @cache
 def shallow_network(last_layer: str = "relu3_1", seed: int = 0) -> dict[str, Tensor]:
-    """Random float64 filters of VGG-19's shapes up to `last_layer`, scaled so that features keep their size."""
+    """Random float64 filters of VGG-19's shapes up to `last_layer`, scaled to keep the size of features."""
     generator = torch.Generator().manual_seed(seed)
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for index, (channels_in, channels_out) in CONVOLUTIONS.items():
         if index < LAYERS[last_layer]:
             scale = sqrt(2 / (9 * channels_in))  # He et al. 2015, for a ReLU behind it

@@ -1,5 +1,7 @@
 """Scales and sizes: the original's tables, and what holds for all numbers."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +24,7 @@ def test_pyramid_is_that_of_the_original(start, end, expected):
 @given(scales, scales)
 def test_pyramid_ascends_to_the_end_scale(start, end):
     found = pyramid(start, end)
-    assert all(coarse < fine for coarse, fine in zip(found, found[1:], strict=False))
+    assert all(coarse < fine for coarse, fine in pairwise(found))
     assert found[-1] == end
 
 
@@ -128,7 +130,7 @@ def test_the_number_before_the_plus_is_read(number):
     assert parse_safe_scale(f"{number}+") == number
 
 
-@pytest.mark.parametrize("text", ["", "+", "0+", "-5+", "05+", "512", "512++", " 512+", "512+\n", "5.5+", "٣+"])
+@pytest.mark.parametrize("text", ["", "+", "0+", "-5+", "05+", "512", "5++", " 512+", "512+\n", "5.5+", "٣+"])
 def test_anything_else_is_no_safe_scale(text):
     with pytest.raises(ValueError, match=r"is not a whole number followed by '\+'"):
         parse_safe_scale(text)
