@@ -12,7 +12,7 @@ from styletransfer.layers import CONVOLUTIONS, LAYERS
 
 @cache
 def golden_network() -> dict[str, Tensor]:
-    """The float64 tensors that tests/golden/README.md describes, built once per session. Not to be changed."""
+    """The float64 tensors that tests/golden/README.md describes, built once a session. Not to be changed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         built = torchvision.models.vgg19(weights=None).features.state_dict()
