@@ -32,8 +32,24 @@ class MomentSums:
     def of(cls, feats: Tensor) -> MomentSums:
         """Of features (1, C, H, W), any float type."""
         matrix = as_matrix(feats)
-        dtype = torch.promote_types(feats.dtype, torch.float32)
-        return cls(len(matrix), matrix.sum(dim=0, dtype=dtype), _gram(matrix))
+        if matrix.dtype == torch.bfloat16 and len(matrix) >= CHUNK * LEAST_CHUNKS:
+            whole = len(matrix) // CHUNK * CHUNK
+            return cls._of_chunks(matrix[:whole]) + cls._exact(matrix[whole:])
+        return cls._exact(matrix)
+
+    @classmethod
+    def _exact(cls, matrix: Tensor) -> MomentSums:
+        """Of X (n, C), accumulated in float32 at least."""
+        matrix = matrix.to(torch.promote_types(matrix.dtype, torch.float32))
+        return cls(len(matrix), matrix.sum(dim=0), matrix.mT @ matrix)
+
+    @classmethod
+    def _of_chunks(cls, matrix: Tensor) -> MomentSums:
+        """Of X (n, C) in bf16, n a multiple of CHUNK: partial sums in bf16, added in float32."""
+        chunks = matrix.view(-1, CHUNK, matrix.shape[1])
+        x = torch.bmm(matrix.new_ones(1, 1, CHUNK).expand(len(chunks), -1, -1), chunks)
+        xx = torch.bmm(chunks.mT, chunks)
+        return cls(len(matrix), x.sum(dim=(0, 1), dtype=torch.float32), xx.sum(dim=0, dtype=torch.float32))
 
     def __add__(self, other: MomentSums) -> MomentSums:
         return MomentSums(self.count + other.count, self.x + other.x, self.xx + other.xx)
@@ -41,20 +57,6 @@ class MomentSums:
     def moments(self) -> Moments:
         """The sums divided by the number of positions."""
         return Moments(self.x / self.count, self.xx / self.count)
-
-
-def _gram(matrix: Tensor) -> Tensor:
-    """X^T X (C, C) of X (n, C), accumulated in float32 at least."""
-    count, channels = matrix.shape
-    if matrix.dtype not in (torch.bfloat16, torch.float16):
-        return matrix.mT @ matrix
-    if count < CHUNK * LEAST_CHUNKS:
-        exact = matrix.float()
-        return exact.mT @ exact
-    whole = count // CHUNK * CHUNK
-    chunks = matrix[:whole].view(-1, CHUNK, channels)
-    rest = matrix[whole:].float()
-    return torch.bmm(chunks.mT, chunks).sum(dim=0, dtype=torch.float32) + rest.mT @ rest
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ class Pooling2x2:
         width = 2 * pooled.shape[-1]
         if self.kind == "max":  # of several maxima, the first is meant: ties are common in bf16
             _, argmax = F.max_pool2d(x, 2, return_indices=True)
-            grad_x.copy_(F.max_unpool2d(grad, argmax, 2, output_size=x.shape[-2:]))
+            grad_x.copy_(F.max_unpool2d(grad, argmax, 2, output_size=list(x.shape[-2:])))
         elif self.kind == "average":
             spread = F.interpolate(grad * (POOLING_GAIN["average"] / 4), scale_factor=2, mode="nearest")
             grad_x[..., :width] = spread
@@ -210,4 +210,5 @@ def mask_relu(grad: Tensor, output: Tensor) -> Tensor:
     """Gradient before a ReLU, in place: zero where its output is. One pass; a product with a mask takes ten times
     as long on a CPU.
     """
-    return torch.ops.aten.threshold_backward.grad_input(grad, output, 0, grad_input=grad)  # type: ignore[no-any-return]
+    masked: Tensor = torch.ops.aten.threshold_backward.grad_input(grad, output, 0, grad_input=grad)
+    return masked

@@ -43,4 +43,4 @@ def last_layer(names: Iterable[str]) -> str:
 def smallest_input(names: Iterable[str]) -> int:
     """Shortest side in px that still leaves every named layer at least one position."""
     deepest = LAYERS[last_layer(names)]
-    return 2 ** sum(index < deepest for index in POOLING_INDICES)
+    return 1 << sum(index < deepest for index in POOLING_INDICES)

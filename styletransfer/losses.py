@@ -140,8 +140,8 @@ def total_variation_and_gradient(image: Tensor) -> tuple[Tensor, Tensor]:
         difference = b - a
         value += weight * difference.square().mean()
         difference *= 2 * weight / difference.numel()
-        grad_b += difference
-        grad_a -= difference
+        grad_b.add_(difference)
+        grad_a.sub_(difference)
     return value, fold_replicate_padding(grad)
 
 

@@ -98,7 +98,7 @@ class Lbfgs:
             found.append(losses)
             return losses.total()
 
-        self._lbfgs.step(closure)
+        self._lbfgs.step(closure)  # type: ignore[no-untyped-call]
         return found[0]
 
     def carried_over(self, image: Tensor) -> Lbfgs:

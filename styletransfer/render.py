@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from styletransfer.weights import Weights
     from torch import Tensor
 
-    from styletransfer.objective import Engine
+    from styletransfer.engines import Engine
     from styletransfer.state import State
     from styletransfer.stylize import Progress, ScaleReport
 

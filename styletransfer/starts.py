@@ -48,11 +48,15 @@ def _truncated_normal(shape: Sequence[int], mean: float, sd: float, generator: t
     return nn.init.trunc_normal_(torch.empty(tuple(shape)), mean, sd, 0.0, 1.0, generator)
 
 
-def _blended_statistics(styles: Sequence[Tensor], weights: Sequence[float]) -> tuple[list[float], list[float]]:
+def _blended_statistics(
+    styles: Sequence[Tensor], weights: Sequence[float]
+) -> tuple[list[float], list[float]]:
     """Per channel, the weighted mean of the styles' means and that of their variances."""
     total = sum(abs(weight) for weight in weights)
     means = sum(style.mean(dim=(0, 2, 3)) * abs(w) / total for style, w in zip(styles, weights, strict=True))
-    variances = sum(style.var(dim=(0, 2, 3)) * abs(w) / total for style, w in zip(styles, weights, strict=True))
+    variances = sum(
+        style.var(dim=(0, 2, 3)) * abs(w) / total for style, w in zip(styles, weights, strict=True)
+    )
     assert isinstance(means, Tensor)
     assert isinstance(variances, Tensor)
     return means.tolist(), variances.tolist()

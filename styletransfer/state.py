@@ -13,7 +13,6 @@ from typing import Any
 
 import safetensors
 import safetensors.torch
-import torch
 from torch import Tensor
 
 from styletransfer.errors import RecordError
@@ -53,9 +52,13 @@ class State:
         try:
             metadata = _metadata(data)
             if metadata.get("state_version") != str(STATE_VERSION):
-                raise RecordError(f"checkpoint has version {metadata.get('state_version')}; must be {STATE_VERSION}")
+                raise RecordError(
+                    f"checkpoint has version {metadata.get('state_version')}; must be {STATE_VERSION}"
+                )
             tensors = safetensors.torch.load(data)
-            values = {name: _restore(value, tensors) for name, value in json.loads(metadata["values"]).items()}
+            values = {
+                name: _restore(value, tensors) for name, value in json.loads(metadata["values"]).items()
+            }
             return cls(**values | {name: tuple(values[name]) for name in ("reports", "trace")})
         except (safetensors.SafetensorError, ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
             raise RecordError(f"checkpoint is damaged: {error}") from error

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from styletransfer import devices as hosts
 from styletransfer import losses as formulas
+from styletransfer.engines import Engine, make_objective
 from styletransfer.errors import ImageError, RecordError
 from styletransfer.images import resize as resize_picture
 from styletransfer.images import to_tensor
-from styletransfer.engines import Engine, make_objective
 from styletransfer.objective import Losses, Objective, Targets
 from styletransfer.optimize import Average, Optimizer, make_optimizer, resize
 from styletransfer.picture import Picture
