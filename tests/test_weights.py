@@ -282,9 +282,7 @@ def test_random_is_random_with_seed_0():
     assert load_weights("random:007", last_layer="relu1_1").identity == "random:7/v1"
 
 
-@pytest.mark.parametrize(
-    "source", ["random:", "random:x", "random:-1", "random:1.5", "random:9223372036854775808"]
-)
+@pytest.mark.parametrize("source", ["random:", "random:x", "random:-1", "random:1.5", "random:9223372036854775808"])
 def test_a_seed_that_is_none_is_refused(source):
     assert "the seed must be" in fault(source)
 
@@ -397,17 +395,26 @@ def test_a_damaged_file_in_torch_hubs_folder_is_named(torchvision_site):
     assert fault("imagenet").startswith(f"weights 'imagenet': {path} is damaged")
 
 
-def test_torch_hubs_folder_is_found_without_torch(tmp_path):
-    program = (
-        "import sys; from styletransfer.weights import hub_folder; "
-        "print(hub_folder()); assert 'torch' not in sys.modules; import torch; print(hub_folder())"
-    )
-    for variables in ({}, {"XDG_CACHE_HOME": ""}, {"TORCH_HOME": str(tmp_path / "torch")}):
-        found = subprocess.run(
-            [sys.executable, "-c", program],
-            env={**os.environ, **variables},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.split()
-        assert found[0] == found[1]
+def test_torch_hubs_folder_is_found_without_torch():
+    program = """
+import os, sys
+from styletransfer.weights import hub_folder
+
+def folders():
+    for name, value in (("", ""), ("XDG_CACHE_HOME", ""), ("XDG_CACHE_HOME", "~/c"), ("TORCH_HOME", "/t")):
+        if name:
+            os.environ[name] = value
+        yield hub_folder()
+
+for name in ("XDG_CACHE_HOME", "TORCH_HOME"):
+    os.environ.pop(name, None)
+without = list(folders())
+assert "torch" not in sys.modules
+for name in ("XDG_CACHE_HOME", "TORCH_HOME"):
+    os.environ.pop(name, None)
+import torch
+assert list(folders()) == without, without
+torch.hub.set_dir("/elsewhere")
+assert str(hub_folder()) == "/elsewhere/checkpoints"
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
