@@ -29,9 +29,7 @@ def random_image(height: int, width: int, seed: int = 1, levels: int | None = No
     return image if levels is None else (image * levels).floor() / max(levels - 1, 1)
 
 
-def gradient(
-    engine: Engine, image: Tensor, pooling: Pooling, devices: tuple[str, ...] = ("cpu",)
-) -> Tensor:
+def gradient(engine: Engine, image: Tensor, pooling: Pooling, devices: tuple[str, ...] = ("cpu",)) -> Tensor:
     """Of content and style at `image`, compared with another picture of its size."""
     changed = THROUGH_ALL.model_copy(update={"pooling": pooling})
     objective = make_objective(engine, shallow_network(), changed, devices=devices, dtype=torch.float64)
