@@ -16,8 +16,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from styletransfer.weights import WeightsSource, identify_weights
-
 from styletransfer import storage
 from styletransfer.errors import Fault, ImageError, ManifestError, RecordError, StorageError, WeightsError
 from styletransfer.fingerprint import canonical_json, fingerprint, style_shares
@@ -30,6 +28,7 @@ from styletransfer.places import Places, name_key
 from styletransfer.records import Record, read_record
 from styletransfer.scales import Size, pyramid, resolve_end_scale, size_to_fit
 from styletransfer.settings import Settings, did_you_mean
+from styletransfer.weights import WeightsSource, identify_weights
 
 log = logging.getLogger(__name__)
 
@@ -99,15 +98,14 @@ def plan_manifest(manifest: Manifest, *, force: bool = False, only: Sequence[str
     """
     places = Places(manifest.output, manifest.name)
     pairs, faults = _choose(manifest.pairs, only)
-    output_faults = [*_output_faults(places)]
+    output = _look_at_output(places)
     with ThreadPoolExecutor(READERS, thread_name_prefix="plan") as readers:
         weights = readers.submit(_identify_weights, manifest)
-        found = readers.map(lambda pair: None if output_faults else find_record(places, pair.id), pairs)
-        records = list(found)
+        records = list(readers.map(lambda pair: _record_in(output, places, pair), pairs))
         findings = look_at_inputs(pairs, records, readers)
         planner = _Planner(places, findings, *weights.result(), force)
         planned = tuple(readers.map(planner.plan, pairs, records))
-    faults += output_faults
+    faults += output.faults
     if planner.weights_fault:
         faults.append(Fault("weights", planner.weights_fault))
     faults += _summed_up(fault for each in planned for fault in each.faults)
@@ -144,23 +142,51 @@ def _identify_weights(manifest: Manifest) -> tuple[str | None, str | None]:
     except WeightsError as error:
         return None, str(error)
     except StorageError as error:
-        if error.transient:
-            raise
-        return None, str(error)
+        return None, _lasting(error)
 
 
-def _output_faults(places: Places) -> Iterator[Fault]:
-    """A fault if it is plain, without writing anything, that nothing can be written to the output folder."""
+@dataclass(frozen=True)
+class _Output:
+    """What is known of the output folder before anything in it is read."""
+
+    listed: frozenset[str] | None = None
+    faults: tuple[Fault, ...] = ()
+
+    def may_hold(self, url: str) -> bool:
+        return not self.faults and (self.listed is None or url in self.listed)
+
+
+def _look_at_output(places: Places) -> _Output:
+    """The output folder's files; or a fault, if it is plain without writing that nothing can be written."""
+    found = f"is {storage.public(places.folder)}"
     if storage.scheme(places.folder) in ("http", "https"):
-        yield Fault("output", f"is {storage.public(places.folder)}; web servers are only read from")
-    if not storage.is_local(places.folder):
-        return
-    folder = Path(places.folder)
+        return _Output(faults=(Fault("output", f"{found}; web servers are only read from"),))
+    if storage.is_local(places.folder):
+        fault = _folder_fault(Path(places.folder))
+        return _Output(faults=(Fault("output", f"{found}; {fault}"),) if fault else ())
+    try:  # one list, where asking for each of 2,000 records that aren't there would take its time
+        return _Output(frozenset(storage.glob(storage.join(storage.escape(places.folder), "*"))))
+    except StorageError as error:
+        return _Output(faults=(Fault("output", f"{found}; {_lasting(error)}"),))
+
+
+def _folder_fault(folder: Path) -> str | None:
+    """Why nothing can be written to a local folder, which need not be there yet."""
     there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
     if not there.is_dir():
-        yield Fault("output", f"is {folder}; {there} is a file, not a folder")
-    elif not os.access(there, os.W_OK | os.X_OK):
-        yield Fault("output", f"is {folder}; {there} can't be written to")
+        return f"{there} is a file, not a folder"
+    return None if os.access(there, os.W_OK | os.X_OK) else f"{there} can't be written to"
+
+
+def _record_in(output: _Output, places: Places, pair: Pair) -> Record | None:
+    return find_record(places, pair.id) if output.may_hold(places.record(pair.id)) else None
+
+
+def _lasting(error: StorageError) -> str:
+    """What is wrong, where trying again can't help; raises the error where it can."""
+    if error.transient:
+        raise error
+    return str(error)
 
 
 def _summed_up(faults: Iterable[Fault]) -> Iterator[Fault]:
@@ -223,8 +249,11 @@ class _Planner:
 
 def picture_is_there(places: Places, record: Record) -> bool:
     """Whether the record's picture exists with the recorded size."""
-    picture = places.picture(record.id, record.output.format)
-    return storage.exists(picture) and storage.stat(picture).size == record.output.size
+    try:
+        return storage.stat(places.picture(record.id, record.output.format)).size == record.output.size
+    except StorageError as error:
+        _lasting(error)
+        return False
 
 
 def what_changed(record: Record, pair: Pair, hashes: Mapping[str, str], weights_identity: str) -> str:

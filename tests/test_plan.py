@@ -333,3 +333,10 @@ def test_skipping_takes_no_torch_and_no_time(studio):
     state, torch_loaded, seconds = done.stdout.split()
     assert (state, torch_loaded) == ("skipped", "False")
     assert float(seconds) < 3  # about 0.4 on an idle machine
+
+
+def test_a_missing_bucket_is_a_fault(studio, bucket):
+    manifest = replace(studio.simple(), output=f"{bucket.url}-gone/out")
+    (fault,) = faults(manifest)
+    assert fault.startswith(f"output is {bucket.url}-gone/out/demo; ")
+    assert "there is no such bucket" in fault
