@@ -248,18 +248,16 @@ def _in_words(pair: SummaryPair) -> str:
 
 def _origin(pair: SummaryPair, classes: Mapping[str, str]) -> str:
     """Content and styles: small, then by name, with their shares where there are several styles."""
-    thumbs = "".join(
-        f'<span class="thumb {role} {classes[entry.sha256 or ""]}"></span>'
-        for role, entry in [("content", pair.content), *(("style", style) for style in pair.styles)]
-        if entry.sha256 in classes
-    )
+    shown = [classes.get(entry.sha256 or "") for entry in (pair.content, *pair.styles)]
+    roles = ["content", *("style" for _ in pair.styles)]
+    thumbs = "".join(f'<span class="thumb {role} {name}"></span>' for role, name in zip(roles, shown, strict=True))
     names = " + ".join(
         f"<i>{escape(storage.name(style.url))}</i>{f' {share:.0%}' if len(pair.styles) > 1 else ''}"
         for style, share in zip(pair.styles, _shares(pair.styles), strict=True)
     )
-    shown = f'<span class="thumbs" aria-hidden="true">{thumbs}</span>' if thumbs else ""
+    row = f'<span class="thumbs" aria-hidden="true">{thumbs}</span>' if all(shown) else ""
     content = f"<i>{escape(storage.name(pair.content.url))}</i>"
-    return f'<p class="from">{shown}<span class="names">{content} in the style of {names}</span></p>'
+    return f'<p class="from">{row}<span class="names">{content} in the style of {names}</span></p>'
 
 
 def _shares(styles: Iterable[SummaryInput]) -> list[float]:

@@ -188,6 +188,14 @@ def test_a_blend_shows_the_share_of_each_style():
     assert "a.png in the style of b.png 75% + c.png 25%" in make_page(make_pair(styles=styles)).text
 
 
+@pytest.mark.parametrize(("known", "thumbs"), [("ab", 2), ("a", 0), ("b", 0)])
+def test_inputs_are_shown_together_or_not_at_all(known, thumbs):
+    """A pair not yet rendered may share a style with one that is; half of its inputs would mislead."""
+    pictures = Pictures({(letter * 64, 80): picture_file(kind="JPEG") for letter in known})
+    sheet = make_page(make_pair(), pictures=pictures)
+    assert sum(has.get("class", "").startswith("thumb ") for has in sheet.find("span")) == thumbs
+
+
 def test_the_search_finds_id_pictures_settings_and_reasons():
     pair = make_pair("Bridge", state="failed", reason="Too HOT", picture=None, settings={"init": "gray"})
     (card,) = make_page(pair).cards()
@@ -296,8 +304,8 @@ def opened(browser, tmp_path) -> Iterator[Any]:
         make_pair("harbour--night", settings={"init": "gray"}),
         make_pair("tower--wave", state="failed", reason="too hot", picture=None),
     )
-    result, content = thumbnail(picture_file(size=(640, 480)), 480), picture_file(kind="JPEG")
-    pictures = Pictures({("c" * 64, 480): result, ("a" * 64, 80): content})
+    result, small = thumbnail(picture_file(size=(640, 480)), 480), picture_file(kind="JPEG")
+    pictures = Pictures({("c" * 64, 480): result, ("a" * 64, 80): small, ("b" * 64, 80): small})
     (tmp_path / "index.html").write_text(page(make_summary(*pairs), pictures), encoding="utf-8")
     tab, complaints, requests = browser.new_page(), list[str](), list[str]()
     tab.on("console", lambda message: complaints.append(message.text))
