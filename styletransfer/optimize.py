@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from styletransfer.errors import RecordError
 from styletransfer.objective import Losses
 from styletransfer.scales import Size
 from styletransfer.settings import Settings
@@ -36,7 +37,7 @@ class Optimizer(Protocol):
         """What a resumed optimizer needs besides the image: nested dicts and lists of tensors and numbers."""
 
     def load_state(self, state: Mapping[str, Any]) -> None:
-        """Goes on from `state`."""
+        """Goes on from `state`; RecordError when it is not this kind of optimizer's."""
 
 
 def make_optimizer(image: Tensor, settings: Settings) -> Optimizer:
@@ -78,6 +79,7 @@ class Adam:
         return dict(self._adam.state[self.image])
 
     def load_state(self, state: Mapping[str, Any]) -> None:
+        _check_kind(state, "exp_avg")
         moments = {name: state[name].to(self.image) for name in ("exp_avg", "exp_avg_sq") if name in state}
         self._adam.state[self.image] = {**state, **moments}
 
@@ -109,7 +111,14 @@ class Lbfgs:
         return dict(self._lbfgs.state[self.image])
 
     def load_state(self, state: Mapping[str, Any]) -> None:
+        _check_kind(state, "n_iter")
         self._lbfgs.state[self.image] = _to_device(dict(state), self.image.device)
+
+
+def _check_kind(state: Mapping[str, Any], name: str) -> None:
+    """`name` is what only this optimizer keeps; before its first step it keeps nothing."""
+    if state and name not in state:
+        raise RecordError("checkpoint was written by another optimizer")
 
 
 def _to_device(value: Any, device: torch.device) -> Any:

@@ -60,7 +60,7 @@ class State:
                 name: _restore(value, tensors) for name, value in json.loads(metadata["values"]).items()
             }
             return cls(**values | {name: tuple(values[name]) for name in ("reports", "trace")})
-        except (safetensors.SafetensorError, ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
+        except (safetensors.SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise RecordError(f"checkpoint is damaged: {error}") from error
 
 

@@ -291,6 +291,9 @@ class _Run:
         """Stands where `state` was taken; RecordError when it belongs to other pictures or settings."""
         if not 0 <= state.scale_index < len(self.scales):
             raise RecordError(f"checkpoint is at scale number {state.scale_index} of {len(self.scales)}")
+        iterations = self.work.iterations[state.scale_index]
+        if not 1 <= state.iteration <= iterations:
+            raise RecordError(f"checkpoint is at iteration {state.iteration} of {iterations}")
         width, height = size_to_fit(self.content.size, self.scales[state.scale_index], enlarge=True)
         if tuple(state.image.shape) != (1, 3, height, width):
             raise RecordError(
@@ -303,7 +306,7 @@ class _Run:
         self.average.total = state.total.to(image, copy=True)
         self.average.missing = state.missing
         self.scale_index, self.iteration = state.scale_index, state.iteration
-        self.reports = [ScaleReport(**report) for report in state.reports]
+        self.reports = [ScaleReport(**{**report, "trace": tuple(report["trace"])}) for report in state.reports]
         self._resumed_seconds, self._scale_seconds = state.seconds, state.scale_seconds
         self._trace = [torch.tensor(total, dtype=torch.float64) for total in state.trace]
 
