@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from styletransfer.losses import Moments, MomentsGradient
+from styletransfer.tiles import Region
 
 CHUNK = 512
 LEAST_CHUNKS = 16
@@ -83,8 +84,8 @@ class StylePull:
         offset = weight / count * gradient.mean + (exact - matrix.to(exact.dtype)) @ found.mean
         return cls(matrix, offset.to(dtype))
 
-    def __call__(self, feats: Tensor) -> Tensor:
-        """Gradient at features (1, C, H, W), channels_last: a new tensor."""
+    def __call__(self, feats: Tensor, _region: Region) -> Tensor:
+        """Gradient at features (1, C, H, W), channels_last, wherever they lie: a new tensor."""
         _, channels, height, width = feats.shape
         grad = torch.addmm(self.offset, as_matrix(feats), self.matrix)
         return grad.view(1, height, width, channels).permute(0, 3, 1, 2)

@@ -21,12 +21,11 @@ from styletransfer.settings import Pooling
 from styletransfer.vgg import FIRST_POOLING, MEAN, POOLING_GAIN, STD, check_size
 
 Outputs = dict[int, Tensor]
-"""Outputs (1, C, H', W') of ReLUs and poolings by index; -1 is the input."""
+"""Outputs (1, C, H', W') of ReLUs and poolings by index, deeper ones later; first comes the input."""
 
 Pull = Callable[[Tensor], Tensor]
 """Gradient of the loss with respect to a layer's features, from these features. A new tensor."""
 
-INPUT = -1
 STRIP_ELEMENTS = 2**21
 """Pooled values whose argmax is held at a time: 16 MB of indices, which torch makes int64."""
 
@@ -157,17 +156,16 @@ class FrozenVGG19:
         x = (image - mean) / std
         return x.to(self.devices[0], memory_format=torch.channels_last)
 
-    def walk(self, x: Tensor, first: int, last: int) -> Iterator[tuple[int, Tensor]]:
+    def walk(self, x: Tensor, first: int, last: int | None = None) -> Iterator[tuple[int, Tensor]]:
         """Index and output of each ReLU and pooling from `first` to `last`, for the output x before `first`."""
         for index, step in self.steps.items():
-            if first <= index <= last:
+            if first <= index <= (self.last if last is None else last):
                 x = step.forward(x.to(self.device_of(index), non_blocking=True))
                 yield index, x
 
     def forward(self, x: Tensor, first: int = 0, last: int | None = None) -> Outputs:
         """`walk`, with every output kept, that before `first` too."""
-        before = max((index for index in self.steps if index < first), default=INPUT)
-        return {before: x, **dict(self.walk(x, first, self.last if last is None else last))}
+        return {first - 1: x, **dict(self.walk(x, first, last))}
 
     def features(self, image: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Name and features of each of `layers`, shallow to deep; image (1, 3, H, W) in [0, 1].

@@ -9,6 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("project", deadline=None, max_examples=50)
+settings.load_profile("project")
 
 # Serves until its standard input closes, so it ends with the test run, however that ends.
 _SERVER = """
