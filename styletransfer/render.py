@@ -37,12 +37,12 @@ from styletransfer.records import (
 from styletransfer.thumbnails import Thumbnails
 
 if TYPE_CHECKING:
-    from styletransfer.weights import Weights
     from torch import Tensor
 
     from styletransfer.engines import Engine
     from styletransfer.state import State
     from styletransfer.stylize import Progress, ScaleReport
+    from styletransfer.weights import Weights
 
 log = logging.getLogger(__name__)
 
@@ -333,9 +333,8 @@ def render_pair(
 
 
 def _load_weights(manifest: Manifest, pair: Pair) -> Weights:
-    from styletransfer.weights import load_weights
-
     from styletransfer.layers import last_layer
+    from styletransfer.weights import load_weights
 
     return load_weights(
         manifest.weights.source, sha256=manifest.weights.sha256, last_layer=last_layer(pair.settings.layers())

@@ -94,7 +94,7 @@ def stride(index: int) -> int:
 
 
 def halo_px(index: int) -> int:
-    """How far a feature of layer `index` sees, rounded up to its grid: 8 px for the first two blocks, 80 for all."""
+    """How far a feature of layer `index` sees, rounded up to its grid: 8 px for two blocks, 80 for all."""
     sight = sum(stride(layer) for layer in LAYERS.values() if layer <= index)  # each convolution sees one further
     grid = stride(index)
     return -(-sight // grid) * grid

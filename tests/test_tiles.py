@@ -24,7 +24,7 @@ def test_halos_are_as_wide_as_features_see() -> None:
 def test_each_feature_belongs_to_exactly_one_tile(width: int, edge: int, blocks: int) -> None:
     """In the picture and in the part that the tile reads it is the same feature."""
     tiling = Tiling(edge, blocks)
-    tiles = list(tiling.tiles(16, width, LAST))
+    tiles = [tile for tile in tiling.tiles(16, width, LAST) if tile.rows.start == 0]
     for index in range(tiling.last(LAST) + 1):
         owners = [0] * (width // stride(index))
         for tile in tiles:
