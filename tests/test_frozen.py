@@ -33,7 +33,7 @@ def gradient(engine: Engine, image: Tensor, pooling: Pooling, devices: tuple[str
     """Of content and style at `image`, compared with another picture of its size."""
     changed = THROUGH_ALL.model_copy(update={"pooling": pooling})
     objective = make_objective(engine, shallow_network(), changed, devices=devices, dtype=torch.float64)
-    other = random_image(*image.shape[-2:], seed=99)
+    other = random_image(image.shape[2], image.shape[3], seed=99)
     targets = objective.targets(other, objective.style_moments(other))
     return objective.value_and_gradient(image, targets)[1]
 

@@ -13,7 +13,6 @@ from styletransfer.sqrtm import STEPS, newton_schulz_root, spectral_root, trace_
 quick = settings(deadline=None, max_examples=30)  # the machine's load says nothing about the code
 seeds = st.integers(0, 2**31)
 channels = st.integers(1, 24)
-TRUE = {"rtol": 0.0, "atol": 1e-9}
 
 
 def random_symmetric(eigenvalues: Tensor, seed: int) -> Tensor:
@@ -21,13 +20,15 @@ def random_symmetric(eigenvalues: Tensor, seed: int) -> Tensor:
     generator = torch.Generator().manual_seed(seed)
     count = len(eigenvalues)
     basis, _ = torch.linalg.qr(torch.randn(count, count, generator=generator, dtype=torch.float64))
-    return (basis * eigenvalues.double()) @ basis.mT
+    matrix: Tensor = (basis * eigenvalues.double()) @ basis.mT
+    return matrix
 
 
 def exact_root(matrix: Tensor) -> Tensor:
     """The converged root; differentiable where the eigenvalues are distinct."""
     eigenvalues, vectors = torch.linalg.eigh(matrix)
-    return (vectors * eigenvalues.clamp(min=0).sqrt()) @ vectors.mT
+    root: Tensor = (vectors * eigenvalues.clamp(min=0).sqrt()) @ vectors.mT
+    return root
 
 
 @st.composite
@@ -87,7 +88,9 @@ def test_in_float32_the_spectral_trace_stays_close_to_float64(seed):
 
 def test_the_root_of_a_diagonal_matrix_is_that_of_its_diagonal():
     root = spectral_root(torch.diag(torch.tensor([1.0, 4.0, 9.0], dtype=torch.float64)))
-    torch.testing.assert_close(root, torch.diag(torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)), **TRUE)
+    torch.testing.assert_close(
+        root, torch.diag(torch.tensor([1.0, 2.0, 3.0], dtype=torch.float64)), rtol=0, atol=1e-9
+    )
 
 
 @quick
@@ -96,7 +99,7 @@ def test_the_root_of_a_well_conditioned_matrix_squares_to_it(matrix):
     # Over 1.5 decades, and at most 24 eigenvalues, twelve steps reach the root to more than nine digits.
     scale = float(torch.linalg.matrix_norm(matrix))
     for root in (spectral_root(matrix), newton_schulz_root(matrix)):
-        torch.testing.assert_close(root @ root / scale, matrix / scale, **TRUE)
+        torch.testing.assert_close(root @ root / scale, matrix / scale, rtol=0, atol=1e-9)
 
 
 @quick

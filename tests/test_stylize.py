@@ -366,7 +366,8 @@ def test_a_resumed_run_ends_in_the_same_bits_wherever_it_stopped(optimizer, trac
     expected = render(whole, callback=lambda progress: stored.append(progress.state().to_bytes()))
     assert len(stored) == ITERATIONS
     for done, checkpoint in enumerate(stored, 1):
-        resumed, left = make_stylizer(**chosen), []
+        resumed = make_stylizer(**chosen)
+        left: list[Progress] = []
         found = render(resumed, resume=State.from_bytes(checkpoint), callback=left.append)
         assert torch.equal(found, expected), f"resumed after iteration {done}"
         assert len(left) == ITERATIONS - done
@@ -407,10 +408,11 @@ def stop_and_store(count: int, stored: list[State]):
 
 def test_time_and_fraction_go_on_from_the_checkpoint():
     stored: list[State] = []
-    seen: list[Progress] = []
-    render(make_stylizer(), callback=lambda progress: (stored.append(progress.state()), seen.append(progress)))
+    render(make_stylizer(), callback=lambda progress: stored.append(progress.state()))
+    seen = progress_of(make_stylizer())
     later = dataclasses.replace(stored[4], seconds=100.0, scale_seconds=50.0)
-    resumed, left = make_stylizer(), []
+    resumed = make_stylizer()
+    left: list[Progress] = []
     render(resumed, resume=later, callback=left.append)
     assert [step.fraction for step in left] == [step.fraction for step in seen[5:]]
     assert all(step.seconds > 100 for step in left)

@@ -21,6 +21,7 @@ def random_image(height: int = 17, width: int = 22) -> Tensor:
 
 def torchvision_features(pooling: nn.Module) -> nn.Sequential:
     """torchvision's own layers up to relu3_1, with the two departures made in the way it offers."""
+    built: nn.Sequential
     with torch.device("meta"):  # the classifier is large and not needed
         built = torchvision.models.vgg19(weights=None).features[: LAYERS["relu3_1"] + 1]
     built = built.to_empty(device="cpu").double()
