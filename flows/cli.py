@@ -34,9 +34,7 @@ COMMANDS = {
         "flows.render_command:run",
         "render every pair of a manifest that is not done yet",
     ),
-    "image": Command(
-        "flows.image_options:add_image_options", "flows.image_command:run", "render one picture"
-    ),
+    "image": Command("flows.image_options:add_image_options", "flows.image_command:run", "render one picture"),
     "check": Command(
         "flows.manifest_options:add_check_options",
         "flows.check_command:run",

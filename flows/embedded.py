@@ -28,6 +28,12 @@ _STOP_TIMEOUT_S = 5
 
 def configure(*, verbose: bool = False) -> None:
     """Set what Prefect is to be like in this process and its children; what the environment says stays."""
+    for name, value in quiet_settings(verbose=verbose).items():
+        os.environ.setdefault(name, value)
+
+
+def quiet_settings(*, verbose: bool = False) -> dict[str, str]:
+    """Environment variables for a Prefect that sends nothing anywhere and keeps out of the terminal."""
     settings = {
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -36,8 +42,7 @@ def configure(*, verbose: bool = False) -> None:
     if not verbose:
         # Only in the terminal: what is logged still reaches the server, and its dashboard.
         settings["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
-    for name, value in settings.items():
-        os.environ.setdefault(name, value)
+    return settings
 
 
 class Server:
@@ -46,7 +51,7 @@ class Server:
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
         self._log: IO[str] | None = None
-        if "PREFECT_API_URL" not in os.environ:
+        if not os.environ.get("PREFECT_API_URL"):
             self._start()
 
     def _start(self) -> None:
@@ -65,7 +70,7 @@ class Server:
 
     def wait(self) -> None:
         """Until the server answers; sets PREFECT_API_URL. Raises StyleTransferError when it does not."""
-        if self._process is None or "PREFECT_API_URL" in os.environ:
+        if self._process is None or os.environ.get("PREFECT_API_URL"):
             return
         assert self._process.stdout is not None
         patience = threading.Timer(STARTUP_TIMEOUT_S, self._process.kill)

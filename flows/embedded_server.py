@@ -27,9 +27,7 @@ def main() -> None:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     app = create_app(ephemeral=True, final=True)  # no dashboard, no services for schedules
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_level="error", lifespan="on", timeout_graceful_shutdown=1)
-    )
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on", timeout_graceful_shutdown=1))
     address = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
     threading.Thread(target=_announce, args=(server, address), daemon=True).start()
     threading.Thread(target=_end_with_input, args=(server,), daemon=True).start()

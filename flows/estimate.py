@@ -8,19 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from styletransfer.plan import PlannedPair
-from styletransfer.scales import size_to_fit
-
-
-def work(pair: PlannedPair) -> float:
-    """Pixels times iterations over all scales of the pair."""
-    settings = pair.pair.settings
-    if pair.size is None:
-        return 0.0
-    total = 0.0
-    for index, scale in enumerate(pair.scales):
-        width, height = size_to_fit(pair.size, scale, enlarge=True)
-        total += width * height * (settings.iterations if index else settings.initial_iterations)
-    return total
 
 
 @dataclass
@@ -39,7 +26,7 @@ class Estimate:
     def __init__(
         self, pairs: Sequence[PlannedPair], at_once: int, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._work = {pair.id: work(pair) for pair in pairs}
+        self._work = {pair.id: pair.work.total for pair in pairs}
         self._devices = {pair.id: min(at_once, pair.pair.settings.gpus) for pair in pairs}
         self._at_once = at_once
         self._clock = clock

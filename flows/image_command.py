@@ -28,6 +28,7 @@ from styletransfer.errors import (
 )
 from styletransfer.images import Dpi, Picture
 from styletransfer.scales import Size, pyramid, resolve_end_scale, size_to_fit
+from styletransfer.schedule import Work
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -160,7 +161,7 @@ class Render:
 def _shown(job: Job, content: Picture) -> Shown:
     settings = job.settings
     scales = pyramid(settings.min_scale, resolve_end_scale(settings.end_scale, content.size))
-    iterations = settings.initial_iterations + settings.iterations * (len(scales) - 1)
+    iterations = sum(Work.of(settings, content.size, scales).iterations)
     size = size_to_fit(content.size, scales[-1], enlarge=True)
     return Shown(storage.name(job.output), size, scales, iterations)
 

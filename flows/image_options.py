@@ -9,17 +9,17 @@ from typing import Literal, get_args, get_origin
 from styletransfer.settings import Settings
 
 IMAGE_HELP = """\
-Pictures may be paths or URLs (s3://..., https://...). The result's format is that
-of its name: .png, .jpg, .webp or .tif (16 bits). Ctrl-C stops after the iteration
-in hand and writes the picture as far as it has got.
+Pictures may be paths or URLs (s3://..., https://...). The result's format is
+that of its name: .png, .jpg, .webp or .tif (16 bits). Ctrl-C stops after the
+iteration in hand and writes the picture as far as it has got.
 
 exit status: 0 done, 1 failed, 2 an option is wrong, 130 stopped by Ctrl-C
 
 examples:
   styletransfer image harbour.jpg wave.png -o out.png
-  styletransfer image harbour.jpg wave.png ink.png -sw 3 1 -s 1024 -o blend.jpg
-  styletransfer image harbour.jpg wave.png -o out.tif --preview now.jpg --save-every 20
-  styletransfer image harbour.jpg wave.png -o try.png --weights random -s 256 -i 50 -ii 100
+  styletransfer image harbour.jpg wave.png ink.png -sw 3 1 -s 1024 -o out.jpg
+  styletransfer image harbour.jpg wave.png -o out.tif --preview now.jpg
+  styletransfer image harbour.jpg wave.png -o try.png --weights random -s 256
 """
 
 # Settings that are options here, with the original's short forms. The others concern manifests.
@@ -74,9 +74,7 @@ def add_image_options(parser: argparse.ArgumentParser) -> None:
         metavar="DEVICE",
         help="cpu, cuda or cuda:N; two share the render (default: the first GPU, else the CPU)",
     )
-    parser.add_argument(
-        "--preview", metavar="FILE", help="write the picture so far to this file now and then"
-    )
+    parser.add_argument("--preview", metavar="FILE", help="write the picture so far to this file now and then")
     parser.add_argument(
         "--save-every", metavar="N", default="50", help="iterations between two previews (default: 50)"
     )

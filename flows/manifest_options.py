@@ -7,8 +7,9 @@ import argparse
 RENDER_HELP = """\
 Renders on this machine: a pair at a time on each GPU (on two for `gpus: 2`), or
 on the CPU. A pair that is done, and whose inputs and settings have not changed
-since, is skipped. Needs no server; with PREFECT_API_URL set, that Prefect server
-shows the run. Ctrl-C stops and keeps what is done; run it again to go on.
+since, is skipped. Needs no server; with PREFECT_API_URL set, that Prefect
+server shows the run. Ctrl-C stops and keeps what is done; run it again to go
+on.
 
 Writes pictures, their records, summary.json and a contact sheet, index.html, to
 <output>/<manifest name>/.
@@ -24,9 +25,9 @@ examples:
 """
 
 CHECK_HELP = """\
-Reads the manifest, looks at every input, and shows what `render` would do: which
-pairs, the size of each result in px, its scales, its iterations, and which are
-skipped because they are done.
+Reads the manifest, looks at every input, and shows what `render` would do:
+which pairs, the size of each result in px, its scales, its iterations, and
+which are skipped because they are done.
 
 exit status: 0 all is right, 1 storage can't be reached, 2 something is wrong
 (each fault is told on a line of its own)

@@ -20,8 +20,7 @@ from flows.network import network_task
 from flows.pairs import Renders
 from flows.sheet import LiveSheet
 from flows.slots import Slots, lock_devices
-from flows.terminal import counts_text
-from flows.watching import Watcher, Watchers
+from flows.watching import Result, Watcher, Watchers
 from styletransfer import devices as hosts
 from styletransfer import plan as plans
 from styletransfer import storage
@@ -92,9 +91,9 @@ def render_manifest(
     except BaseException:
         write_sheet(sheet)
         raise
-    summary = write_sheet(sheet)
-    host.watcher.ended(plan, summary)
-    return final_state(summary, stopped=stopped)
+    result = Result.of(plan, write_sheet(sheet))
+    host.watcher.ended(result)
+    return final_state(result, stopped=stopped)
 
 
 def render_queued(plan: Plan, devices: Sequence[str], watcher: Watcher) -> None:
@@ -113,9 +112,7 @@ def render_queued(plan: Plan, devices: Sequence[str], watcher: Watcher) -> None:
 
 
 @network_task("plan", "plan")
-def make_plan(
-    location: str, only: Sequence[str], force: bool, weights: str | None, output: str | None
-) -> Plan:
+def make_plan(location: str, only: Sequence[str], force: bool, weights: str | None, output: str | None) -> Plan:
     """Read the manifest and look at every input."""
     manifest = load_manifest(location, weights=weights, output=output)
     return plans.plan_manifest(manifest, force=force, only=only)
@@ -135,15 +132,13 @@ def write_sheet(sheet: LiveSheet) -> Summary:
     return sheet.write()
 
 
-def final_state(summary: Summary, *, stopped: bool) -> State[Any]:
+def final_state(result: Result, *, stopped: bool) -> State[Any]:
     """How the flow ends: a failed pair never hides behind the others."""
-    text = counts_text(summary)
-    failed = [f"{pair.id}: {pair.reason}" for pair in summary.pairs if pair.state == "failed"]
     if stopped:
-        return Cancelled(message=f"stopped; {text}")
-    if failed:
-        return Failed(message="\n".join([text, *failed]))
-    return Completed(message=text)
+        return Cancelled(message=f"stopped; {result.counts}")
+    if result.failures:
+        return Failed(message="\n".join([result.counts, *result.failures]))
+    return Completed(message=result.counts)
 
 
 def _describe_run(plan: Plan) -> None:

@@ -15,6 +15,7 @@ from rich.console import Console
 from flows import cli, embedded
 from flows.check_command import load
 from flows.terminal import Lines, display
+from flows.watching import Result
 from styletransfer import storage
 from styletransfer.contact_sheet import ContactSheet
 from styletransfer.plan import Plan, plan_manifest
@@ -29,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
             for note in plan.manifest.notes:
                 lines.note(f"note: {note}")
             if not plan.having("queued") and not _watched_from_outside():
-                lines.ended(plan, ContactSheet(plan).write({}))
+                lines.ended(Result.of(plan, ContactSheet(plan).write({})))
                 return cli.DONE
             return _run_flow(options, plan, lines)
     except KeyboardInterrupt:
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _watched_from_outside() -> bool:
     """Whether a run that has nothing to do is to be seen in somebody's dashboard."""
-    return "PREFECT_API_URL" in os.environ
+    return bool(os.environ.get("PREFECT_API_URL"))
 
 
 def _run_flow(options: argparse.Namespace, plan: Plan, lines: Lines) -> int:

@@ -17,11 +17,9 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.estimate import Estimate, clock_text, pair_seconds_left
-from flows.watching import Watcher
-from styletransfer import storage
+from flows.watching import Result, Watcher
 from styletransfer.devices import Slot
 from styletransfer.plan import Plan
-from styletransfer.records import Summary
 from styletransfer.scales import Size
 from styletransfer.summary import Outcome
 
@@ -130,13 +128,12 @@ class Lines(Watcher):
     def finished(self, pair: Shown, outcome: Outcome) -> None:
         self.say(outcome_text(pair.id, outcome), _STYLES.get(outcome.state, "yellow"))
 
-    def ended(self, plan: Plan, summary: Summary) -> None:
+    def ended(self, result: Result) -> None:
         """What it comes to, with every failure once more: the first may have scrolled away hours ago."""
-        self.say(f"{plan.manifest.name}: {counts_text(summary)}")
-        for pair in summary.pairs:
-            if pair.state == "failed":
-                self.say(f"{pair.id}: failed: {pair.reason}", _STYLES["failed"])
-        self.say(f"contact sheet: {storage.public(plan.places.index)}")
+        self.say(f"{result.manifest}: {result.counts}")
+        for failure in result.failures:
+            self.say(f"failed: {failure}", _STYLES["failed"])
+        self.say(f"contact sheet: {result.index}")
 
     def say(self, text: str, style: str = "") -> None:
         """One line, above whatever else is shown."""
@@ -148,11 +145,6 @@ def _summary(pair: Shown) -> str:
     width, height = pair.size or (0, 0)
     scales = f"{len(pair.scales)} scale{'s' if len(pair.scales) > 1 else ''}"
     return f"{width}x{height} px, {scales}, {pair.iterations} iterations"
-
-
-def counts_text(summary: Summary) -> str:
-    """`7 done, 2 skipped, 1 failed`."""
-    return ", ".join(f"{count} {state}" for state, count in summary.counts.items())
 
 
 def outcome_text(pair_id: str, outcome: Outcome) -> str:

@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from styletransfer import storage
 from styletransfer.devices import Slot
 from styletransfer.plan import Plan, PlannedPair
-from styletransfer.records import Summary
+from styletransfer.records import PAIR_STATES, Summary, SummaryPair
 from styletransfer.summary import Outcome
 
 if TYPE_CHECKING:
     from styletransfer.stylize import Progress
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended. `pairs` are those it was asked for; the summary has the manifest's others, too."""
+
+    manifest: str
+    index: str
+    pairs: tuple[SummaryPair, ...]
+
+    @classmethod
+    def of(cls, plan: Plan, summary: Summary) -> Result:
+        asked = {planned.id for planned in plan.pairs}
+        pairs = tuple(pair for pair in summary.pairs if pair.id in asked)
+        return cls(plan.manifest.name, storage.public(plan.places.index), pairs)
+
+    @property
+    def counts(self) -> str:
+        """`7 done, 2 skipped, 1 failed`."""
+        found = Counter(pair.state for pair in self.pairs)
+        return ", ".join(f"{found[state]} {state}" for state in PAIR_STATES if found[state])
+
+    @property
+    def failures(self) -> list[str]:
+        """Each failed pair with its reason."""
+        return [f"{pair.id}: {pair.reason}" for pair in self.pairs if pair.state == "failed"]
 
 
 class Watcher:
@@ -31,7 +60,7 @@ class Watcher:
     def finished(self, pair: PlannedPair, outcome: Outcome) -> None:
         """A pair is stored, has failed, or was cancelled after it began."""
 
-    def ended(self, plan: Plan, summary: Summary) -> None:
+    def ended(self, result: Result) -> None:
         """All is over; summary and contact sheet are written."""
 
 
@@ -57,6 +86,6 @@ class Watchers(Watcher):
         for watcher in self._watchers:
             watcher.finished(pair, outcome)
 
-    def ended(self, plan: Plan, summary: Summary) -> None:
+    def ended(self, result: Result) -> None:
         for watcher in self._watchers:
-            watcher.ended(plan, summary)
+            watcher.ended(result)

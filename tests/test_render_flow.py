@@ -1,0 +1,283 @@
+"""The flow, on a real Prefect server: what is rendered, tried again and reported, and how runs are named."""
+
+import json
+import threading
+import time
+from collections import Counter
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+import pytest
+
+from flows.embedded import quiet_settings
+from tests.studio import SHALLOW, Studio, picture_file
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="session")
+def prefect_server():
+    """A Prefect server with a database of its own."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in quiet_settings().items():
+            environment.setenv(name, value)
+        from prefect.testing.utilities import prefect_test_harness
+
+        with prefect_test_harness(server_startup_timeout=60):
+            yield
+
+
+@pytest.fixture
+def flow(prefect_server, monkeypatch):
+    """The flow, with delays between tries that a test can wait for."""
+    from flows import pairs
+    from flows.render import render_manifest
+
+    for step in (pairs.fetch, pairs.store):
+        monkeypatch.setattr(step, "retry_delay_seconds", [0.05] * 7)
+    return render_manifest
+
+
+@pytest.fixture
+def studio(tmp_path):
+    return Studio(str(tmp_path))
+
+
+@pytest.fixture
+def three(studio):
+    """A manifest with a pair that works, one whose content breaks off, and a blend for two GPUs."""
+    for name, seed in (("a", 1), ("b", 2), ("c", 3)):
+        studio.picture(f"in/{name}.png", seed)
+    studio.put("in/broken.png", picture_file(4)[:-2000])
+    return write_manifest(
+        studio,
+        {"id": "works", "content": "in/a.png", "style": "in/b.png"},
+        {"id": "breaks", "content": "in/broken.png", "style": "in/b.png"},
+        {
+            "id": "blend",
+            "content": "in/b.png",
+            "styles": [{"image": "in/a.png", "weight": 3}, {"image": "in/c.png", "weight": 1}],
+            "settings": {"gpus": 2},
+        },
+    )
+
+
+def write_manifest(studio, *pairs, **keys):
+    head = {"version": 1, "output": "out", "weights": "random", "defaults": SHALLOW}
+    return studio.put("demo.yaml", json.dumps({**head, "pairs": list(pairs), **keys}).encode())
+
+
+def summary(studio):
+    return json.loads(studio.read("out/demo/summary.json"))
+
+
+def states(studio):
+    return {pair["id"]: pair["state"] for pair in summary(studio)["pairs"]}
+
+
+def run_of(state):
+    from prefect import get_client
+
+    with get_client(sync_client=True) as client:
+        return client.read_flow_run(state.state_details.flow_run_id)
+
+
+def task_runs(state, complete):
+    """States of the run's tasks by name, once `complete` says that the server has heard of all."""
+    from prefect import get_client
+    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+
+    only = FlowRunFilter(id=FlowRunFilterId(any_=[state.state_details.flow_run_id]))
+    found: dict[str, str] = {}
+    for _ in range(100):  # task runs reach the server as events, a little later
+        with get_client(sync_client=True) as client:
+            found = {run.name: run.state_name or "" for run in client.read_task_runs(flow_run_filter=only)}
+        if complete(found):
+            break
+        time.sleep(0.1)
+    return found
+
+
+def test_a_failing_pair_neither_stops_the_others_nor_hides(flow, studio, three):
+    state = flow(three, return_state=True)
+    assert state.is_failed()
+    assert state.message.splitlines() == [
+        "2 done, 1 failed",
+        f"breaks: {studio.url('in/broken.png')}: damaged, can't be decoded: image file is truncated",
+    ]
+    assert states(studio) == {"works": "done", "breaks": "failed", "blend": "done"}
+    assert studio.has("out/demo/works.png")
+    assert studio.has("out/demo/works.json")
+    assert not studio.has("out/demo/breaks.json")
+    assert b"image file is truncated" in studio.read("out/demo/index.html")
+    run = run_of(state)
+    assert (run.name, set(run.tags)) == ("demo", {"styletransfer", "manifest:demo"})
+    runs = task_runs(state, lambda found: len(found) >= 8 and "Running" not in found.values())
+    assert runs == {
+        "plan": "Completed",
+        "load weights": "Completed",
+        "fetch works": "Completed",
+        "stylize works": "Completed",
+        "store works": "Completed",
+        "fetch breaks": "Failed",
+        "fetch blend": "Completed",
+        "stylize blend": "Completed",
+        "store blend": "Completed",
+        "write contact sheet": "Completed",
+    }
+
+    # Mended and run again, only what failed is rendered.
+    works = studio.read("out/demo/works.json")
+    studio.put("in/broken.png", picture_file(4))
+    state = flow(three, return_state=True)
+    assert (state.is_completed(), state.message) == (True, "1 done, 2 skipped")
+    assert states(studio) == {"works": "skipped", "breaks": "done", "blend": "skipped"}
+    assert studio.read("out/demo/works.json") == works
+    assert flow(three, only=["WORKS"], force=True, return_state=True).message == "1 done"
+
+
+def test_a_wrong_manifest_fails_before_anything_is_rendered(flow, studio, three):
+    from styletransfer.errors import ManifestError
+
+    studio.put("demo.yaml", studio.read("demo.yaml").replace(b"in/c.png", b"in/missing.png"))
+    state = flow(three, return_state=True)
+    assert state.is_failed()
+    with pytest.raises(ManifestError, match=r"pairs\[2\].styles\[1\].* there is no such file"):
+        state.result()
+    assert not studio.has("out")
+
+
+class Unreliable(BaseHTTPRequestHandler):
+    """A proxy before an S3 server: `answers` are the statuses of the next PUTs of pictures."""
+
+    protocol_version = "HTTP/1.1"
+    target = ""
+    answers: ClassVar[list[int]] = []
+    puts: ClassVar[Counter] = Counter()
+
+    def forward(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        picture = self.command == "PUT" and self.path.endswith(".png")
+        if picture:
+            self.puts[self.path] += 1
+        if picture and self.answers:
+            self.send_response(self.answers.pop(0))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        connection = HTTPConnection(self.target)
+        connection.request(self.command, self.path, body, dict(self.headers))
+        answer = connection.getresponse()
+        contents = answer.read()
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("connection", "transfer-encoding", "content-length", "date", "server"):
+                self.send_header(name, value)
+        self.send_header("Content-Length", answer.headers.get("Content-Length", str(len(contents))))
+        self.end_headers()
+        self.wfile.write(contents)
+        connection.close()
+
+    do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = forward  # noqa: N815
+
+    def log_message(self, format, *args):  # noqa: A002
+        pass
+
+
+@pytest.fixture
+def unreliable(bucket, s3_endpoint, monkeypatch):
+    """The bucket, through a proxy that fails as `Unreliable.answers` say."""
+    Unreliable.target = urlsplit(s3_endpoint).netloc
+    Unreliable.answers.clear()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Unreliable)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+    yield Studio(bucket.url)
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def on_s3(unreliable):
+    unreliable.picture("in/a.png", 1)
+    unreliable.picture("in/b.png", 2)
+    Unreliable.puts.clear()
+    return write_manifest(unreliable, {"id": "one", "content": "in/a.png", "style": "in/b.png"})
+
+
+def stylized(caplog):
+    return sum("one: stylize: on cpu" in record.getMessage() for record in caplog.records)
+
+
+def test_trying_a_store_again_renders_nothing_again(flow, unreliable, on_s3, caplog):
+    """6 times unavailable: that is twice more than the S3 client bears by itself."""
+    Unreliable.answers[:] = [503] * 6
+    state = flow(on_s3, return_state=True)
+    assert (state.is_completed(), state.message) == (True, "1 done")
+    assert sum(Unreliable.puts.values()) == 7
+    assert stylized(caplog) == 1
+    assert "store one: cannot write" in caplog.text
+    assert caplog.text.count("; trying again") == 2
+    assert states(unreliable) == {"one": "done"}
+
+
+def test_what_will_not_get_better_is_not_tried_again(flow, unreliable, on_s3, caplog):
+    Unreliable.answers[:] = [403] * 100
+    state = flow(on_s3, return_state=True)
+    assert state.is_failed()
+    assert "one: cannot write" in state.message
+    assert sum(Unreliable.puts.values()) == 1
+    assert "trying again" not in caplog.text
+    assert states(unreliable) == {"one": "failed"}
+
+
+def test_pictures_are_not_kept_once_stored(flow, studio, monkeypatch):
+    """Of many pairs only few are in memory at a time: at work, fetched ahead, being stored."""
+    import gc
+    import weakref
+
+    from flows import pairs
+    from styletransfer import render
+
+    alive: weakref.WeakSet = weakref.WeakSet()
+    most = 0
+    fetch = render.fetch
+
+    def counted(planned):
+        nonlocal most
+        fetched = fetch(planned)
+        alive.add(fetched.content)
+        gc.collect()
+        most = max(most, len(alive))
+        return fetched
+
+    monkeypatch.setattr(render, "fetch", counted)
+    for seed in range(8):
+        studio.picture(f"in/{seed}.png", seed)
+    entries = [{"id": f"p{i}", "content": f"in/{i}.png", "style": "in/0.png"} for i in range(8)]
+    state = flow(write_manifest(studio, *entries), return_state=True)
+    assert state.message == "8 done"
+    assert most <= 4
+    gc.collect()
+    assert len(alive) <= 1
+    assert pairs.fetch.persist_result is False
+
+
+def test_two_slots_work_at_once(flow, studio, monkeypatch):
+    from styletransfer import render
+
+    both = threading.Barrier(2)
+    stylize_pair = render.stylize_pair
+
+    def together(*args, **options):
+        both.wait(timeout=60)
+        return stylize_pair(*args, **options)
+
+    monkeypatch.setattr(render, "stylize_pair", together)
+    studio.picture("a.png", 1)
+    pair = {"content": "a.png", "style": "a.png"}
+    manifest = write_manifest(studio, {**pair, "id": "one"}, {**pair, "id": "two"})
+    assert flow(manifest, devices=["cpu,cpu"], return_state=True).message == "2 done"
