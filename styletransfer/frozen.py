@@ -85,7 +85,7 @@ class Pooling2x2:
         width = 2 * pooled.shape[-1]
         if self.kind == "max":  # of several maxima, the first is meant: ties are common in bf16
             _, argmax = F.max_pool2d(x, 2, return_indices=True)
-            grad_x.copy_(F.max_unpool2d(grad, argmax, 2, output_size=list(x.shape[-2:])))
+            grad_x.copy_(F.max_unpool2d(grad, argmax, (2, 2), output_size=list(x.shape[-2:])))
         elif self.kind == "average":
             spread = F.interpolate(grad * (POOLING_GAIN["average"] / 4), scale_factor=2, mode="nearest")
             grad_x[..., :width] = spread

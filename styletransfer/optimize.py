@@ -27,7 +27,7 @@ class Optimizer(Protocol):
 
     image: Tensor
 
-    def step(self, evaluate: Evaluate) -> Losses:
+    def step(self, evaluate: Evaluate, step_size: float) -> Losses:
         """One iteration; returns the losses at the image before it."""
 
     def carried_over(self, image: Tensor) -> Optimizer:
@@ -42,18 +42,19 @@ class Optimizer(Protocol):
 
 def make_optimizer(image: Tensor, settings: Settings) -> Optimizer:
     """A fresh optimizer for `image`, which it moves in place."""
-    return Lbfgs(image) if settings.optimizer == "lbfgs" else Adam(image, settings.step_size)
+    return Lbfgs(image) if settings.optimizer == "lbfgs" else Adam(image)
 
 
 class Adam:
     """Adam (Kingma & Ba 2014, https://arxiv.org/abs/1412.6980); after each step the image is clamped to [0, 1]."""
 
-    def __init__(self, image: Tensor, step_size: float) -> None:
+    def __init__(self, image: Tensor) -> None:
         self.image = image
-        self._adam = torch.optim.Adam([image], lr=step_size, betas=ADAM_BETAS, eps=ADAM_EPS)
+        self._adam = torch.optim.Adam([image], betas=ADAM_BETAS, eps=ADAM_EPS)
 
-    def step(self, evaluate: Evaluate) -> Losses:
+    def step(self, evaluate: Evaluate, step_size: float) -> Losses:
         losses, self.image.grad = evaluate(self.image)
+        self._adam.param_groups[0]["lr"] = step_size
         self._adam.step()
         self.image.grad = None
         self.image.clamp_(0, 1)
@@ -64,7 +65,7 @@ class Adam:
 
         The first moment is a signed picture: bicubic. The second must stay smooth and not negative: bilinear.
         """
-        following = Adam(image, self._adam.param_groups[0]["lr"])
+        following = Adam(image)
         size = (image.shape[3], image.shape[2])
         state = self._adam.state[self.image]
         if state:
@@ -85,13 +86,16 @@ class Adam:
 
 
 class Lbfgs:
-    """L-BFGS with one inner step an iteration, as the original calls it: no line search, no clamping."""
+    """L-BFGS with one inner step an iteration, as the original calls it: no line search, no clamping.
+
+    It finds its own step sizes; the one it is given is Adam's.
+    """
 
     def __init__(self, image: Tensor) -> None:
         self.image = image
         self._lbfgs = torch.optim.LBFGS([image], max_iter=1, history_size=LBFGS_HISTORY)
 
-    def step(self, evaluate: Evaluate) -> Losses:
+    def step(self, evaluate: Evaluate, step_size: float) -> Losses:  # noqa: ARG002
         found: list[Losses] = []
 
         def closure() -> Tensor:

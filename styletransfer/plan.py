@@ -27,6 +27,7 @@ from styletransfer.manifest import Manifest, Pair
 from styletransfer.places import Places, name_key
 from styletransfer.records import Record, read_record
 from styletransfer.scales import Size, pyramid, resolve_end_scale, size_to_fit
+from styletransfer.schedule import Work
 from styletransfer.settings import Settings, did_you_mean
 from styletransfer.weights import WeightsSource, identify_weights
 
@@ -66,8 +67,12 @@ class PlannedPair:
     @property
     def iterations(self) -> int:
         """Iterations over all scales."""
-        first, others = self.pair.settings.initial_iterations, self.pair.settings.iterations
-        return first + others * (len(self.scales) - 1) if self.scales else 0
+        return sum(self.work.iterations)
+
+    @property
+    def work(self) -> Work:
+        """What there is to do over all scales; none if the size is not known."""
+        return Work.of(self.pair.settings, self.size or (0, 0), self.scales)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from styletransfer.objective import Losses, Objective, Targets
 from styletransfer.optimize import Average, Optimizer, make_optimizer, resize
 from styletransfer.picture import Picture
 from styletransfer.scales import Size, pyramid, resolve_end_scale, size_to_fit
+from styletransfer.schedule import Schedule, Work
 from styletransfer.settings import Settings
 from styletransfer.starts import start_image
 from styletransfer.state import State, snapshot
@@ -145,6 +146,7 @@ class _Run:
         self.content, self.styles, self.style_weights = content, styles, style_weights
         end_scale = resolve_end_scale(self.settings.end_scale, content.size)
         self.scales = pyramid(self.settings.min_scale, end_scale)
+        self.schedule = Schedule(self.settings)
         self.work = Work.of(self.settings, content.size, self.scales)
         self.reports: list[ScaleReport] = []
         self.scale_index = self.iteration = 0
@@ -176,7 +178,7 @@ class _Run:
 
         losses: Losses | None = None
         for iteration in range(self.iteration + 1, self.work.iterations[index] + 1):
-            losses = self.optimizer.step(evaluate)
+            losses = self.optimizer.step(evaluate, self.schedule.step_size(index, iteration))
             self.average.update(self.optimizer.image)
             self.iteration = iteration
             if self.settings.trace:
@@ -197,7 +199,7 @@ class _Run:
             size = (content.shape[3], content.shape[2])
             image = resize(self.average.unclamped(), size, "bicubic").clamp_(0, 1)
             self.optimizer = self.optimizer.carried_over(image)
-        self.average = Average(image, self.settings.avg_decay)
+        self.average = Average(image, self.schedule.avg_decay)
 
     def _start(self, content: Tensor) -> Tensor:
         styles = [self._tensor(style, self._style_size(style)) for style in self.styles]
@@ -302,32 +304,13 @@ class _Run:
         image = state.image.to(self.device, self.image_dtype, copy=True)
         self.optimizer = make_optimizer(image, self.settings)
         self.optimizer.load_state(snapshot(state.optimizer))
-        self.average = Average(image, self.settings.avg_decay)
+        self.average = Average(image, self.schedule.avg_decay)
         self.average.total = state.total.to(image, copy=True)
         self.average.missing = state.missing
         self.scale_index, self.iteration = state.scale_index, state.iteration
         self.reports = [ScaleReport(**{**report, "trace": tuple(report["trace"])}) for report in state.reports]
         self._resumed_seconds, self._scale_seconds = state.seconds, state.scale_seconds
         self._trace = [torch.tensor(total, dtype=torch.float64) for total in state.trace]
-
-
-@dataclass(frozen=True)
-class Work:
-    """How much there is to do: iterations and pixels of each scale."""
-
-    iterations: tuple[int, ...]
-    pixels: tuple[int, ...]
-
-    @classmethod
-    def of(cls, settings: Settings, content: Size, scales: Sequence[int]) -> Work:
-        sizes = [size_to_fit(content, scale, enlarge=True) for scale in scales]
-        iterations = [settings.initial_iterations] + [settings.iterations] * (len(scales) - 1)
-        return cls(tuple(iterations), tuple(width * height for width, height in sizes))
-
-    def fraction(self, scale_index: int, iteration: int) -> float:
-        """Share of all pixel iterations that is done, 0 to 1."""
-        costs = [iterations * pixels for iterations, pixels in zip(self.iterations, self.pixels, strict=True)]
-        return (sum(costs[:scale_index]) + iteration * self.pixels[scale_index]) / sum(costs)
 
 
 def stylize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.estimate import Estimate, clock_text, pair_seconds_left, work
+from flows.estimate import Estimate, clock_text, pair_seconds_left
 from styletransfer.plan import plan_manifest
 from tests.studio import Studio
 
@@ -17,7 +17,7 @@ class Clock:
 
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory):
-    """Three pairs of the same work, the last one for two devices."""
+    """Three pairs of the samethe last one for two devices."""
     studio = Studio(str(tmp_path_factory.mktemp("studio")))
     studio.picture("a.png", 1, size=(64, 32))
     pair = {"content": "a.png", "style": "a.png"}
@@ -31,7 +31,7 @@ def pairs(tmp_path_factory):
 
 def test_work_is_pixels_times_iterations(pairs):
     assert pairs[0].scales == (45, 64)
-    assert work(pairs[0]) == 45 * 22 * 10 + 64 * 32 * 5
+    assert pairs[0].work.total == 45 * 22 * 10 + 64 * 32 * 5
 
 
 def test_nothing_is_said_before_anything_is_done(pairs):

@@ -40,9 +40,9 @@ class Parabola:
         return self(image)[0].read()["total"]
 
 
-def stepped(optimizer: Optimizer, evaluate: Parabola, steps: int) -> Optimizer:
+def stepped(optimizer: Optimizer, evaluate: Parabola, steps: int, step_size: float = 0.02) -> Optimizer:
     for _ in range(steps):
-        optimizer.step(evaluate)
+        optimizer.step(evaluate, step_size)
     return optimizer
 
 
@@ -66,7 +66,7 @@ def test_the_setting_names_the_optimizer(name, kind):
 def test_a_step_moves_the_image_in_place_and_tells_the_losses_before_it(name):
     image, parabola = picture(0), Parabola(picture(1))
     before = parabola.height(image)
-    losses = make_optimizer(image, Settings(optimizer=name)).step(parabola)
+    losses = make_optimizer(image, Settings(optimizer=name)).step(parabola, 0.02)
     assert losses.read()["total"] == before
     assert parabola.height(image) < before
 
@@ -97,14 +97,14 @@ def test_an_optimizer_with_anothers_state_goes_on_bit_by_bit_as_that_one(name, s
 def test_adam_follows_kingma_and_ba(seed, step_size, steps):
     """Algorithm 1 of the paper, with the betas of the original program, clamped."""
     image, parabola = picture(seed), Parabola(picture(seed + 1), picture(seed + 2))
-    optimizer, theta = Adam(image.clone(), step_size), image.clone()
+    optimizer, theta = Adam(image.clone()), image.clone()
     m, v = torch.zeros_like(theta), torch.zeros_like(theta)
     for t in range(1, steps + 1):
         _, g = parabola(theta)
         m, v = 0.9 * m + 0.1 * g, 0.99 * v + 0.01 * g**2
         m_hat, v_hat = m / (1 - 0.9**t), v / (1 - 0.99**t)
         theta = (theta - step_size * m_hat / (v_hat.sqrt() + 1e-8)).clamp(0, 1)
-        optimizer.step(parabola)
+        optimizer.step(parabola, step_size)
     # Where m_hat nearly vanishes its rounding counts, but only against the step size.
     torch.testing.assert_close(optimizer.image, theta, rtol=0, atol=1e-10)
 
@@ -113,7 +113,7 @@ def test_adam_follows_kingma_and_ba(seed, step_size, steps):
 @given(seeds, st.floats(1e-4, 10))
 def test_adam_never_leaves_the_range_of_a_picture(seed, step_size):
     bottom = 6 * picture(seed) - 3
-    image = stepped(Adam(picture(seed + 1), step_size), Parabola(bottom), 4).image
+    image = stepped(Adam(picture(seed + 1)), Parabola(bottom), 4, step_size).image
     assert image.min() >= 0
     assert image.max() <= 1
 
@@ -122,7 +122,7 @@ def test_adam_never_leaves_the_range_of_a_picture(seed, step_size):
 @given(seeds, st.integers(1, 5))
 def test_adam_carried_over_at_the_same_size_goes_on_as_if_nothing_had_been(seed, steps):
     parabola = Parabola(picture(seed), picture(seed + 1))
-    first = stepped(Adam(picture(seed + 2), 0.02), parabola, steps)
+    first = stepped(Adam(picture(seed + 2)), parabola, steps)
     second = first.carried_over(first.image.clone())
     stepped(first, parabola, 2)
     # Resizing to the same size costs a rounding at most.
@@ -132,7 +132,7 @@ def test_adam_carried_over_at_the_same_size_goes_on_as_if_nothing_had_been(seed,
 @quick
 @given(seeds, sides, sides)
 def test_adam_carries_its_step_count_and_resized_moments_over(seed, height, width):
-    first = stepped(Adam(picture(seed), 0.02), Parabola(picture(seed + 1)), 3)
+    first = stepped(Adam(picture(seed)), Parabola(picture(seed + 1)), 3)
     before, after = first.state(), first.carried_over(picture(seed, height, width)).state()
     assert float(after["step"]) == 3
     size = (width, height)
@@ -144,7 +144,7 @@ def test_adam_carries_its_step_count_and_resized_moments_over(seed, height, widt
 @pytest.mark.parametrize(("height", "width"), [(3, 4), (7, 9), (4, 5)])
 def test_moments_that_are_the_same_everywhere_stay_so_at_any_size(height, width):
     bottom, image = torch.zeros(1, 3, 4, 5).double(), torch.full((1, 3, 4, 5), 0.5).double()
-    first = stepped(Adam(image, 0.02), Parabola(bottom), 2)
+    first = stepped(Adam(image), Parabola(bottom), 2)
     before, after = first.state(), first.carried_over(picture(0, height, width)).state()
     for name in ("exp_avg", "exp_avg_sq"):
         expected = before[name][0, 0, 0, 0].expand(1, 3, height, width)
@@ -152,7 +152,7 @@ def test_moments_that_are_the_same_everywhere_stay_so_at_any_size(height, width)
 
 
 def test_adam_leaves_the_optimizer_it_is_carried_over_from_alone():
-    first = stepped(Adam(picture(0), 0.02), Parabola(picture(1)), 3)
+    first = stepped(Adam(picture(0)), Parabola(picture(1)), 3)
     state, image = {name: part.clone() for name, part in first.state().items()}, first.image.clone()
     stepped(first.carried_over(picture(0, 8, 9)), Parabola(picture(1, 8, 9)), 2)
     assert same(first.state(), state)
@@ -160,7 +160,7 @@ def test_adam_leaves_the_optimizer_it_is_carried_over_from_alone():
 
 
 def test_adam_that_never_stepped_has_nothing_to_carry_over():
-    following = Adam(picture(0), 0.02).carried_over(picture(0, 8, 9))
+    following = Adam(picture(0)).carried_over(picture(0, 8, 9))
     assert following.state() == {}
 
 

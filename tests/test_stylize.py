@@ -14,9 +14,10 @@ from torch import Tensor
 
 from styletransfer.errors import Cancelled, ImageError, RecordError
 from styletransfer.picture import Picture
+from styletransfer.schedule import Work
 from styletransfer.settings import Settings
 from styletransfer.state import State
-from styletransfer.stylize import Progress, ScaleReport, Stylizer, Work, stylize
+from styletransfer.stylize import Progress, ScaleReport, Stylizer, stylize
 from styletransfer.weights import Weights
 from tests.networks import shallow_network
 
