@@ -1,6 +1,7 @@
 """The promises of the distribution: imports run one way; the bounds that keep Prefect working are there."""
 
 import ast
+import asyncio
 import importlib
 import re
 import subprocess
@@ -9,6 +10,8 @@ import tomllib
 from importlib import metadata
 from pathlib import Path
 
+import fastapi
+import httpx
 import pytest
 from packaging.requirements import Requirement
 
@@ -96,7 +99,7 @@ def test_unknown_public_name_is_an_attribute_error():
     ("name", "works", "breaks"),
     [
         ("prefect", "3.8.8", "3.9.0"),
-        ("fastapi", "0.154.0", "0.155.0"),
+        ("fastapi", "0.150.0", "0.151.0"),
         ("sqlalchemy", "2.0.58", "2.1.0"),
     ],
 )
@@ -104,6 +107,21 @@ def test_bounds_that_keep_prefect_working(name, works, breaks):
     specifier = requirement(name).specifier
     assert works in specifier
     assert breaks not in specifier
+
+
+def test_prefect_server_takes_the_nulls_of_its_client():
+    """`client.read_task_runs()` sends `"limit": null` to a parameter that Prefect declares an integer."""
+    app = fastapi.FastAPI()
+
+    @app.post("/filter")
+    def filter_runs(limit: int = fastapi.Body(None), offset: int = fastapi.Body(0)):
+        return [limit, offset]
+
+    async def ask():
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://server") as client:
+            return await client.post("/filter", json={"limit": None, "offset": 0})
+
+    assert asyncio.run(ask()).json() == [None, 0]
 
 
 @pytest.mark.parametrize("text", PROJECT["dependencies"])
