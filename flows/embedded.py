@@ -63,7 +63,7 @@ class Server:
             stderr=self._log,
             text=True,
             start_new_session=True,
-            env={**os.environ, "PYTHONPATH": _python_path()},
+            env=_server_environment(),
         )
         # Registered before Prefect is imported, so run after Prefect has sent its last words.
         atexit.register(self.stop)
@@ -80,8 +80,9 @@ class Server:
         finally:
             patience.cancel()
         if not url:
+            reason = self._last_words()
             self.stop()
-            raise StyleTransferError(f"Prefect's server did not start: {self._last_words()}")
+            raise StyleTransferError(f"Prefect's server did not start: {reason}")
         os.environ["PREFECT_API_URL"] = url
 
     def _last_words(self) -> str:
@@ -92,18 +93,18 @@ class Server:
 
     def stop(self) -> None:
         """End the server, if it is ours, and wait until it is gone."""
-        if self._process is None or self._process.poll() is not None:
+        if self._process is None or self._log is None:
             return
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(_STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        with self._log, self._process as process:  # closes its standard input, which ends it
+            patience = threading.Timer(_STOP_TIMEOUT_S, process.kill)
+            patience.start()
+        patience.cancel()
+        self._process = self._log = None
 
 
-def _python_path() -> str:
-    """PYTHONPATH with which the server finds this package, also when run from a checkout not installed."""
+def _server_environment() -> dict[str, str]:
+    """With the PYTHONPATH that finds this package, also when run from a checkout that is not installed."""
     here = str(Path(__file__).resolve().parent.parent)
-    return os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
+    path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
+    # An empty address would hide the one in Prefect's profile.
+    return {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"} | {"PYTHONPATH": path}
