@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import psutil
+
 from styletransfer.errors import DeviceError
 from styletransfer.settings import Precision
 
@@ -64,6 +66,16 @@ class Hardware:
         import torch
 
         return int(torch.cuda.max_memory_allocated(device))
+
+    def free_memory(self, device: str) -> int:
+        """Bytes that this process can still allocate on `device`."""
+        if device == CPU:
+            return int(psutil.virtual_memory().available)
+        import torch
+
+        free, _ = torch.cuda.mem_get_info(device)
+        held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(free + held)
 
     @staticmethod
     def _gpu(index: int) -> Gpu:
@@ -249,6 +261,22 @@ def peak_memory(*devices: str, hardware: Hardware = HARDWARE) -> int | None:
     """
     peaks = [_peak_rss() if device == CPU else hardware.peak_memory(device) for device in devices]
     return max((peak for peak in peaks if peak is not None), default=None)
+
+
+def memory_budget(*devices: str, hardware: Hardware = HARDWARE) -> int:
+    """Bytes that a render may plan with on `devices` together. A tenth is left for what others take meanwhile.
+
+    Two GPUs share a render about evenly, so the smaller one counts twice.
+    """
+    free = [hardware.free_memory(device) for device in dict.fromkeys(devices)]
+    return int(0.9 * min(free) * len(free))
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch raised this because a device, or the host, has no memory left."""
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _peak_rss() -> int | None:

@@ -79,9 +79,9 @@ class FrozenObjective:
     def value_and_gradient(self, image: Tensor, targets: Targets) -> tuple[Losses, Tensor]:
         survey = self._survey(image, keep=True)
         terms, pulls = self._compare(survey, targets)
-        variation, gradient = losses.total_variation_and_gradient(image)
-        gradient = gradient.mul_(self.weighting.tv)
-        gradient += self.network.unnormalise_gradient(self._backward(image, survey, pulls), image)
+        gradient = self.network.unnormalise_gradient(self._backward(image, survey, pulls), image)
+        variation, slope = losses.total_variation_and_gradient(image)  # now that the features are gone
+        gradient.add_(slope, alpha=self.weighting.tv)
         return Losses(self.weighting.names(), (*terms, self.weighting.tv * variation)), gradient
 
     def _survey(self, image: Tensor, *, keep: bool) -> Survey:

@@ -17,6 +17,7 @@ from torch import Tensor
 from styletransfer import losses
 from styletransfer.losses import Moments, StyleTarget
 from styletransfer.settings import Settings
+from styletransfer.tiles import Tiling
 from styletransfer.vgg import VGG19
 
 
@@ -47,7 +48,9 @@ class Targets:
 
 
 class Objective(Protocol):
-    """A network with the losses on top."""
+    """A network with the losses on top; computed by tiles with a `tiling`, as far as the engine can."""
+
+    tiling: Tiling | None
 
     def style_moments(self, style: Tensor) -> dict[str, Moments]:
         """Moments of one style (1, 3, H, W) at each style layer."""
@@ -96,6 +99,7 @@ class ReferenceObjective:
         devices: Sequence[torch.device | str] = ("cpu",),
         dtype: torch.dtype = torch.float32,
     ) -> None:
+        self.tiling: Tiling | None = None  # means nothing here: the original has none
         self.weighting = Weighting.of(settings)
         self.network = VGG19(
             tensors, settings.layers(), pooling=settings.pooling, devices=devices, dtype=dtype

@@ -100,6 +100,7 @@ class ScaleRecord(_Document):
     losses: dict[str, float | None] = {}
     peak_memory: int | None = None
     trace: tuple[float | None, ...] | None = None
+    tiling: dict[str, int] | None = None
 
 
 class OutputRecord(_Document):

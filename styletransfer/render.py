@@ -192,6 +192,7 @@ def _scale_record(report: ScaleReport) -> ScaleRecord:
         losses=dict(report.losses),
         peak_memory=report.peak_memory,
         trace=report.trace or None,
+        tiling=dict(report.tiling) if report.tiling else None,
     )
 
 

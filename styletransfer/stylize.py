@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -12,9 +14,10 @@ from torch import Tensor
 from styletransfer import devices as hosts
 from styletransfer import losses as formulas
 from styletransfer.engines import Engine, make_objective
-from styletransfer.errors import ImageError, RecordError
+from styletransfer.errors import ImageError, OutOfMemoryError, RecordError
 from styletransfer.images import resize as resize_picture
 from styletransfer.images import to_tensor
+from styletransfer.memory import MemoryPlan, memory_plans, plan_memory
 from styletransfer.objective import Losses, Objective, Targets
 from styletransfer.optimize import Average, Optimizer, make_optimizer, resize
 from styletransfer.picture import Picture
@@ -25,7 +28,10 @@ from styletransfer.starts import start_image
 from styletransfer.state import State, snapshot
 from styletransfer.weights import Weights, load_weights
 
+log = logging.getLogger(__name__)
+
 Callback = Callable[["Progress"], None]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,7 @@ class ScaleReport:
     losses: Mapping[str, float]
     peak_memory: int | None
     trace: tuple[float, ...] = ()
+    tiling: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -142,12 +149,14 @@ class _Run:
         self.settings, self.devices = stylizer.settings, stylizer.devices
         self.objective: Objective = stylizer.objective
         self.device = torch.device(self.devices[0])
+        self.dtype = stylizer.dtype
         self.image_dtype = torch.promote_types(stylizer.dtype, torch.float32)
         self.content, self.styles, self.style_weights = content, styles, style_weights
         end_scale = resolve_end_scale(self.settings.end_scale, content.size)
         self.scales = pyramid(self.settings.min_scale, end_scale)
         self.schedule = Schedule(self.settings)
         self.work = Work.of(self.settings, content.size, self.scales)
+        self._plans = self._plan_memory()
         self.reports: list[ScaleReport] = []
         self.scale_index = self.iteration = 0
         self.optimizer: Optimizer | None = None
@@ -155,6 +164,12 @@ class _Run:
         self._resumed_seconds = self._scale_seconds = 0.0
         self._trace: list[Tensor] = []
         self.started = self._scale_began = time.perf_counter()
+
+    def _plan_memory(self) -> list[MemoryPlan]:
+        """One plan for each scale; OutOfMemoryError now if the last can't fit."""
+        budget = hosts.memory_budget(*self.devices)
+        sizes = [size_to_fit(self.content.size, scale, enlarge=True) for scale in self.scales]
+        return [plan_memory(size, self.settings, self.dtype.itemsize, budget) for size in sizes]
 
     def finish(self, callback: Callback | None) -> Tensor:
         """Runs every scale that is left."""
@@ -165,16 +180,17 @@ class _Run:
     def _run_scale(self, index: int, callback: Callback | None) -> None:
         hosts.reset_peak_memory(*self.devices)
         self.scale_index, self._scale_began = index, time.perf_counter()
-        size = size_to_fit(self.content.size, self.scales[index], enlarge=True)
+        size = self._size()
+        self.objective.tiling = self._plans[index].tiling
         content = self._tensor(self.content, size)
-        targets = self._targets(content)
+        targets = self._with_less_memory(lambda: self._targets(content))
         if self.iteration == 0:
             self._begin_scale(content)
         assert self.optimizer is not None
         assert self.average is not None
 
         def evaluate(image: Tensor) -> tuple[Losses, Tensor]:
-            return self.objective.value_and_gradient(image, targets)
+            return self._with_less_memory(lambda: self.objective.value_and_gradient(image, targets))
 
         losses: Losses | None = None
         for iteration in range(self.iteration + 1, self.work.iterations[index] + 1):
@@ -189,6 +205,37 @@ class _Run:
             losses, _ = evaluate(self.optimizer.image)
         self._report(size, losses)
         self.scale_index, self.iteration, self._scale_seconds = index + 1, 0, 0.0
+
+    def _with_less_memory(self, compute: Callable[[], T]) -> T:
+        """What `compute` returns; with the next cheaper memory plan each time it runs out of memory.
+
+        It changes nothing before it returns, so the render goes on from where it stood.
+        """
+        while True:
+            try:
+                return compute()
+            except RuntimeError as error:
+                if not hosts.is_out_of_memory(error):
+                    raise
+                failed = error
+            self._take_cheaper_plan(failed)
+
+    def _take_cheaper_plan(self, error: RuntimeError) -> None:
+        scale, (width, height) = self.scales[self.scale_index], self._size()
+        tried = self._plans[self.scale_index]
+        plans = list(memory_plans((width, height), self.settings, self.dtype.itemsize))
+        cheaper = plans[plans.index(tried) + 1 :]
+        where = f"scale {scale} ({width}x{height} px) on {', '.join(self.devices)}"
+        if not cheaper:
+            done = f"; the largest scale that completed is {self.reports[-1].scale} px" if self.reports else ""
+            raise OutOfMemoryError(f"out of memory at {where}{done}") from error
+        log.warning("out of memory at %s; going on with %s", where, cheaper[0].tiling)
+        self._plans[self.scale_index] = cheaper[0]
+        self.objective.tiling = cheaper[0].tiling
+
+    def _size(self) -> Size:
+        """Width and height in px at the scale in hand."""
+        return size_to_fit(self.content.size, self.scales[self.scale_index], enlarge=True)
 
     def _begin_scale(self, content: Tensor) -> None:
         """First image, optimizer and average of a scale."""
@@ -256,6 +303,7 @@ class _Run:
                 seconds=self.scale_seconds(),
                 peak_memory=hosts.peak_memory(*self.devices),
                 trace=tuple(total.item() for total in self._trace),
+                tiling=asdict(self.objective.tiling) if self.objective.tiling else None,
             )
         )
         self._trace.clear()
