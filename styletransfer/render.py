@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 from styletransfer import devices as device_names
 from styletransfer import images, storage
-from styletransfer.errors import StorageError
+from styletransfer.checkpoints import Checkpoints
+from styletransfer.errors import Cancelled, RecordError, StorageError
 from styletransfer.fingerprint import fingerprint
 from styletransfer.inputs import Use, uses
 from styletransfer.manifest import Manifest, Pair
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
     from styletransfer.engines import Engine
     from styletransfer.state import State
-    from styletransfer.stylize import Progress, ScaleReport
+    from styletransfer.stylize import Progress, ScaleReport, Stylizer
     from styletransfer.weights import Weights
 
 log = logging.getLogger(__name__)
@@ -145,32 +146,67 @@ def stylize_pair(
     devices: Sequence[str] = (device_names.CPU,),
     engine: Engine = "default",
     callback: Callable[[Progress], None] | None = None,
-    resume: State | None = None,
 ) -> Rendered:
-    """Render the pair on `devices`. Reads and writes nothing. Raises DeviceError, ImageError or
-    WeightsError."""
+    """Render the pair on `devices`, from its checkpoint if there is one that fits; writes checkpoints.
+
+    What `callback` raises stops the render; Cancelled keeps a last checkpoint. Raises DeviceError, ImageError
+    or WeightsError.
+    """
     from styletransfer.stylize import Stylizer  # loads torch: only when something is rendered
 
     pair = fetched.planned.pair
+    made = _fingerprint(fetched, weights.identity)
     stylizer = Stylizer(weights, pair.settings, devices=devices, engine=engine)
-    image = stylizer.run(
-        fetched.content,
-        fetched.styles,
-        [style.weight for style in pair.styles],
-        callback=callback,
-        resume=resume,
-    )
+    image = _run(stylizer, fetched, _checkpoints(fetched.planned, made), callback)
     reports = stylizer.scales_report
     return Rendered(
         fetched,
         image,
-        _fingerprint(fetched, weights.identity),
+        made,
         WeightsRecord(source=weights.source, identity=weights.identity),
         tuple(_scale_record(report) for report in reports),
         tuple(device_names.describe(device) for device in devices),
         device_names.resolve_precision(pair.settings.precision, devices[0]),
         sum(report.seconds for report in reports),  # also those before it was resumed
     )
+
+
+def _checkpoints(planned: PlannedPair, made: str) -> Checkpoints:
+    url = planned.places.checkpoint(planned.id, made)
+    return Checkpoints(url, planned.id, planned.pair.settings.checkpoint_s)
+
+
+def _run(
+    stylizer: Stylizer,
+    fetched: Fetched,
+    checkpoints: Checkpoints,
+    callback: Callable[[Progress], None] | None,
+) -> Tensor:
+    """The finished picture, from where a checkpoint stands or from the start."""
+    pair = fetched.planned.pair
+
+    def watch(progress: Progress) -> None:
+        try:
+            if callback is not None:
+                callback(progress)
+        except Cancelled:
+            checkpoints.save(progress)
+            raise
+        checkpoints.reached(progress)
+
+    def run(resume: State | None) -> Tensor:
+        weights = [style.weight for style in pair.styles]
+        return stylizer.run(fetched.content, fetched.styles, weights, callback=watch, resume=resume)
+
+    state = checkpoints.load()
+    if state is not None:
+        try:
+            where = f"iteration {state.iteration} of scale number {state.scale_index + 1}"
+            log.info("%s: stylize: going on behind %s", pair.id, where)
+            return run(state)
+        except RecordError as error:
+            log.warning("%s: stylize: %s; it begins anew", pair.id, error)
+    return run(None)
 
 
 def _fingerprint(fetched: Fetched, weights_identity: str) -> str:
@@ -213,6 +249,7 @@ def store(rendered: Rendered, *, attempts: int = 1) -> Record:
     record = _record(rendered, url, contents, attempts)
     _keep_thumbnails(rendered, record)
     write_record(planned.places.record(planned.id), record)
+    _checkpoints(planned, rendered.fingerprint).remove()
     if before is not None and before.output.format != record.output.format:
         _remove_former(planned, before)
     return record

@@ -24,10 +24,12 @@ STATE_VERSION = 1
 class State:
     """Where a render stands: `iteration` iterations of scale number `scale_index` are done.
 
+    `key` tells the precision and the memory plan: another's state would give another picture's last bits.
     image, total (1, 3, H, W) on the CPU; `missing` belongs to the average; `optimizer` and `reports` are nested
     dicts and lists of tensors and plain values.
     """
 
+    key: str
     scale_index: int
     iteration: int
     image: Tensor

@@ -325,6 +325,7 @@ class _Run:
         assert self.optimizer is not None
         assert self.average is not None
         return State(
+            key=self._key(self.scale_index),
             scale_index=self.scale_index,
             iteration=self.iteration,
             image=snapshot(self.optimizer.image),
@@ -337,10 +338,15 @@ class _Run:
             reports=tuple(asdict(report) for report in self.reports),
         )
 
+    def _key(self, scale_index: int) -> str:
+        return f"{self.dtype}, {self._plans[scale_index].tiling or 'untiled'}"
+
     def resume(self, state: State) -> None:
         """Stands where `state` was taken; RecordError when it belongs to other pictures or settings."""
         if not 0 <= state.scale_index < len(self.scales):
             raise RecordError(f"checkpoint is at scale number {state.scale_index} of {len(self.scales)}")
+        if state.key != self._key(state.scale_index):
+            raise RecordError(f"checkpoint was made with {state.key}, not {self._key(state.scale_index)}")
         iterations = self.work.iterations[state.scale_index]
         if not 1 <= state.iteration <= iterations:
             raise RecordError(f"checkpoint is at iteration {state.iteration} of {iterations}")

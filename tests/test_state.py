@@ -36,6 +36,7 @@ nested = st.recursive(plain | tensors, lambda part: st.lists(part) | st.dictiona
 
 states = st.builds(
     State,
+    key=names,
     scale_index=st.integers(0, 20),
     iteration=st.integers(1, 1000),
     image=images,
@@ -49,6 +50,7 @@ states = st.builds(
 )
 
 STATE = State(
+    "torch.float32, untiled",
     1, 2, random_tensor(0, (1, 3, 2, 4)), random_tensor(1, (1, 3, 2, 4)), 0.5, {"step": torch.tensor(3.0)}
 )
 
@@ -77,7 +79,7 @@ def test_a_state_survives_the_way_through_bytes(state):
 
 def test_tensors_that_are_views_are_stored_as_what_they_show():
     whole = random_tensor(0, (1, 3, 4, 8))
-    state = State(0, 1, whole[..., ::2, ::2], whole.mT[..., :2, :], 0.5, {"part": whole[0, 0], "again": whole})
+    state = State("", 0, 1, whole[..., ::2, ::2], whole.mT[..., :2, :], 0.5, {"part": whole[0, 0], "again": whole})
     found = State.from_bytes(state.to_bytes())
     assert torch.equal(found.image, state.image)
     assert torch.equal(found.total, state.total)

@@ -1,0 +1,77 @@
+"""The state of one render, kept in the output folder while it runs, so that a killed one goes on where it stood.
+
+A checkpoint belongs to a fingerprint: a changed pair finds none. It is written whole or not at all, and removed
+when the pair is done.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from styletransfer import storage
+from styletransfer.errors import RecordError, StorageError
+
+if TYPE_CHECKING:
+    from styletransfer.state import State
+    from styletransfer.stylize import Progress
+
+log = logging.getLogger(__name__)
+
+WORTH_S = 5.0
+"""A render that has run for less is sooner repeated than resumed."""
+COST_FACTOR = 50
+"""Between two checkpoints lie at least so many times the seconds that the last took: they cost under 2 %."""
+
+
+class Checkpoints:
+    """When a render's state is written to `url`, and back. `every_s`: the setting `checkpoint_s`."""
+
+    def __init__(
+        self, url: str, pair_id: str, every_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.url, self.pair_id = url, pair_id
+        self._every_s, self._worth_s = every_s, min(every_s, WORTH_S)
+        self._clock = clock
+        self._saved_at, self._cost_s = clock(), 0.0
+
+    def load(self) -> State | None:
+        """The state that another process left, or None; one that can't be read is worth a warning."""
+        from styletransfer.state import State  # loads torch
+
+        try:
+            data = storage.read_if_exists(self.url)
+            return State.from_bytes(data) if data is not None else None
+        except (RecordError, StorageError) as error:
+            log.warning("%s: stylize: %s; it begins anew", self.pair_id, error)
+            return None
+
+    def reached(self, progress: Progress) -> None:
+        """Writes the state after an iteration if it is time to: at the end of each scale, else every so often."""
+        if self._due(scale_ends=progress.iteration == progress.iterations):
+            self.save(progress)
+
+    def save(self, progress: Progress) -> None:
+        """Writes the state now, if the render has run long enough. A failure costs no more than a warning."""
+        began = self._clock()
+        if began - self._saved_at < self._worth_s:
+            return
+        try:
+            storage.write(self.url, progress.state().to_bytes())
+        except StorageError as error:
+            log.warning("%s: stylize: no checkpoint: %s", self.pair_id, error)
+        self._saved_at = self._clock()
+        self._cost_s = self._saved_at - began
+
+    def _due(self, *, scale_ends: bool) -> bool:
+        since = self._clock() - self._saved_at
+        return since >= max(self._worth_s if scale_ends else self._every_s, COST_FACTOR * self._cost_s)
+
+    def remove(self) -> None:
+        """Nothing is left to go on with. A failure costs no more than a warning."""
+        try:
+            storage.delete(self.url)
+        except StorageError as error:
+            log.warning("%s: store: its checkpoint stays: %s", self.pair_id, error)
