@@ -1,0 +1,220 @@
+"""README and docs say what the program does: settings, commands, links, manifests, messages, Python."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from flows.cli import COMMANDS, make_parser
+from styletransfer import strict_yaml
+from styletransfer.errors import ManifestError
+from styletransfer.manifest import load_manifest, parse_manifest
+from styletransfer.manifest_file import ManifestFile
+from styletransfer.settings import PictureSettings, Settings
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+MANIFEST = ROOT / "docs/manifest.md"
+PYTHON = ROOT / "docs/python.md"
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+IMAGES = ROOT / "manifests/images"
+
+TINY = "end_scale=24, min_scale=24, initial_iterations=2, content_layers=['relu2_1'], style_layers={'relu1_1': 1}"
+"""Settings in place of an example's: what counts is that its lines run."""
+
+
+def text(page):
+    return page.read_text(encoding="utf-8")
+
+
+def blocks(page, language):
+    """The fenced blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text(page), re.DOTALL | re.MULTILINE)
+
+
+def section(page, heading):
+    return re.split(r"^##+ ", text(page).split(f"## {heading}\n", 1)[1], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def settings_table():
+    """Rows of the table of settings by name: default, kind, options, meaning."""
+    rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", section(README, "Settings"), re.MULTILINE)
+    return {name: [cell.strip() for cell in rest.split("|")] for name, rest in rows}
+
+
+def options(command):
+    """Every option of a command, each with all its spellings."""
+    (subparsers,) = (action for action in make_parser(command)._actions if action.dest == "command")
+    return [action for action in subparsers.choices[command]._actions if action.option_strings]
+
+
+# Settings
+
+
+def test_the_table_lists_every_setting_once_and_in_its_order():
+    order = [*PictureSettings.model_fields, *(set(Settings.model_fields) - set(PictureSettings.model_fields))]
+    assert sorted(settings_table()) == sorted(order)
+    assert list(settings_table())[: len(PictureSettings.model_fields)] == list(PictureSettings.model_fields)
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_the_table_gives_a_settings_default_and_kind(name):
+    default, kind, *_ = settings_table()[name]
+    assert strict_yaml.load(default.strip("`")).value == Settings().model_dump(mode="json")[name]
+    assert kind == ("picture" if name in PictureSettings.model_fields else "execution")
+
+
+def test_the_table_gives_each_settings_options():
+    spelled = {action.dest: action.option_strings for action in options("image")}
+    for name, (_, _, shown, _) in settings_table().items():
+        assert sorted(re.findall(r"`(.*?)`", shown)) == sorted(spelled.get(name, [])), name
+
+
+@pytest.mark.parametrize("name", ["pooling", "optimizer", "schedule", "init", "precision", "tiles"])
+def test_the_table_names_every_choice(name):
+    schema = Settings.model_json_schema()["properties"][name]
+    choices = schema.get("enum") or schema["anyOf"][0]["enum"]
+    assert all(f"`{choice}`" in settings_table()[name][3] for choice in choices)
+
+
+# Commands
+
+
+def test_every_command_is_in_the_readme():
+    shown = re.findall(r"^\| `styletransfer (\w+) .*?`", section(README, "Commands"), re.MULTILINE)
+    assert sorted(shown) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_is_in_the_readme(command):
+    documented = section(README, "Commands") + section(README, "Settings")
+    for action in options(command):
+        for option in action.option_strings:
+            assert re.search(rf"(?<![\w-]){option}(?![\w-])", documented), option
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_line_shown_is_one_that_is_taken(page):
+    """Lines after `$ ` and those of plain shell blocks."""
+    for line in re.findall(r"^(?:\$ )?styletransfer ((?:.*\\\n)*.*)$", "".join(blocks(page, "sh")), re.MULTILINE):
+        arguments = line.replace("\\\n", " ").split()
+        make_parser(arguments[0]).parse_args(arguments)
+
+
+# Links
+
+
+def anchors(page):
+    """The anchors that GitHub makes of a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", text(page), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_relative_link_leads_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:)([^)\s]*)\)", text(page)):
+        path, _, anchor = target.partition("#")
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.is_file(), target
+        assert not anchor or anchor in anchors(linked), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_named_is_there(page):
+    named = re.findall(r"`((?:styletransfer|flows|tests|manifests)/[\w./-]*)`", text(page))
+    assert [name for name in named if "renders" not in name and not (ROOT / name).exists()] == []
+
+
+def test_every_page_is_linked_from_the_readme():
+    assert all(f"](docs/{page.name})" in text(README) for page in PAGES[1:])
+
+
+def test_the_readmes_picture_is_small():
+    (picture,) = re.findall(r"!\[.*?\]\((.*?)\)", text(README))
+    assert (ROOT / picture).stat().st_size < 150_000
+
+
+# Manifests
+
+
+def example_manifests():
+    faulty = blocks_in(section(MANIFEST, "Faults"), "yaml")
+    return [block for page in PAGES for block in blocks(page, "yaml") if block not in faulty]
+
+
+def blocks_in(part, language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", part, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def harbour(tmp_path):
+    """A folder with what the examples' globs look for."""
+    for name in ("in/harbour.jpg", "in/boats/dinghy.jpg", "styles/wave.png", "styles/ink.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    shutil.copytree(IMAGES, tmp_path / "images")
+    return tmp_path / "harbour.yaml"
+
+
+@pytest.mark.parametrize("example", example_manifests())
+def test_an_example_manifest_has_nothing_wrong(example, harbour):
+    assert parse_manifest(example, str(harbour)).pairs
+
+
+def test_the_example_of_faults_gets_the_messages_shown(harbour):
+    faults = section(MANIFEST, "Faults")
+    example, shown = blocks_in(faults, "yaml")[0], blocks_in(faults, "text")[0]
+    with pytest.raises(ManifestError) as raised:
+        parse_manifest(example, str(harbour))
+    assert [f"error: {line}" for line in str(raised.value).splitlines()] == shown.splitlines()
+
+
+def test_every_key_of_a_manifest_is_documented():
+    keys = re.findall(r"^\| `(\w+)`", section(MANIFEST, "Keys"), re.MULTILINE)
+    assert set(keys) == {*ManifestFile.model_fields, "styles"}
+
+
+# Python
+
+
+@pytest.fixture
+def cats(tmp_path, monkeypatch):
+    """The folder that the examples of Python run in."""
+    shutil.copy(IMAGES / "photographs/cat.jpg", tmp_path)
+    shutil.copy(IMAGES / "styles/glass.jpg", tmp_path)
+    defaults = ", ".join(f"{key}: {value}" for key, value in QUICK.items())
+    manifest = f"version: 1\nweights: random\ndefaults: {{{defaults}}}\npairs: [{{content: cat.jpg, style: glass.jpg}}]"
+    (tmp_path / "cats.yaml").write_text(manifest)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+QUICK = {
+    "end_scale": 24,
+    "min_scale": 24,
+    "initial_iterations": 2,
+    "content_layers": "[relu2_1]",
+    "style_layers": "{relu1_1: 1}",
+}
+
+
+def quick(code):
+    """An example with tiny settings in place of its own."""
+    code, replaced = re.subn(r"Settings\(.*?\)", f"Settings({TINY})", code)
+    assert replaced == 1
+    return code
+
+
+def test_the_readmes_example_of_python_has_five_lines_and_runs(cats):
+    (example,) = blocks(README, "python")
+    assert len([line for line in example.splitlines() if line]) == 5
+    exec(quick(example), {})
+    assert (cats / "cat-glass.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_examples_of_python_run_one_after_the_other(cats, capsys):
+    exec(quick("\n".join(blocks(PYTHON, "python"))), {"__name__": "example"})
+    assert (cats / "renders/cats/cat--glass.json").exists()
+    assert load_manifest("cats.yaml").pairs[0].id == "cat--glass"
+    assert "cat--glass queued not rendered yet" in capsys.readouterr().out
