@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -54,7 +55,7 @@ def _written(checkpoints, clock, seconds, **step):
     """Whether an iteration that ends so many seconds later writes a checkpoint."""
     storage.delete(checkpoints.url)
     clock.now += seconds
-    checkpoints.reached(Step(clock, **step))
+    checkpoints.reached(cast(Progress, Step(clock, **step)))
     return storage.exists(checkpoints.url)
 
 
@@ -90,7 +91,7 @@ def test_a_checkpoint_that_can_not_be_written_stops_nothing(tmp_path, clock, cap
     (tmp_path / "file").write_text("no folder")
     checkpoints = Checkpoints(str(tmp_path / "file" / "state"), "pair", 60.0, clock)
     clock.now = 60
-    checkpoints.reached(Step(clock, 1))
+    checkpoints.reached(cast(Progress, Step(clock, 1)))
     assert "pair: stylize: no checkpoint:" in caplog.text
 
 
