@@ -12,6 +12,7 @@ from rich.text import Text
 
 from flows import cli
 from styletransfer.devices import parse_devices
+from styletransfer.errors import Fault, ManifestError, StorageError
 from styletransfer.manifest import Manifest, load_manifest
 from styletransfer.plan import Plan, PlannedPair, plan_manifest
 
@@ -32,8 +33,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def load(options: argparse.Namespace) -> Manifest:
-    """The manifest that the command line asks for."""
-    return load_manifest(options.manifest, output=options.output, weights=options.weights)
+    """The manifest that the command line asks for. One that isn't there is a ManifestError, too."""
+    try:
+        return load_manifest(options.manifest, output=options.output, weights=options.weights)
+    except StorageError as error:
+        if error.transient:
+            raise
+        raise ManifestError([Fault("", str(error))]) from error
 
 
 def show_plan(plan: Plan, console: Console) -> None:

@@ -13,11 +13,9 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from flows import cli
 from flows.image_job import Job, make_job
-from flows.terminal import Lines, display
+from flows.terminal import Lines, Output, display
 from styletransfer import images, storage
 from styletransfer.devices import Slot, device_lock, parse_devices
 from styletransfer.errors import (
@@ -51,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     job = make_job(options)
     content, *styles = read_pictures((job.content, *job.styles), job.settings.proof)
     devices = _devices(options.devices)  # loads torch: after what takes no time to find wrong
-    with display(Console(highlight=False), plain=options.verbose) as lines, device_lock(Slot(devices)):
+    with display(Output(), plain=options.verbose) as lines, device_lock(Slot(devices)):
         for warning in dict.fromkeys(text for picture in (content, *styles) for text in picture.warnings):
             lines.note(warning)
         lines.status("loading weights")

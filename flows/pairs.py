@@ -64,11 +64,11 @@ class Renders:
             future.result()
 
     def _stop(self, futures: Sequence[Future[None]]) -> None:
-        log.warning("stopping after the iteration in hand; Ctrl-C once more stops at once")
         self._stopped.set()
         self.slots.close()
         for future in futures:
             future.cancel()
+        log.warning("stopping after the iteration in hand; Ctrl-C once more stops at once")
 
     def _render(self, planned: PlannedPair) -> None:
         """Render one pair, come what may. One that is stopped before it began stays as planned."""

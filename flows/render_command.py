@@ -10,11 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from rich.console import Console
-
 from flows import cli, embedded
 from flows.check_command import load
-from flows.terminal import Lines, display
+from flows.terminal import Lines, Output, display
 from flows.watching import Result
 from styletransfer import storage
 from styletransfer.contact_sheet import ContactSheet
@@ -26,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
     plan = plan_manifest(load(options), force=options.force, only=options.only)
     plan.check()
     try:
-        with _ending_orderly(), display(Console(highlight=False), plain=options.verbose) as lines:
+        with _ending_orderly(), display(Output(), plain=options.verbose) as lines:
             for note in plan.manifest.notes:
                 lines.note(f"note: {note}")
             if not plan.having("queued") and not _watched_from_outside():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,8 +12,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console, Group, RenderableType
+from rich.constrain import Constrain
 from rich.live import Live
-from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -210,7 +212,7 @@ class LiveTable(Lines):
         for _ in range(3):
             grid.add_column(no_wrap=True, justify="right")
         grid.add_row(ProgressBar(1.0, fraction), text, f"{fraction:.0%}", left_text(left))
-        return Padding(grid, (0, 4, 0, 0))  # room for the `^C` that a terminal writes after the cursor
+        return Constrain(grid, self.console.width - 4)  # room for the `^C` that a terminal writes at the cursor
 
 
 def _table(rows: list[Row]) -> Table:
@@ -222,6 +224,20 @@ def _table(rows: list[Row]) -> Table:
     for row in rows:
         table.add_row(*row.cells())
     return table
+
+
+class Output(Console):
+    """stdout. When nobody reads it any more (`| head`), that is no reason to stop rendering."""
+
+    def __init__(self) -> None:
+        super().__init__(highlight=False)
+
+    def on_broken_pipe(self) -> None:
+        """Write to nowhere from now on; rich would end the thread that happened to write."""
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 @contextmanager

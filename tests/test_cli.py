@@ -303,6 +303,13 @@ class Started:
             self.output += re.sub(r"\x1b\[[\d;?]*\w", "", read.decode(errors="replace"))  # without colours
 
 
+def test_a_render_goes_on_when_nobody_reads_its_output(studio):
+    shallow = " ".join(QUICKLY)
+    script = f"{shlex.join(command())} image a.png b.png -o out.png {shallow} -ii 30 | head -n 1"
+    subprocess.run(["bash", "-c", script], cwd=studio.root, env=environment(), check=True, capture_output=True)
+    assert decode(studio.read("out.png"), "out.png").size == (32, 24)
+
+
 # check
 
 
@@ -429,8 +436,9 @@ def test_ctrl_c_keeps_what_is_done(rendering, studio, prefect_home):
     summary = json.loads(studio.read("out/demo/summary.json"))
     assert sorted(pair["state"] for pair in summary["pairs"]) == ["cancelled", "done", "queued"]
     assert studio.has("out/demo/quick.png")
-    files = {path.name for path in Path(studio.root, "out/demo").iterdir() if not path.name.startswith(".t")}
-    assert files == {"quick.png", "quick.json", "summary.json", "index.html"}
+    files = [path.name for path in Path(studio.root, "out/demo").rglob("*")]
+    assert {name for name in files if not name.startswith(".")} >= {"quick.png", "quick.json", "index.html"}
+    assert not any(name.startswith(("slow.", "later.")) or ".partial" in name for name in files)
     assert servers(prefect_home) == []
 
 
