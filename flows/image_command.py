@@ -31,7 +31,7 @@ from styletransfer.schedule import Work
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from styletransfer.stylize import Progress
+    from styletransfer.stylizer import Progress
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Render:
 
     def run(self, content: Picture, styles: Sequence[Picture]) -> Tensor | None:
         """The picture (1, 3, H, W), as far as it got if `stopped`; None without a first iteration."""
-        from styletransfer.stylize import Stylizer
+        from styletransfer.stylizer import Stylizer
         from styletransfer.weights import load_weights
 
         settings = self.job.settings

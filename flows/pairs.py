@@ -24,7 +24,7 @@ from styletransfer.errors import Cancelled, StyleTransferError
 from styletransfer.plan import PlannedPair
 from styletransfer.records import Record
 from styletransfer.render import Fetched, Rendered
-from styletransfer.stylize import Progress
+from styletransfer.stylizer import Progress
 from styletransfer.summary import Outcome
 from styletransfer.weights import Weights
 

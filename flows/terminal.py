@@ -26,7 +26,7 @@ from styletransfer.scales import Size
 from styletransfer.summary import Outcome
 
 if TYPE_CHECKING:
-    from styletransfer.stylize import Progress
+    from styletransfer.stylizer import Progress
 
 TICK_S = 0.5
 """Least seconds between two readings of a pair's loss, since each waits for the device."""

@@ -13,7 +13,7 @@ from styletransfer.records import PAIR_STATES, Summary, SummaryPair
 from styletransfer.summary import Outcome
 
 if TYPE_CHECKING:
-    from styletransfer.stylize import Progress
+    from styletransfer.stylizer import Progress
 
 
 @dataclass(frozen=True)

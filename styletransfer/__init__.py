@@ -12,9 +12,7 @@ not wait for torch.
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,7 +36,7 @@ if TYPE_CHECKING:
     from styletransfer.render import render_pair
     from styletransfer.settings import Settings, check_settings
     from styletransfer.state import State
-    from styletransfer.stylize import Progress, ScaleReport, Stylizer, stylize
+    from styletransfer.stylizer import Progress, ScaleReport, Stylizer, stylize
     from styletransfer.weights import Weights, load_weights
 
 __all__ = [
@@ -89,7 +87,7 @@ _MODULES = {
     "render": "render_pair",
     "settings": "Settings check_settings",
     "state": "State",
-    "stylize": "Progress ScaleReport Stylizer stylize",
+    "stylizer": "Progress ScaleReport Stylizer stylize",
     "weights": "Weights load_weights",
 }
 _PLACES = {name: module for module, names in _MODULES.items() for name in names.split()}
@@ -104,18 +102,3 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return [*globals(), *__all__]
-
-
-class _Package(ModuleType):
-    """Keeps `styletransfer.stylize` the function, though there is a module of that name."""
-
-    @property
-    def stylize(self) -> object:
-        return __getattr__("stylize")
-
-    @stylize.setter
-    def stylize(self, module: ModuleType) -> None:
-        """Python binds a module to its package as it loads it; not this one."""
-
-
-sys.modules[__name__].__class__ = _Package

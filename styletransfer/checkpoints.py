@@ -16,7 +16,7 @@ from styletransfer.errors import RecordError, StorageError
 
 if TYPE_CHECKING:
     from styletransfer.state import State
-    from styletransfer.stylize import Progress
+    from styletransfer.stylizer import Progress
 
 log = logging.getLogger(__name__)
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from styletransfer.engines import Engine
     from styletransfer.state import State
-    from styletransfer.stylize import Progress, ScaleReport, Stylizer
+    from styletransfer.stylizer import Progress, ScaleReport, Stylizer
     from styletransfer.weights import Weights
 
 log = logging.getLogger(__name__)
@@ -152,7 +152,7 @@ def stylize_pair(
     What `callback` raises stops the render; Cancelled keeps a last checkpoint. Raises DeviceError, ImageError
     or WeightsError.
     """
-    from styletransfer.stylize import Stylizer  # loads torch: only when something is rendered
+    from styletransfer.stylizer import Stylizer  # loads torch: only when something is rendered
 
     pair = fetched.planned.pair
     made = _fingerprint(fetched, weights.identity)

@@ -14,7 +14,7 @@ from styletransfer import storage
 from styletransfer.checkpoints import COST_FACTOR, Checkpoints
 from styletransfer.errors import Cancelled
 from styletransfer.render import fetch, store, stylize_pair
-from styletransfer.stylize import Progress
+from styletransfer.stylizer import Progress
 from styletransfer.weights import load_weights
 from tests.studio import SHALLOW, Studio, picture_file, plan_one
 

@@ -18,7 +18,7 @@ from styletransfer.layers import LAYERS
 from styletransfer.objective import Objective, Targets
 from styletransfer.scales import size_to_fit
 from styletransfer.settings import Pooling, Settings
-from styletransfer.stylize import Stylizer
+from styletransfer.stylizer import Stylizer
 from styletransfer.vgg import VGG19
 from styletransfer.weights import Weights
 from tests import golden_numbers as golden

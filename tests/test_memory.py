@@ -10,7 +10,7 @@ from styletransfer.errors import OutOfMemoryError
 from styletransfer.memory import memory_plans, plan_memory
 from styletransfer.picture import Picture
 from styletransfer.settings import Settings
-from styletransfer.stylize import Stylizer
+from styletransfer.stylizer import Stylizer
 from styletransfer.tiles import ALL_BLOCKS, Tiling
 from styletransfer.weights import Weights
 from tests.networks import shallow_network

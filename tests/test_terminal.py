@@ -27,7 +27,7 @@ class Clock:
 
 @dataclass
 class Step:
-    """An iteration, as `styletransfer.stylize.Progress` tells of it; counts how often the loss is read."""
+    """An iteration, as `Progress` tells of it; counts how often the loss is read."""
 
     iteration: int
     iterations: int = 100

@@ -17,7 +17,7 @@ from styletransfer.picture import Picture
 from styletransfer.schedule import Work
 from styletransfer.settings import Settings
 from styletransfer.state import State
-from styletransfer.stylize import Progress, ScaleReport, Stylizer, stylize
+from styletransfer.stylizer import Progress, ScaleReport, Stylizer, stylize
 from styletransfer.weights import Weights
 from tests.networks import shallow_network
 
