@@ -3,7 +3,7 @@
 What grows with the picture: the features kept for the way back, so many values per px at each layer; and what is
 as large as the image itself (image, Adam's moments, average, gradient, total variation's differences). Tiled
 blocks keep nothing but the last one's output; their own features grow with the tile alone. Checked against
-measurement in tests/bench.
+measurement by `tests/bench/memory.py`.
 """
 
 from __future__ import annotations
@@ -60,10 +60,11 @@ def memory_plans(size: Size, settings: Settings, element_size: int) -> Iterator[
     else:
         tilings = [Tiling(settings.tiles, blocks) for blocks in (2, 3, ALL_BLOCKS)]
     for tiling in tilings:
-        yield MemoryPlan(tiling, _bytes(size, settings.layers(), element_size, tiling))
+        yield MemoryPlan(tiling, memory_bytes(size, settings.layers(), element_size, tiling))
 
 
-def _bytes(size: Size, layers: Sequence[str], element_size: int, tiling: Tiling | None) -> int:
+def memory_bytes(size: Size, layers: Sequence[str], element_size: int, tiling: Tiling | None) -> int:
+    """Peak memory in bytes of a render at `size` (width, height in px), whole or by tiles."""
     width, height = size
     last = LAYERS[last_layer(layers)]
     if tiling is None:

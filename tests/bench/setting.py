@@ -1,0 +1,64 @@
+"""What all benchmarks measure: one pair of pictures, one network, the objective by each engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from styletransfer import decode, load_weights
+from styletransfer.frozen_objective import FrozenObjective
+from styletransfer.images import resize, to_tensor
+from styletransfer.objective import Objective, ReferenceObjective, Targets
+from styletransfer.scales import size_to_fit
+from styletransfer.settings import Settings
+from styletransfer.tiles import Tiling
+
+IMAGES = Path(__file__).parents[2] / "manifests" / "images"
+CONTENT, STYLE = "photographs/coffee.jpg", "styles/wave.jpg"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One way to compute the objective."""
+
+    dtype: torch.dtype = torch.float32
+    tiling: Tiling | None = None
+    reference: bool = False
+
+    def objective(self, tensors: Mapping[str, Tensor]) -> Objective:
+        if self.reference:
+            return ReferenceObjective(tensors, Settings(), dtype=self.dtype)
+        return FrozenObjective(tensors, Settings(), dtype=self.dtype, tiling=self.tiling)
+
+
+ENGINES = {
+    "reference": Engine(reference=True),
+    "float32": Engine(),
+    "bf16": Engine(torch.bfloat16),
+    "bf16, blocks 1-2 in tiles of 256": Engine(torch.bfloat16, Tiling(256, 2)),
+    "bf16, blocks 1-3 in tiles of 256": Engine(torch.bfloat16, Tiling(256, 3)),
+    "bf16, all blocks in tiles of 256": Engine(torch.bfloat16, Tiling(256, 5)),
+}
+
+
+def network(source: str) -> Mapping[str, Tensor]:
+    """Filters from `random` or a file, in float32."""
+    return {name: tensor.float() for name, tensor in load_weights(source).tensors.items()}
+
+
+def picture(name: str, px: int, *, enlarge: bool) -> Tensor:
+    """A picture of manifests/images (1, 3, H, W) with its longest edge at `px`."""
+    found = decode((IMAGES / name).read_bytes(), name)
+    return to_tensor(resize(found, size_to_fit(found.size, px, enlarge=enlarge)), torch.float32)
+
+
+def set_up(engine: Engine, tensors: Mapping[str, Tensor], px: int) -> tuple[Objective, Targets, Tensor]:
+    """Objective, targets and image at one scale, as a render has them at its first iteration there."""
+    objective = engine.objective(tensors)
+    image = picture(CONTENT, px, enlarge=True)
+    moments = objective.style_moments(picture(STYLE, px, enlarge=False))
+    return objective, objective.targets(image, moments), image
