@@ -1,5 +1,7 @@
 """README and docs say what the program does: settings, commands, links, manifests, messages, Python."""
 
+import argparse
+import json
 import re
 import shutil
 from pathlib import Path
@@ -11,6 +13,7 @@ from styletransfer import strict_yaml
 from styletransfer.errors import ManifestError
 from styletransfer.manifest import load_manifest, parse_manifest
 from styletransfer.manifest_file import ManifestFile
+from styletransfer.records import Record, to_json
 from styletransfer.settings import PictureSettings, Settings
 
 ROOT = Path(__file__).parents[1]
@@ -20,7 +23,13 @@ PYTHON = ROOT / "docs/python.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 IMAGES = ROOT / "manifests/images"
 
-TINY = "end_scale=24, min_scale=24, initial_iterations=2, content_layers=['relu2_1'], style_layers={'relu1_1': 1}"
+TINY = {
+    "end_scale": 24,
+    "min_scale": 24,
+    "initial_iterations": 2,
+    "content_layers": ["relu2_1"],
+    "style_layers": {"relu1_1": 1},
+}
 """Settings in place of an example's: what counts is that its lines run."""
 
 
@@ -45,8 +54,10 @@ def settings_table():
 
 def options(command):
     """Every option of a command, each with all its spellings."""
-    (subparsers,) = (action for action in make_parser(command)._actions if action.dest == "command")
-    return [action for action in subparsers.choices[command]._actions if action.option_strings]
+    (commands,) = (
+        action for action in make_parser(command)._actions if isinstance(action, argparse._SubParsersAction)
+    )
+    return [action for action in commands.choices[command]._actions if action.option_strings]
 
 
 # Settings
@@ -135,6 +146,25 @@ def test_the_readmes_picture_is_small():
     assert (ROOT / picture).stat().st_size < 150_000
 
 
+# Records
+
+
+def keys(value, place=""):
+    """Every key in a JSON value, with those that lead there."""
+    if isinstance(value, list):
+        return {key for part in value for key in keys(part, place)}
+    if not isinstance(value, dict):
+        return {place}
+    return {key for name, part in value.items() for key in keys(part, f"{place}.{name}")}
+
+
+def test_the_record_shown_is_one_that_is_read_and_has_no_key_of_its_own():
+    shown = blocks(README, "json")[0]
+    record = Record.model_validate_json(shown)
+    assert keys(json.loads(shown)) <= keys(json.loads(to_json(record)))
+    assert set(record.settings) <= set(Settings.model_fields)
+
+
 # Manifests
 
 
@@ -183,25 +213,16 @@ def cats(tmp_path, monkeypatch):
     """The folder that the examples of Python run in."""
     shutil.copy(IMAGES / "photographs/cat.jpg", tmp_path)
     shutil.copy(IMAGES / "styles/glass.jpg", tmp_path)
-    defaults = ", ".join(f"{key}: {value}" for key, value in QUICK.items())
-    manifest = f"version: 1\nweights: random\ndefaults: {{{defaults}}}\npairs: [{{content: cat.jpg, style: glass.jpg}}]"
-    (tmp_path / "cats.yaml").write_text(manifest)
+    pair = {"content": "cat.jpg", "style": "glass.jpg"}
+    manifest = {"version": 1, "weights": "random", "defaults": TINY, "pairs": [pair]}
+    (tmp_path / "cats.yaml").write_text(json.dumps(manifest))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
-QUICK = {
-    "end_scale": 24,
-    "min_scale": 24,
-    "initial_iterations": 2,
-    "content_layers": "[relu2_1]",
-    "style_layers": "{relu1_1: 1}",
-}
-
-
 def quick(code):
     """An example with tiny settings in place of its own."""
-    code, replaced = re.subn(r"Settings\(.*?\)", f"Settings({TINY})", code)
+    code, replaced = re.subn(r"Settings\(.*?\)", f"Settings(**{TINY})", code)
     assert replaced == 1
     return code
 
