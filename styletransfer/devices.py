@@ -10,6 +10,7 @@ import os
 import platform
 import socket
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -68,9 +69,13 @@ class Hardware:
         return int(torch.cuda.max_memory_allocated(device))
 
     def free_memory(self, device: str) -> int:
-        """Bytes that this process can still allocate on `device`."""
+        """Bytes that this process can still allocate on `device`.
+
+        Of the CPU all that the machine, or the container, has: what is free at the moment would make the memory
+        plan, and with it a picture's last bits, a matter of chance.
+        """
         if device == CPU:
-            return int(psutil.virtual_memory().available)
+            return _host_memory()
         import torch
 
         free, _ = torch.cuda.mem_get_info(device)
@@ -276,7 +281,40 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether torch raised this because a device, or the host, has no memory left."""
     import torch
 
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    texts = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+    return isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in texts)
+
+
+def release_memory(*devices: str) -> None:
+    """Hand back to the devices what is cached but not in use."""
+    import torch
+
+    if any(device != CPU for device in devices):
+        torch.cuda.empty_cache()
+
+
+_PREPARING = threading.Lock()
+
+
+def prepare(*devices: str) -> None:
+    """What a process must do once before it renders on GPUs; does no harm again. Nothing for the CPU."""
+    if all(device == CPU for device in devices):
+        return
+    import torch
+
+    with _PREPARING:
+        torch.backends.cudnn.allow_tf32 = False  # its 10 bits of mantissa are not what records call float32
+        for device in devices:  # loading its library from several threads at once can fail (pytorch#90613)
+            torch.linalg.eigh(torch.eye(2, device=device))
+
+
+def _host_memory() -> int:
+    """Memory of this machine in bytes, or the control group's limit if that is lower."""
+    total = int(psutil.virtual_memory().total)
+    for limit in (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")):
+        if limit.is_file() and (text := limit.read_text().strip()).isdigit():
+            return min(total, int(text))
+    return total
 
 
 def _peak_rss() -> int | None:

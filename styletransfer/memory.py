@@ -23,6 +23,8 @@ TILED_IMAGE_BYTES = 170
 """Per px with tiles: the network's input and the gradient there are whole pictures too."""
 FIXED_BYTES = 900 * 2**20
 """The network in both directions, the style targets, libraries."""
+LARGEST_TENSOR = 2**31
+"""Values that cuDNN can index; beyond, PyTorch falls back to slow kernels."""
 TILE_EDGES = (1024, 512, 256)
 """Larger tiles waste less on halos."""
 
@@ -56,7 +58,9 @@ def memory_plans(size: Size, settings: Settings, element_size: int) -> Iterator[
     if settings.tiles == "off":
         tilings = [None]
     elif settings.tiles == "auto":
-        tilings = [None, *(Tiling(edge, blocks) for blocks in (2, 3, ALL_BLOCKS) for edge in TILE_EDGES)]
+        tilings = [Tiling(edge, blocks) for blocks in (2, 3, ALL_BLOCKS) for edge in TILE_EDGES]
+        if CHANNELS_PER_BLOCK[0] * size[0] * size[1] < LARGEST_TENSOR:
+            tilings.insert(0, None)
     else:
         tilings = [Tiling(settings.tiles, blocks) for blocks in (2, 3, ALL_BLOCKS)]
     for tiling in tilings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,7 +15,7 @@ from torch import Tensor
 from styletransfer import devices as hosts
 from styletransfer import losses as formulas
 from styletransfer.engines import Engine, make_objective
-from styletransfer.errors import ImageError, OutOfMemoryError, RecordError
+from styletransfer.errors import ImageError, OutOfMemoryError, RecordError, StyleTransferError
 from styletransfer.images import resize as resize_picture
 from styletransfer.images import to_tensor
 from styletransfer.memory import MemoryPlan, memory_plans, plan_memory
@@ -103,7 +104,9 @@ class Stylizer:
         engine: Engine = "default",
     ) -> None:
         self.settings = settings
+        self.engine = engine
         self.devices = tuple(devices)
+        hosts.prepare(*self.devices)
         self.dtype: torch.dtype = getattr(torch, hosts.resolve_precision(settings.precision, devices[0]))
         self.objective = make_objective(engine, weights.tensors, settings, devices=devices, dtype=self.dtype)
         self._run: _Run | None = None
@@ -150,6 +153,9 @@ class _Run:
         self.objective: Objective = stylizer.objective
         self.device = torch.device(self.devices[0])
         self.dtype = stylizer.dtype
+        self.planned_settings = self.settings
+        if stylizer.engine == "reference":  # knows no tiles
+            self.planned_settings = self.settings.model_copy(update={"tiles": "off"})
         self.image_dtype = torch.promote_types(stylizer.dtype, torch.float32)
         self.content, self.styles, self.style_weights = content, styles, style_weights
         end_scale = resolve_end_scale(self.settings.end_scale, content.size)
@@ -169,12 +175,17 @@ class _Run:
         """One plan for each scale; OutOfMemoryError now if the last can't fit."""
         budget = hosts.memory_budget(*self.devices)
         sizes = [size_to_fit(self.content.size, scale, enlarge=True) for scale in self.scales]
-        return [plan_memory(size, self.settings, self.dtype.itemsize, budget) for size in sizes]
+        return [plan_memory(size, self.planned_settings, self.dtype.itemsize, budget) for size in sizes]
 
     def finish(self, callback: Callback | None) -> Tensor:
         """Runs every scale that is left."""
         for index in range(self.scale_index, len(self.scales)):
-            self._run_scale(index, callback)
+            try:
+                self._run_scale(index, callback)
+            except RuntimeError as error:
+                if not hosts.is_out_of_memory(error):
+                    raise
+                raise OutOfMemoryError(f"out of memory at {self._where()}") from error
         return self.picture()
 
     def _run_scale(self, index: int, callback: Callback | None) -> None:
@@ -217,21 +228,24 @@ class _Run:
             except RuntimeError as error:
                 if not hosts.is_out_of_memory(error):
                     raise
-                failed = error
-            self._take_cheaper_plan(failed)
+            # Not before the handler is left: the error holds on to all that the failed try had allocated.
+            hosts.release_memory(*self.devices)
+            self._take_cheaper_plan()
 
-    def _take_cheaper_plan(self, error: RuntimeError) -> None:
-        scale, (width, height) = self.scales[self.scale_index], self._size()
+    def _take_cheaper_plan(self) -> None:
         tried = self._plans[self.scale_index]
-        plans = list(memory_plans((width, height), self.settings, self.dtype.itemsize))
-        cheaper = plans[plans.index(tried) + 1 :]
-        where = f"scale {scale} ({width}x{height} px) on {', '.join(self.devices)}"
+        plans = list(memory_plans(self._size(), self.planned_settings, self.dtype.itemsize))
+        cheaper, where = plans[plans.index(tried) + 1 :], self._where()
         if not cheaper:
             done = f"; the largest scale that completed is {self.reports[-1].scale} px" if self.reports else ""
-            raise OutOfMemoryError(f"out of memory at {where}{done}") from error
+            raise OutOfMemoryError(f"out of memory at {where}{done}")
         log.warning("out of memory at %s; going on with %s", where, cheaper[0].tiling)
         self._plans[self.scale_index] = cheaper[0]
         self.objective.tiling = cheaper[0].tiling
+
+    def _where(self) -> str:
+        width, height = self._size()
+        return f"scale {self.scales[self.scale_index]} ({width}x{height} px) on {', '.join(self.devices)}"
 
     def _size(self) -> Size:
         """Width and height in px at the scale in hand."""
@@ -292,14 +306,17 @@ class _Run:
         )
 
     def _report(self, size: Size, losses: Losses) -> None:
-        """Takes down what the finished scale took."""
+        """Takes down what the finished scale took; StyleTransferError if its picture is no picture."""
+        found = losses.read()  # waits for the device: the time below is all of the scale's
+        if broken := [name for name, loss in found.items() if not math.isfinite(loss)]:
+            raise StyleTransferError(f"the loss is not finite at {self._where()}: {', '.join(broken)}")
         self.reports.append(
             ScaleReport(
                 scale=self.scales[self.scale_index],
                 width=size[0],
                 height=size[1],
                 iterations=self.iteration,
-                losses=losses.read(),  # waits for the device: the time below is all of the scale's
+                losses=found,
                 seconds=self.scale_seconds(),
                 peak_memory=hosts.peak_memory(*self.devices),
                 trace=tuple(total.item() for total in self._trace),
