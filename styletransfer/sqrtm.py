@@ -83,12 +83,13 @@ def trace_root_and_gradient(matrix: Tensor, steps: int = STEPS) -> tuple[Tensor,
 def _eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues (C) and eigenvectors (C, C) in columns.
 
+    Negative ones are rounding, and the iteration would drive them to infinity: they count as zero.
     The eigenvalues are Rayleigh quotients of the vectors: in float32 `eigh`'s own are off in one direction by
     about eps times the largest, and the truncated root multiplies that by up to 1.5**12 at small ones. One more
     matrix product takes the loss's error from 1e-4 to 5e-6.
     """
     _, vectors = torch.linalg.eigh(matrix)
-    return ((matrix @ vectors) * vectors).sum(dim=0), vectors
+    return ((matrix @ vectors) * vectors).sum(dim=0).clamp_(min=0), vectors
 
 
 def _truncated_roots(eigenvalues: Tensor, steps: int) -> Tensor:

@@ -18,7 +18,7 @@ from styletransfer.schedule import Work
 from styletransfer.settings import Settings
 from styletransfer.state import State
 from styletransfer.stylizer import Progress, ScaleReport, Stylizer, stylize
-from styletransfer.weights import Weights
+from styletransfer.weights import Weights, load_weights
 from tests.networks import shallow_network
 
 QUICK: dict[str, Any] = {
@@ -490,3 +490,14 @@ def test_stylize_calls_back_after_every_iteration():
     chosen = Settings.model_validate(QUICK)
     stylize(CONTENT, STYLES[0], chosen, weights=weights(), devices=["cpu"], callback=seen.append)
     assert len(seen) == ITERATIONS
+
+
+def test_pictures_of_one_colour_render():
+    """Their covariance is zero but for rounding, which may be negative; the roots must not run away."""
+    black = Picture(np.zeros((24, 32, 3), np.uint8))
+    noise = Picture(np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8))
+    settings = Settings(end_scale=32, min_scale=32, initial_iterations=3, precision="float32")
+    weights = load_weights("random")
+    for content, style in [(noise, black), (black, noise)]:
+        image = Stylizer(weights, settings).run(content, [style], [1.0])
+        assert image.isfinite().all()
