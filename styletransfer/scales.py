@@ -33,7 +33,7 @@ def size_to_fit(size: Size, limit: int, *, enlarge: bool) -> Size:
     longest = max(width, height)
     if longest <= limit and not enlarge:
         return size
-    other = max(1, round(min(width, height) * (limit / longest)))
+    other = max(1, round(limit * min(width, height) / longest))
     return (limit, other) if width >= height else (other, limit)
 
 
