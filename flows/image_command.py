@@ -14,7 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from flows import cli
-from flows.image_job import Job, make_job
+from flows.image_job import Job, check_size, make_job
 from flows.terminal import Lines, Output, display
 from styletransfer import images, storage
 from styletransfer.devices import Slot, device_lock, parse_devices
@@ -23,8 +23,9 @@ from styletransfer.errors import (
     DeviceError,
     ImageError,
     StorageError,
+    StyleTransferError,
 )
-from styletransfer.images import Dpi, Picture
+from styletransfer.images import Dpi, Format, Picture
 from styletransfer.scales import Size, pyramid, resolve_end_scale, size_to_fit
 from styletransfer.schedule import Work
 
@@ -48,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
     """Read, render, write; returns the exit status."""
     job = make_job(options)
     content, *styles = read_pictures((job.content, *job.styles), job.settings.proof)
+    check_size(job, _shown(job, content).size)
     devices = _devices(options.devices)  # loads torch: after what takes no time to find wrong
     with display(Output(), plain=options.verbose) as lines, device_lock(Slot(devices)):
         for warning in dict.fromkeys(text for picture in (content, *styles) for text in picture.warnings):
@@ -133,7 +135,7 @@ class Render:
         """A preview that can't be written is no reason to stop."""
         try:
             storage.write(preview, images.encode(progress.image(), self.job.preview_format))
-        except StorageError as error:
+        except StyleTransferError as error:
             self.lines.note(f"preview not written: {error}")
 
     @contextmanager
@@ -165,11 +167,31 @@ def _shown(job: Job, content: Picture) -> Shown:
 
 
 def write_result(job: Job, image: Tensor, dpi: Dpi | None) -> None:
-    """Write the picture where it was asked for, or else where it is not lost."""
-    contents = images.encode(image, job.format, dpi)
+    """Write the picture where and as it was asked for, or else where and as it is not lost."""
+    try:
+        contents = images.encode(image, job.format, dpi)
+    except ImageError as error:
+        raise ImageError(f"{error}; {_rescued(job, *_encode_otherwise(job, image, dpi, error))}") from error
     try:
         storage.write(job.output, contents)
     except StorageError as error:
-        rescue = Path(tempfile.mkdtemp(prefix="styletransfer-")) / storage.name(job.output)
-        rescue.write_bytes(contents)
-        raise StorageError(f"{error}; the picture is kept in {rescue}") from error
+        raise StorageError(f"{error}; {_rescued(job, contents, job.format)}") from error
+
+
+def _encode_otherwise(job: Job, image: Tensor, dpi: Dpi | None, error: ImageError) -> tuple[bytes, Format]:
+    """The picture in a format that holds every size; `error` when that fails, too."""
+    other: Format = "tiff" if job.format != "tiff" else "png"
+    try:
+        return images.encode(image, other, dpi), other
+    except ImageError:
+        raise error from None
+
+
+def _rescued(job: Job, contents: bytes, file_format: Format) -> str:
+    """Write the picture to this machine's temporary folder; tells where."""
+    name = Path(storage.name(job.output))
+    if file_format != job.format:
+        name = name.with_suffix(images.extension(file_format))
+    rescue = Path(tempfile.mkdtemp(prefix="styletransfer-")) / name
+    storage.write(str(rescue), contents)
+    return f"the picture is kept in {rescue}"

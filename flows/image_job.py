@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
 from flows.image_options import SHORT_FORMS
 from styletransfer import storage
-from styletransfer.errors import Fault, SettingsError
-from styletransfer.formats import Format, extension
+from styletransfer.decoding import MAX_MEGAPIXELS
+from styletransfer.errors import Fault, ImageError, SettingsError
+from styletransfer.formats import Format, check_format_size, extension
+from styletransfer.scales import Size
 from styletransfer.settings import Settings, check_settings
 
 _FORMATS: Mapping[str, Format] = {
@@ -45,15 +47,16 @@ def make_job(options: argparse.Namespace) -> Job:
     file_format = _format("--output", options.output, faults)
     preview_format = _format("--preview", options.preview, faults) if options.preview else file_format
     save_every = _save_every(options.save_every, faults)
+    content, *styles = (storage.resolve(".", location) for location in (options.content, *options.styles))
     output = storage.resolve(".", options.output)
     preview = storage.resolve(".", options.preview) if options.preview else None
-    if preview == output:
-        faults.append(Fault("--preview", "is the same file as --output; it must be another one"))
+    proofs = [storage.resolve(".", options.proof)] if options.proof else []
+    faults += _overwriting(output, preview, [content, *styles, *proofs])
     if faults or settings is None:
         raise SettingsError(faults)
     return Job(
-        content=storage.resolve(".", options.content),
-        styles=tuple(storage.resolve(".", style) for style in options.styles),
+        content=content,
+        styles=tuple(styles),
         style_weights=style_weights,
         settings=settings,
         weights=options.weights,
@@ -63,6 +66,37 @@ def make_job(options: argparse.Namespace) -> Job:
         preview_format=preview_format,
         save_every=save_every,
     )
+
+
+def check_size(job: Job, size: Size) -> None:
+    """SettingsError when a result of `size` (width, height in px) is too large to render, or to be written."""
+    (width, height), faults = size, []
+    if width * height > MAX_MEGAPIXELS * 1e6:
+        message = f"makes a picture of {width}x{height} px; at most {MAX_MEGAPIXELS} megapixels are rendered"
+        faults.append(Fault("--end-scale", message))
+    for option, file_format in (("--output", job.format), ("--preview", job.preview and job.preview_format)):
+        try:
+            if file_format:
+                check_format_size(file_format, size)
+        except ImageError as error:
+            faults.append(Fault(option, f"can't be written: {error}"))
+    if faults:
+        raise SettingsError(faults)
+
+
+def _overwriting(output: str, preview: str | None, inputs: Iterable[str]) -> Iterator[Fault]:
+    """What would be written over: an input by a result, the result by its preview."""
+    read = {_place(location) for location in inputs}
+    for option, location in (("--output", output), ("--preview", preview)):
+        if location and _place(location) in read:
+            yield Fault(option, "is the same file as an input, which would be lost; it must be another one")
+    if preview and _place(preview) == _place(output):
+        yield Fault("--preview", "is the same file as --output; it must be another one")
+
+
+def _place(location: str) -> str:
+    """Where a location leads, the same for every way to write it; links are followed."""
+    return os.path.realpath(location) if storage.is_local(location) else location
 
 
 def _settings(options: argparse.Namespace, faults: list[Fault]) -> Settings | None:

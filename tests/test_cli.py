@@ -16,6 +16,8 @@ import pytest
 
 from flows.cli import COMMANDS, main, make_parser
 from flows.image_options import SHORT_FORMS
+from styletransfer import images
+from styletransfer.errors import ImageError
 from styletransfer.images import decode
 from styletransfer.settings import Settings
 from tests.studio import SHALLOW, Studio, picture_file
@@ -203,7 +205,20 @@ def test_every_wrong_option_is_told_at_once(call):
     ("arguments", "status", "message"),
     [
         (["a.png", "none.png", "-o", "o.png"], 1, "none.png: there is no such file"),
-        (["a.png", "b.png", "-o", "a.png", "--preview", "./a.png"], 2, "--preview is the same file as --output"),
+        (["a.png", "b.png", "-o", "o.png", "--preview", "./o.png"], 2, "--preview is the same file as --output"),
+        (["a.png", "b.png", "-o", "./b.png"], 2, "--output is the same file as an input"),
+        (
+            ["a.png", "b.png", "-o", "o.png", "--preview", "in/../a.png"],
+            2,
+            "--preview is the same file as an input",
+        ),
+        (["a.png", "b.png", "-o", "o.png", "--proof", "o.png"], 2, "--output is the same file as an input"),
+        (
+            ["a.png", "b.png", "-o", "o.webp", "-s", "17000", "--weights", "none.pth"],
+            2,
+            "--output can't be written",
+        ),
+        (["a.png", "b.png", "-o", "o.png", "-s", "30000", "--weights", "none.pth"], 2, "at most 512 megapixels"),
         (["a.png", "b.png", "-o", "o.png", "--devices", "gpu"], 2, "device 'gpu' is not known"),
         (["a.png", "b.png", "-o", "o.png", "--devices", "cpu", "cpu", "cpu"], 2, "on one device, or on two"),
         (["a.png", "b.png", "-o", "o.png", "--weights", "none.pth"], 1, "none.pth"),
@@ -230,6 +245,40 @@ def test_a_picture_that_cannot_be_written_is_not_lost(call, studio):
     kept = re.search(r"the picture is kept in (\S+)", done.stderr)
     assert kept is not None
     assert decode(Path(kept[1]).read_bytes(), "kept").size == (32, 24)
+
+
+def test_an_input_is_not_replaced_through_a_link(call, studio):
+    Path(studio.url("link.png")).symlink_to(studio.url("a.png"))
+    before = studio.read("a.png")
+    done = call("image", "link.png", "b.png", "-o", "a.png", *QUICKLY)
+    assert (done.returncode, studio.read("a.png")) == (2, before)
+
+
+@pytest.fixture
+def no_jpeg(monkeypatch):
+    encode = images.encode
+
+    def fail_at_jpeg(image, file_format, dpi=None):
+        if file_format == "jpeg":
+            raise ImageError("no JPEG today")
+        return encode(image, file_format, dpi)
+
+    monkeypatch.setattr(images, "encode", fail_at_jpeg)
+
+
+def test_a_picture_that_cannot_be_encoded_as_asked_is_kept_in_another_format(call, no_jpeg):
+    done = call("image", "a.png", "b.png", "-o", "out.jpg", *QUICKLY)
+    assert done.returncode == 1
+    kept = re.search(r"no JPEG today; the picture is kept in (\S+/out\.tif)$", done.stderr.strip())
+    assert kept is not None
+    assert decode(Path(kept[1]).read_bytes(), "kept").size == (32, 24)
+
+
+def test_a_preview_that_cannot_be_encoded_does_not_end_the_render(call, studio, no_jpeg):
+    done = call("image", "a.png", "b.png", "-o", "out.png", "--preview", "p.jpg", "--save-every", "2", *QUICKLY)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "preview not written: no JPEG today" in done.stdout
+    assert studio.has("out.png")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
