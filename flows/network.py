@@ -10,7 +10,7 @@ from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
-from styletransfer.errors import StorageError
+from styletransfer.errors import StorageError, WeightsError
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +41,8 @@ def network_task(name: str, run_name: str) -> Callable[[Callable[P, R]], Task[P,
 def may_pass(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     """Whether a step that failed with this state can succeed if tried again: only where storage says so."""
     error = state.data
-    if not (isinstance(error, StorageError) and error.transient):
+    if not (isinstance(error, StorageError | WeightsError) and error.transient):
         return False
     if run.run_count <= task.retries:
-        log.warning("%s: %s; trying again", run.name, error)
+        log.warning("%s: %s; trying again", run.name, str(error).partition("\n")[0])
     return True

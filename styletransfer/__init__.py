@@ -30,14 +30,14 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from styletransfer.images import Picture, decode, encode
-    from styletransfer.manifest import Manifest, Pair, PairStyle, WeightsSource, load_manifest
+    from styletransfer.manifest import Manifest, Pair, PairStyle, load_manifest
     from styletransfer.plan import Plan, PlannedPair, plan_manifest
     from styletransfer.records import Record
     from styletransfer.render import render_pair
     from styletransfer.settings import Settings, check_settings
     from styletransfer.state import State
     from styletransfer.stylizer import Progress, ScaleReport, Stylizer, stylize
-    from styletransfer.weights import Weights, load_weights
+    from styletransfer.weights import Weights, WeightsSource, load_weights
 
 __all__ = [
     "Cancelled",
@@ -81,14 +81,14 @@ _MODULES = {
         " StorageError StyleTransferError WeightsError"
     ),
     "images": "Picture decode encode",
-    "manifest": "Manifest Pair PairStyle WeightsSource load_manifest",
+    "manifest": "Manifest Pair PairStyle load_manifest",
     "plan": "Plan PlannedPair plan_manifest",
     "records": "Record",
     "render": "render_pair",
     "settings": "Settings check_settings",
     "state": "State",
     "stylizer": "Progress ScaleReport Stylizer stylize",
-    "weights": "Weights load_weights",
+    "weights": "Weights WeightsSource load_weights",
 }
 _PLACES = {name: module for module, names in _MODULES.items() for name in names.split()}
 

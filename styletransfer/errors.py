@@ -61,7 +61,11 @@ class ImageError(StyleTransferError):
 
 
 class WeightsError(StyleTransferError):
-    """Weights that can't be had, are damaged or don't have VGG-19's shapes."""
+    """Weights that can't be had, are damaged or don't have VGG-19's shapes. `transient`: another try can help."""
+
+    def __init__(self, message: str, *, transient: bool = False) -> None:
+        super().__init__(message)
+        self.transient = transient
 
 
 class DeviceError(StyleTransferError):

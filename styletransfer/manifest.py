@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -41,6 +40,7 @@ from styletransfer.places import (
 )
 from styletransfer.settings import PictureSettings, Settings, check_settings
 from styletransfer.strict_yaml import Document, Path, place
+from styletransfer.weights import WeightsSource, located, seed_fault
 
 __all__ = [
     "LARGEST_MANIFEST_BYTES",
@@ -64,16 +64,6 @@ _HASH_DIGITS = 6
 _LONGER_HASH_DIGITS = 16  # six digits of some thousand pairs meet by chance
 _LONGEST_DEFAULT_ID_BYTES = LONGEST_NAME_BYTES - 1 - _LONGER_HASH_DIGITS
 _LONGEST_SLUG_BYTES = 48
-
-_BUILT_IN_WEIGHTS = re.compile(r"imagenet|random(:[0-9]+)?")
-
-
-@dataclass(frozen=True)
-class WeightsSource:
-    """The network's weights: `imagenet`, `random`, `random:SEED` or a URL; sha256 in hex if pinned."""
-
-    source: str
-    sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -153,7 +143,9 @@ def parse_manifest(
         manifest = replace(manifest, output=storage.resolve(".", output))
     if weights is not None:
         asked = WeightsSource(weights) if isinstance(weights, str) else weights
-        manifest = replace(manifest, weights=_located(asked))
+        if fault := seed_fault(asked.source):
+            raise ManifestError([Fault("weights", f"is {shown(asked.source)}; {fault}")])
+        manifest = replace(manifest, weights=located(asked))
     return manifest
 
 
@@ -162,12 +154,6 @@ def _check_overrides(settings: Mapping[str, Any]) -> dict[str, Any]:
     located = {"proof": storage.resolve(".", proof)} if isinstance(proof, str) and proof else {}
     check_settings(settings)
     return {**settings, **located}
-
-
-def _located(weights: WeightsSource) -> WeightsSource:
-    if _BUILT_IN_WEIGHTS.fullmatch(weights.source):
-        return weights
-    return replace(weights, source=storage.resolve(".", weights.source))
 
 
 def _in_order(faults: Iterable[Fault]) -> list[Fault]:
@@ -220,9 +206,7 @@ class _Reader:
         pairs = self._settle_ids(drafts)
         if self.faults:
             return None
-        return Manifest(
-            name, self.location, output, weights, pairs, head.priority or "normal", self._notes(value)
-        )
+        return Manifest(name, self.location, output, weights, pairs, head.priority or "normal", self._notes(value))
 
     def fault(self, path: Path, message: str) -> None:
         self.faults.append(Fault(place(path) or "manifest", message, self.document.line(path)))
@@ -266,12 +250,16 @@ class _Reader:
         return output
 
     def _weights(self, head: ManifestFile) -> WeightsSource:
-        source, sha256 = head.weights.source, head.weights.sha256
-        if not _BUILT_IN_WEIGHTS.fullmatch(source):
-            if source.startswith("random:"):
-                self.fault(("weights",), f"is {shown(source)}; the seed must be a whole number: 'random:7'")
-            source = self._resolve(("weights",), source)
-        return WeightsSource(source, sha256.lower() if sha256 else None)
+        sha256 = head.weights.sha256
+        asked = WeightsSource(head.weights.source, sha256.lower() if sha256 else None)
+        if fault := seed_fault(asked.source):
+            self.fault(("weights",), f"is {shown(asked.source)}; {fault}")
+            return asked
+        try:
+            return located(asked, self.folder)
+        except StorageError as error:
+            self.fault(("weights",), f"leads nowhere: {error}")
+            return asked
 
     def _notes(self, value: dict[str, Any]) -> tuple[str, ...]:
         entries = [value, *(value.get("pairs") or []), *(value.get("grid") or [])]

@@ -29,7 +29,7 @@ from styletransfer.records import Record, read_record
 from styletransfer.scales import Size, pyramid, resolve_end_scale, size_to_fit
 from styletransfer.schedule import Work
 from styletransfer.settings import Settings, did_you_mean
-from styletransfer.weights import WeightsSource, identify_weights
+from styletransfer.weights import identify_weights
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +143,7 @@ def _choose(pairs: tuple[Pair, ...], only: Sequence[str]) -> tuple[tuple[Pair, .
 def _identify_weights(manifest: Manifest) -> tuple[str | None, str | None]:
     """The weights' identity, or else what is wrong with them."""
     try:
-        return identify_weights(WeightsSource(manifest.weights.source, manifest.weights.sha256)), None
+        return identify_weights(manifest.weights), None
     except WeightsError as error:
         return None, str(error)
     except StorageError as error:

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 RANDOM_RECIPE = 1
 """Version of `random_weights`: raised when the same seed gives other filters."""
 
-_RANDOM = re.compile(r"random(?::([0-9]{1,19}))?")
+_RANDOM = re.compile(r"random(?::([0-9]+))?")
 _LARGEST_SEED = 2**63 - 1
 _LARGEST_FILE_BYTES = 4 * 2**30  # four times VGG-19 with its classifier in float64 would be more than enough
 _KEPT_COPIES = 4  # of remote weights, under the user's cache folder
@@ -88,7 +88,7 @@ def identify_weights(weights: WeightsSource | str) -> str:
 
     Raises WeightsError when the file is not the one that `sha256` pins, StorageError when it can't be read.
     """
-    wanted = _located(WeightsSource(weights) if isinstance(weights, str) else weights)
+    wanted = located(WeightsSource(weights) if isinstance(weights, str) else weights)
     seed = _seed(wanted.source)
     if seed is not None:
         _refuse_pin(wanted)
@@ -104,7 +104,7 @@ def load_weights(source: str, *, sha256: str | None = None, last_layer: str = "r
     `sha256` (hex) pins the file's bytes; it is checked before anything in them is interpreted. Raises
     WeightsError for a file that is not what it should be, StorageError for one that can't be read.
     """
-    wanted = _located(WeightsSource(source, sha256))
+    wanted = located(WeightsSource(source, sha256))
     identity = identify_weights(wanted)
     with _loading:
         loaded = _recall(identity, last_layer)
@@ -114,27 +114,33 @@ def load_weights(source: str, *, sha256: str | None = None, last_layer: str = "r
     return replace(loaded, source=_shown(wanted.source))
 
 
-def _located(wanted: WeightsSource) -> WeightsSource:
-    """With an absolute path or URL, if it names a file."""
+def located(wanted: WeightsSource, folder: str = ".") -> WeightsSource:
+    """With an absolute path or URL, if it names a file. Raises WeightsError for a seed that is none,
+    StorageError for a location that leads nowhere."""
     if wanted.source == "imagenet" or _seed(wanted.source) is not None:
         return wanted
-    return replace(wanted, source=storage.resolve(".", wanted.source))
+    return replace(wanted, source=storage.resolve(folder, wanted.source))
 
 
 # Random ones
 
 
-def _seed(source: str) -> int | None:
-    """Seed of `random` or `random:SEED`, None for any other source."""
+def seed_fault(source: str) -> str | None:
+    """What is wrong with a source that asks for random weights; None for every other source."""
     match = _RANDOM.fullmatch(source)
     if match is None:
-        if source.startswith("random:"):
-            raise WeightsError(f"weights {source!r}: the seed must be a whole number: 'random:7'")
-        return None
-    seed = int(match[1] or 0)
-    if seed > _LARGEST_SEED:
-        raise WeightsError(f"weights {source!r}: the seed must be at most {_LARGEST_SEED}")
-    return seed
+        return "the seed must be a whole number: 'random:7'" if source.startswith("random:") else None
+    digits = (match[1] or "0").lstrip("0")
+    too_large = len(digits) > len(str(_LARGEST_SEED)) or int(digits or 0) > _LARGEST_SEED
+    return f"the seed must be at most {_LARGEST_SEED}" if too_large else None
+
+
+def _seed(source: str) -> int | None:
+    """Seed of `random` or `random:SEED`, None for any other source."""
+    if fault := seed_fault(source):
+        raise WeightsError(f"weights {source!r}: {fault}")
+    match = _RANDOM.fullmatch(source)
+    return int((match[1] or "").lstrip("0") or 0) if match else None
 
 
 def _random_identity(seed: int) -> str:
@@ -241,9 +247,7 @@ def _fault(tensor: Any, name: str, shape: tuple[int, ...]) -> str | None:
 
 def _check_pin(wanted: WeightsSource, digest: str) -> None:
     if wanted.sha256 is not None and wanted.sha256.lower() != digest:
-        raise WeightsError(
-            f"weights {_shown(wanted.source)}: sha256 is {digest}; must be {wanted.sha256.lower()}"
-        )
+        raise WeightsError(f"weights {_shown(wanted.source)}: sha256 is {digest}; must be {wanted.sha256.lower()}")
 
 
 def _shown(source: str) -> str:
@@ -303,7 +307,7 @@ def _download(path: Path) -> bytes:
     try:
         contents = storage.read(IMAGENET.url, limit_bytes=_LARGEST_FILE_BYTES)
     except StorageError as error:
-        raise WeightsError(_by_hand(path, str(error))) from error
+        raise WeightsError(_by_hand(path, str(error)), transient=error.transient) from error
     digest = hashlib.sha256(contents).hexdigest()
     if digest != IMAGENET.sha256:
         raise WeightsError(_by_hand(path, f"what came has sha256 {digest}, not {IMAGENET.sha256}"))

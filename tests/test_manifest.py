@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from styletransfer import manifest as manifests
 from styletransfer import storage, strict_yaml
 from styletransfer.errors import ManifestError, SettingsError, StorageError
-from styletransfer.manifest import PairStyle, WeightsSource, json_schema, load_manifest, parse_manifest
+from styletransfer.manifest import PairStyle, json_schema, load_manifest, parse_manifest
 from styletransfer.places import name_fault, name_key
 from styletransfer.settings import Settings
+from styletransfer.weights import WeightsSource
 
 SCHEMA = Path(__file__).parent.parent / "manifests" / "manifest.schema.json"
 
@@ -300,6 +301,9 @@ BAD = {
     f"version: 1\nweights: random:x\n{PAIR}": (
         "demo.yaml: weights (line 2) is 'random:x'; the seed must be a whole number: 'random:7'"
     ),
+    f"version: 1\nweights: 'random:{'9' * 24}'\n{PAIR}": (
+        f"demo.yaml: weights (line 2) is 'random:{'9' * 24}'; the seed must be at most 9223372036854775807"
+    ),
     f"version: 1\nweights: {{source: a, sha256: beef}}\n{PAIR}": (
         "demo.yaml: weights.sha256 (line 2) is 'beef'; must be 64 hexadecimal digits"
     ),
@@ -497,8 +501,7 @@ def schema():
 GOOD = [
     ISSUE,
     f"version: 1\n{PAIR}",
-    "version: 1\nweights: {source: random}\ndpi: 300\n"
-    "pairs: [{content: a, styles: [a, {image: b}], format: tiff}]",
+    "version: 1\nweights: {source: random}\ndpi: 300\npairs: [{content: a, styles: [a, {image: b}], format: tiff}]",
     "version: 1\n"
     "defaults: {end_scale: 512+, style_layers: {relu1_1: 1}, content_layers: [relu4_2], tiles: off}\n" + PAIR,
 ]
@@ -513,6 +516,7 @@ BEYOND_A_SCHEMA = (
     "no file",
     "not valid:",
     "random:x",
+    "the seed must be at most",
     "taken",
     "the same render",
     "web address",
@@ -529,6 +533,11 @@ def test_the_schema_accepts_good_manifests(schema, text):
 )
 def test_the_schema_rejects_bad_manifests(schema, text):
     assert not schema.is_valid(strict_yaml.load(text).value)
+
+
+def test_a_seed_given_as_an_argument_is_checked_too():
+    with pytest.raises(ManifestError, match=r"weights is 'random:x'; the seed must be a whole number"):
+        parse(PAIR, weights="random:x")
 
 
 def test_every_key_of_the_schema_is_described(schema):

@@ -13,8 +13,8 @@ import pyvips
 
 from styletransfer import storage
 from styletransfer.errors import ManifestError, StorageError
-from styletransfer.manifest import WeightsSource
 from styletransfer.plan import plan_manifest
+from styletransfer.weights import WeightsSource
 from tests.studio import QUICK, Studio, picture_file, plan_one, pretend_all
 
 CMYK: bytes = pyvips.Operation.call("profile_load", "cmyk")

@@ -282,7 +282,9 @@ def test_random_is_random_with_seed_0():
     assert load_weights("random:007", last_layer="relu1_1").identity == "random:7/v1"
 
 
-@pytest.mark.parametrize("source", ["random:", "random:x", "random:-1", "random:1.5", "random:9223372036854775808"])
+@pytest.mark.parametrize(
+    "source", ["random:", "random:x", "random:-1", "random:1.5", "random:9223372036854775808", f"random:{24 * '9'}"]
+)
 def test_a_seed_that_is_none_is_refused(source):
     assert "the seed must be" in fault(source)
 
@@ -381,6 +383,16 @@ def test_a_failed_download_says_how_to_bring_the_file(torchvision_site):
     assert "can't be downloaded" in message
     assert f"Bring {torchvision_site.url} by hand to {weights.hub_folder() / 'vgg19.pth'}" in message
     assert "`weights: PATH`" in message
+
+
+@pytest.mark.parametrize(("status", "transient"), [(503, True), (404, False)])
+def test_a_failed_download_tells_whether_another_try_can_help(torchvision_site, status, transient):
+    torchvision_site.status = status
+    with pytest.raises(WeightsError) as caught:
+        load_weights("imagenet", last_layer="relu1_2")
+    assert caught.value.transient is transient
+    torchvision_site.status = 200
+    assert load_weights("imagenet", last_layer="relu1_2").tensors
 
 
 def test_a_download_that_is_not_the_file_is_not_kept(torchvision_site):
