@@ -49,14 +49,18 @@ class Shown(Protocol):
 
 
 class Row:
-    """One pair being rendered: its latest figures, read from the device no more often than every TICK_S."""
+    """One pair being rendered: its latest figures, read from the device no more often than every TICK_S.
+
+    Figures only: a `Progress` kept here would hold the run's tensors on the device while the picture is stored.
+    """
 
     def __init__(self, name: str, slot: Slot, clock: Callable[[], float] = time.monotonic) -> None:
         self.name = name
         self.slot = slot
-        self.progress: Progress | None = None
-        self.loss: float | None = None
         self.per_second: float | None = None
+        self.fraction = 0.0
+        self.seconds_left: float | None = None
+        self._told = ("starting", "", "")  # scale, iteration, loss
         self._clock = clock
         self._since = (clock(), -1, 0)  # time, scale and iteration of the last tick
 
@@ -69,32 +73,19 @@ class Row:
         if scale == progress.scale and progress.iteration > iteration and now > then:
             self.per_second = (progress.iteration - iteration) / (now - then)
         self._since = (now, progress.scale, progress.iteration)
-        self.loss = progress.losses()["total"]  # a sync point
-        self.progress = progress
+        self.fraction = progress.fraction
+        self.seconds_left = pair_seconds_left(progress.seconds, progress.fraction)
+        self._told = (
+            f"{progress.scale} px ({progress.scale_index + 1}/{len(progress.scales)})",
+            f"{progress.iteration}/{progress.iterations}",
+            f"loss {progress.losses()['total']:.4g}",  # a sync point
+        )
         return True
-
-    @property
-    def fraction(self) -> float:
-        return self.progress.fraction if self.progress else 0.0
-
-    @property
-    def seconds_left(self) -> float | None:
-        return pair_seconds_left(self.progress.seconds, self.fraction) if self.progress else None
 
     def cells(self) -> tuple[str, ...]:
         """Name, scale, iteration, loss, speed, time left, devices."""
-        progress = self.progress
-        if progress is None:
-            return (self.name, "starting", "", "", "", "", str(self.slot))
-        return (
-            self.name,
-            f"{progress.scale} px ({progress.scale_index + 1}/{len(progress.scales)})",
-            f"{progress.iteration}/{progress.iterations}",
-            "" if self.loss is None else f"loss {self.loss:.4g}",
-            "" if self.per_second is None else _speed(self.per_second),
-            left_text(self.seconds_left),
-            str(self.slot),
-        )
+        speed = "" if self.per_second is None else _speed(self.per_second)
+        return (self.name, *self._told, speed, left_text(self.seconds_left), str(self.slot))
 
 
 def _speed(per_second: float) -> str:

@@ -1,7 +1,9 @@
 """What the displays write, by a console that records it. The live one in a real terminal: test_cli.py."""
 
+import gc
 import io
 import logging
+import weakref
 from dataclasses import dataclass
 
 import pytest
@@ -90,6 +92,16 @@ def test_a_row_tells_scale_iteration_loss_speed_and_time_left():
     clock.now = 13.0
     row.tick(step(17))
     assert row.cells()[4] == "5.0 s/it"
+
+
+def test_a_row_keeps_nothing_of_the_run_alive():
+    """A run's progress leads to its tensors on the device."""
+    row, last = Row("a--b", SLOT, Clock()), step(100)
+    assert row.tick(last)
+    alive = weakref.ref(last)
+    del last
+    gc.collect()
+    assert alive() is None
 
 
 def test_speed_is_not_measured_across_scales():
