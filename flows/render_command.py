@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from flows import cli, embedded
 from flows.check_command import load
@@ -55,19 +56,24 @@ def _run_flow(options: argparse.Namespace, plan: Plan, lines: Lines) -> int:
     lines.status("loading weights")
     try:
         with hosted_by(Host(lines, plan)):
-            render_manifest(
-                storage.resolve(".", options.manifest),
-                only=options.only,
-                force=options.force,
-                devices=options.devices,
-                weights=options.weights,
-                output=options.output,
-            )
+            render_manifest(**_told_prefect(options))
     except FailedRun:
         return cli.FAILED
     except CancelledRun:
         return cli.INTERRUPTED
     return cli.DONE
+
+
+def _told_prefect(options: argparse.Namespace) -> dict[str, Any]:
+    """The flow's parameters, which Prefect keeps and shows: no credentials, as the plan is made already."""
+    return {
+        "manifest": storage.public(storage.resolve(".", options.manifest)),
+        "only": options.only,
+        "force": options.force,
+        "devices": options.devices,
+        "weights": options.weights and storage.public(options.weights),
+        "output": options.output and storage.public(options.output),
+    }
 
 
 @contextmanager
