@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib import import_module, metadata
 from typing import Any
 
-from styletransfer.errors import DeviceError, FaultsError, StyleTransferError
+from styletransfer.errors import FaultsError, NoSuchDeviceError, StyleTransferError
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses. 130 is what shells give a program that Ctrl-C ended."""
@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except StyleTransferError as error:
         _show(error, str(error), verbose=options.verbose)
-        return WRONG if isinstance(error, FaultsError | DeviceError) else FAILED
+        return WRONG if isinstance(error, FaultsError | NoSuchDeviceError) else FAILED
     except Exception as error:  # noqa: BLE001  (a fault of ours: say so, too, in one line)
         where = "" if options.verbose else "; -v shows where"
         message = f"{type(error).__name__}: {error} (this is a fault of the program{where})"

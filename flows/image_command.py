@@ -17,11 +17,11 @@ from flows import cli
 from flows.image_job import Job, check_size, make_job
 from flows.terminal import Lines, Output, display
 from styletransfer import images, storage
-from styletransfer.devices import Slot, device_lock, parse_devices
+from styletransfer.devices import Slot, device_lock, parse_devices, prove
 from styletransfer.errors import (
     Cancelled,
-    DeviceError,
     ImageError,
+    NoSuchDeviceError,
     StorageError,
     StyleTransferError,
 )
@@ -50,8 +50,10 @@ def run(options: argparse.Namespace) -> int:
     job = make_job(options)
     content, *styles = read_pictures((job.content, *job.styles), job.settings.proof)
     check_size(job, _shown(job, content).size)
-    devices = _devices(options.devices)  # loads torch: after what takes no time to find wrong
+    devices = _devices(options.devices)  # may load torch: after what takes no time to find wrong
     with display(Output(), plain=options.verbose) as lines, device_lock(Slot(devices)):
+        for device in dict.fromkeys(devices):
+            prove(device)
         for warning in dict.fromkeys(text for picture in (content, *styles) for text in picture.warnings):
             lines.note(warning)
         lines.status("loading weights")
@@ -74,7 +76,7 @@ def _devices(names: Sequence[str]) -> tuple[str, ...]:
     devices = parse_devices(names)
     asked = [name for text in names for name in text.split(",") if name.strip()]
     if len(asked) > 2:
-        raise DeviceError(f"devices {', '.join(asked)}: one picture is rendered on one device, or on two")
+        raise NoSuchDeviceError(f"devices {', '.join(asked)}: one picture is rendered on one device, or on two")
     return devices[: max(1, len(asked))]
 
 

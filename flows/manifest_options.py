@@ -14,8 +14,8 @@ on.
 Writes pictures, their records, summary.json and a contact sheet, index.html, to
 <output>/<manifest name>/.
 
-exit status: 0 all done, 1 some pair failed, 2 the manifest or an option is
-wrong, 130 stopped
+exit status: 0 all done, 1 some pair failed or a device is in use, 2 the
+manifest or an option is wrong, 130 stopped
 
 examples:
   styletransfer render harbour.yaml

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from styletransfer.devices import Slot, device_lock
+from styletransfer.devices import HARDWARE, Hardware, Slot, device_lock, prove
 from styletransfer.errors import Cancelled, DeviceError
 
 
@@ -61,18 +61,23 @@ class Slots:
 
 
 @contextmanager
-def lock_devices(devices: Sequence[str], *, all_of_them: bool) -> Iterator[tuple[tuple[str, ...], list[str]]]:
+def lock_devices(
+    devices: Sequence[str], *, all_of_them: bool, hardware: Hardware = HARDWARE
+) -> Iterator[tuple[tuple[str, ...], list[str]]]:
     """Hold devices against other processes for the block; yields those held, and why others are not.
 
-    With `all_of_them` (they were asked for by name) one in use raises DeviceError. Otherwise those in use are
-    left out, and DeviceError is raised only if none remains.
+    With `all_of_them` (they were asked for by name) one in use, or broken, raises DeviceError. Otherwise such
+    are left out, and DeviceError is raised only if none remains.
     """
     held: list[str] = []
     refused: list[str] = []
     with ExitStack() as locks:
         for device in devices:
             try:
-                locks.enter_context(device_lock(Slot((device,))))
+                with ExitStack() as lock:
+                    lock.enter_context(device_lock(Slot((device,)), hardware=hardware))
+                    prove(device, hardware)
+                    locks.push(lock.pop_all())
                 held.append(device)
             except DeviceError as error:
                 if all_of_them:

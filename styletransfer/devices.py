@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import psutil
 
-from styletransfer.errors import DeviceError
+from styletransfer.errors import DeviceError, NoSuchDeviceError
 from styletransfer.settings import Precision
 
 CPU = "cpu"
@@ -101,18 +101,16 @@ def available_devices(hardware: Hardware = HARDWARE) -> tuple[str, ...]:
 
 
 def parse_devices(names: str | Iterable[str], hardware: Hardware = HARDWARE) -> tuple[str, ...]:
-    """Names of the devices asked for, each proved by allocating on it.
+    """Names of the devices asked for. That they work is for `prove` to say.
 
     Takes `cpu`, `cuda` (every GPU), `cuda:1`, or several: a list, or one text with commas. Nothing asked for
     means all GPUs, else the CPU. The CPU may be named twice, to share it among two renders or try a render on
-    two devices. Raises DeviceError: unknown, absent or broken device, a GPU twice, GPUs mixed with the CPU.
+    two devices. Raises NoSuchDeviceError: unknown or absent device, a GPU twice, GPUs mixed with the CPU.
     """
     wanted = _split(names)
     devices = tuple(device for name in wanted for device in _expand(name, hardware))
     devices = devices or available_devices(hardware)
     _check_together(devices)
-    for device in dict.fromkeys(devices):
-        _prove(device, hardware)
     return devices
 
 
@@ -128,15 +126,15 @@ def _expand(name: str, hardware: Hardware) -> tuple[str, ...]:
     kind, _, index = name.partition(":")
     if kind != GPU or (name != GPU and not (index.isascii() and index.isdigit())):
         allowed = "allowed: 'cpu', 'cuda' (every GPU) or 'cuda:N'"
-        raise DeviceError(f"device {name!r} is not known; {allowed}. {_what_is_there(hardware)}")
+        raise NoSuchDeviceError(f"device {name!r} is not known; {allowed}. {_what_is_there(hardware)}")
     devices = tuple(gpu.device for gpu in hardware.gpus())
     if not devices:
-        raise DeviceError(f"device {name!r} is not there. {_what_is_there(hardware)}")
+        raise NoSuchDeviceError(f"device {name!r} is not there. {_what_is_there(hardware)}")
     if name == GPU:
         return devices
     device = f"{GPU}:{int(index)}"
     if device not in devices:
-        raise DeviceError(f"device {name!r} is not there. {_what_is_there(hardware)}")
+        raise NoSuchDeviceError(f"device {name!r} is not there. {_what_is_there(hardware)}")
     return (device,)
 
 
@@ -150,14 +148,17 @@ def _what_is_there(hardware: Hardware) -> str:
 def _check_together(devices: Sequence[str]) -> None:
     gpus = [device for device in devices if device != CPU]
     if gpus and len(gpus) < len(devices):
-        raise DeviceError(f"devices {', '.join(devices)} mix the CPU with GPUs; name one kind")
+        raise NoSuchDeviceError(f"devices {', '.join(devices)} mix the CPU with GPUs; name one kind")
     for gpu in gpus:
         if gpus.count(gpu) > 1:
-            raise DeviceError(f"device {gpu!r} is named twice")
+            raise NoSuchDeviceError(f"device {gpu!r} is named twice")
 
 
-def _prove(device: str, hardware: Hardware) -> None:
-    """Allocate on the device: one that is listed may still be broken, full or forbidden."""
+def prove(device: str, hardware: Hardware = HARDWARE) -> None:
+    """Allocate on the device: one that is listed may still be broken, full or forbidden. Raises DeviceError.
+
+    Under the device's lock: a context takes some 100 MB, which whoever holds the device may need.
+    """
     try:
         hardware.allocate(device)
     except (RuntimeError, AssertionError) as error:  # a torch built without CUDA asserts

@@ -5,7 +5,8 @@
       ManifestError          one or more places of a manifest are wrong; all of them are listed
       ImageError             a picture can't be read or written
       WeightsError           the network's weights can't be had or don't fit
-      DeviceError            a device is not there, or is taken
+      DeviceError            a device is broken, or is taken
+        NoSuchDeviceError    devices that this machine doesn't have, or that don't go together
         OutOfMemoryError     a render does not fit on its device
       StorageError           a file or object can't be read or written
       RecordError            a record can't be read
@@ -70,6 +71,10 @@ class WeightsError(StyleTransferError):
 
 class DeviceError(StyleTransferError):
     """A device that isn't there, doesn't work or is in use."""
+
+
+class NoSuchDeviceError(DeviceError):
+    """Devices that can't be asked for here: unknown, absent, or not to be used together."""
 
 
 class OutOfMemoryError(DeviceError):

@@ -17,7 +17,7 @@ import pytest
 from flows.cli import COMMANDS, main, make_parser
 from flows.image_options import SHORT_FORMS
 from styletransfer import images
-from styletransfer.errors import ImageError
+from styletransfer.errors import DeviceError, ImageError, NoSuchDeviceError, OutOfMemoryError
 from styletransfer.images import decode
 from styletransfer.settings import Settings
 from tests.studio import SHALLOW, Studio, picture_file
@@ -234,6 +234,25 @@ def test_image_says_what_is_wrong_in_a_line(call, studio, arguments, status, mes
     assert not studio.has("o.png")
 
 
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (NoSuchDeviceError("device 'cuda:7' is not there"), 2),
+        (DeviceError("device 'cuda:0' is in use by process 7"), 1),
+        (OutOfMemoryError("does not fit"), 1),
+    ],
+)
+def test_a_device_that_is_not_there_is_a_wrong_option_and_a_busy_or_full_one_a_failure(
+    call, monkeypatch, error, status
+):
+    def fail(options):
+        raise error
+
+    monkeypatch.setattr("flows.image_command.run", fail)
+    done = call("image", "a.png", "b.png", "-o", "o.png")
+    assert (done.returncode, done.stderr) == (status, f"error: {error}\n")
+
+
 def test_verbose_shows_where_an_error_arose(call):
     assert "Traceback" in call("image", "a.png", "none.png", "-o", "o.png", "-v").stderr
 
@@ -399,7 +418,9 @@ def test_check_and_render_refuse_a_wrong_manifest_with_every_fault(call, studio)
     assert done.returncode == 2
     assert "did you mean 'style'?" in done.stderr
     assert call("render", "none.yaml").returncode == 2
-    assert "'cuda:7' is not" in call("check", "demo.yaml", "--devices", "cuda:7").stderr
+    done = call("check", "demo.yaml", "--devices", "cuda:7")
+    assert done.returncode == 2
+    assert "'cuda:7' is not" in done.stderr
 
 
 # render

@@ -17,11 +17,12 @@ from styletransfer.devices import (
     device_lock,
     parse_devices,
     peak_memory,
+    prove,
     reset_peak_memory,
     resolve_precision,
     slots,
 )
-from styletransfer.errors import DeviceError
+from styletransfer.errors import DeviceError, NoSuchDeviceError
 
 GB = 1_000_000_000
 
@@ -90,23 +91,30 @@ def test_names_of_devices(asked, machine, devices):
         ("cuda:0,cuda:0", FOUR, "device 'cuda:0' is named twice"),
         ("cuda,cuda:2", FOUR, "device 'cuda:2' is named twice"),
         ("cpu,cuda:0", FOUR, "devices cpu, cuda:0 mix the CPU with GPUs; name one kind"),
-        (
-            "cuda",
-            Machine(2, broken="cuda:1"),
-            "device 'cuda:1' is there but can't be used: CUDA error: out of memory",
-        ),
     ],
 )
 def test_devices_that_cannot_be_had(asked, machine, message):
-    with pytest.raises(DeviceError) as caught:
+    with pytest.raises(NoSuchDeviceError) as caught:
         parse_devices(asked, machine)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
+def test_a_broken_device_is_found_by_proving_it_not_by_naming_it():
+    machine = Machine(2, broken="cuda:1")
+    assert parse_devices("cuda", machine) == ("cuda:0", "cuda:1")
+    prove("cuda:0", machine)
+    with pytest.raises(DeviceError) as caught:
+        prove("cuda:1", machine)
+    assert str(caught.value) == "device 'cuda:1' is there but can't be used: CUDA error: out of memory"
+    assert not isinstance(caught.value, NoSuchDeviceError)
+
+
 def test_this_machine_has_a_device_that_works():
     assert parse_devices(available_devices()) == available_devices()
     assert parse_devices("cpu") == ("cpu",)
+    for device in ("cpu", *available_devices()):
+        prove(device)
 
 
 def test_slots_of_one_and_two():

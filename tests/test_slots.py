@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.slots import Slots, lock_devices
-from styletransfer.devices import Slot
-from styletransfer.errors import Cancelled, DeviceError
+from styletransfer.devices import Gpu, Hardware, Slot
+from styletransfer.errors import Cancelled, DeviceError, NoSuchDeviceError
 
 GPUS = ["cuda:0", "cuda:1", "cuda:2"]
 
@@ -90,20 +90,51 @@ def test_closing_cancels_who_waits_and_who_comes_later():
     wait()
 
 
+class Machine(Hardware):
+    """Three GPUs; tells which were allocated on, and refuses it of a broken one."""
+
+    def __init__(self, broken=None):
+        self.broken, self.allocated = broken, []
+
+    def gpus(self):
+        return tuple(Gpu(i, "NVIDIA L4", 24_000_000_000, f"uuid-{i}") for i in range(3))
+
+    def allocate(self, device):
+        if device == self.broken:
+            raise RuntimeError("CUDA error: uncorrectable ECC error encountered")
+        self.allocated.append(device)
+
+
 def test_devices_in_use_are_left_out_unless_asked_for_by_name(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    with lock_devices(["cuda:1"], all_of_them=True):
-        with lock_devices(GPUS, all_of_them=False) as (held, refused):
+    with lock_devices(["cuda:1"], all_of_them=True, hardware=Machine()):
+        machine = Machine()
+        with lock_devices(GPUS, all_of_them=False, hardware=machine) as (held, refused):
             assert held == ("cuda:0", "cuda:2")
             assert len(refused) == 1
             assert "'cuda:1' is in use by process" in refused[0]
-        with (
-            pytest.raises(DeviceError, match="'cuda:1' is in use"),
-            lock_devices(GPUS, all_of_them=True),
-        ):
+        assert machine.allocated == ["cuda:0", "cuda:2"]  # nothing on the one that another renders on
+        for devices, by_name in ((GPUS, True), (["cuda:1"], False)):
+            with (
+                pytest.raises(DeviceError, match="'cuda:1' is in use") as caught,
+                lock_devices(devices, all_of_them=by_name, hardware=Machine()),
+            ):
+                pass
+            assert not isinstance(caught.value, NoSuchDeviceError)
+
+
+def test_a_broken_device_is_left_out_unless_asked_for_by_name_and_not_held(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    broken = Machine("cuda:1")
+    with lock_devices(GPUS, all_of_them=False, hardware=broken) as (held, refused):
+        assert held == ("cuda:0", "cuda:2")
+        assert "'cuda:1' is there but can't be used: CUDA error" in refused[0]
+        with lock_devices(["cuda:1"], all_of_them=True, hardware=Machine()):
             pass
-        with (
-            pytest.raises(DeviceError, match="'cuda:1' is in use"),
-            lock_devices(["cuda:1"], all_of_them=False),
-        ):
-            pass
+    with (
+        pytest.raises(DeviceError, match="can't be used"),
+        lock_devices(GPUS, all_of_them=True, hardware=broken),
+    ):
+        pass
+    with lock_devices(GPUS, all_of_them=True, hardware=Machine()) as (held, _):
+        assert held == tuple(GPUS)
