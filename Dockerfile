@@ -1,8 +1,17 @@
 # A render worker for hosts with NVIDIA GPUs.
 #
 #   docker build -t styletransfer .
-#   docker run --gpus all -v nst-cache:/cache -v "$PWD":/studio styletransfer \
-#       styletransfer render /studio/manifest.yaml
+#
+# With manifest and output in S3:
+#
+#   docker run --gpus all -v nst-cache:/cache -e AWS_ACCESS_KEY_ID -e AWS_SECRET_ACCESS_KEY styletransfer \
+#       styletransfer render s3://studio/manifest.yaml
+#
+# In a folder of yours only you may write, so run as yourself, with a cache and a home that are yours as well:
+#
+#   mkdir -p cache
+#   docker run --gpus all --user "$(id -u):$(id -g)" -e HOME=/cache -v "$PWD/cache":/cache -v "$PWD":/studio \
+#       styletransfer styletransfer render /studio/manifest.yaml
 #
 # Python's slim image rather than PyTorch's: PyTorch's wheels bring the CUDA libraries themselves, the NVIDIA
 # container toolkit mounts the driver, and so pip resolves here exactly what it resolves on any other host,
