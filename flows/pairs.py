@@ -6,9 +6,8 @@ import logging
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
 from contextvars import copy_context
-from typing import Any
+from typing import Any, Final
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -24,11 +23,42 @@ from styletransfer.errors import Cancelled, StyleTransferError
 from styletransfer.plan import PlannedPair
 from styletransfer.records import Record
 from styletransfer.render import Fetched, Rendered
+from styletransfer.storage_errors import redacted
 from styletransfer.stylizer import Progress
 from styletransfer.summary import Outcome
 from styletransfer.weights import Weights
 
 log = logging.getLogger(__name__)
+
+
+WAITING: Final = 8
+"""Pairs that may wait for another try to fetch them while others are rendered."""
+
+
+class Place:
+    """A pair's place in memory: taken for the block, and given up while its fetch waits for another try."""
+
+    def __init__(self, places: threading.Semaphore) -> None:
+        self._places = places
+        self._taken = False
+
+    def take(self) -> None:
+        """Wait for the place, unless it is taken already."""
+        if not self._taken:
+            self._places.acquire()
+            self._taken = True
+
+    def give_up(self) -> None:
+        if self._taken:
+            self._taken = False
+            self._places.release()
+
+    def __enter__(self) -> Place:
+        self.take()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.give_up()
 
 
 class Renders:
@@ -40,8 +70,8 @@ class Renders:
         self.watcher = watcher
         self._stopped = threading.Event()
         self._begun: set[str] = set()
-        # Per device one pair with its inputs in memory, waiting for the device.
-        self._ahead = threading.Semaphore(len(slots.devices))
+        # Per device three pairs with pictures in memory: of one being fetched, one stylized, one stored.
+        self._places = threading.Semaphore(3 * len(slots.devices))
 
     def run(self, pairs: Sequence[PlannedPair]) -> None:
         """Render and store the pairs; the watcher is told how each ends. Returns when all have.
@@ -52,8 +82,9 @@ class Renders:
         """
         # Those for two devices first: two are got together once, and small ones fill the gaps at the end.
         ordered = sorted(pairs, key=lambda planned: -planned.pair.settings.gpus)
-        # Of three threads per device one fetches, one stylizes, one stores.
-        with ThreadPoolExecutor(3 * len(self.slots.devices), thread_name_prefix="pair") as threads:
+        # Threads for all that have a place in memory, and for those whose fetch waits for another try.
+        count = 3 * len(self.slots.devices) + WAITING
+        with ThreadPoolExecutor(count, thread_name_prefix="pair") as threads:
             futures = [threads.submit(copy_context().run, self._render, planned) for planned in ordered]
             try:
                 wait(futures)
@@ -73,7 +104,8 @@ class Renders:
     def _render(self, planned: PlannedPair) -> None:
         """Render one pair, come what may. One that is stopped before it began stays as planned."""
         try:
-            outcome = Outcome("done", record=self._steps(planned), attempts=1)
+            with Place(self._places) as place:
+                outcome = Outcome("done", record=self._steps(planned, place), attempts=1)
         except Cancelled as error:
             if planned.id not in self._begun:
                 return
@@ -82,15 +114,13 @@ class Renders:
             outcome = Outcome("failed", str(error), attempts=1)
         except Exception as error:  # a fault of ours: the other pairs must not suffer
             log.exception("%s: failed", planned.id)
-            outcome = Outcome("failed", f"{type(error).__name__}: {error}", attempts=1)
+            outcome = Outcome("failed", redacted(f"{type(error).__name__}: {error}"), attempts=1)
         self.watcher.finished(planned, outcome)
 
-    def _steps(self, planned: PlannedPair) -> Record:
-        with ExitStack() as holding:
-            with self._ahead:
-                self.check_stopped()
-                fetched = fetch(planned)
-                slot = holding.enter_context(self.slots.take(planned.pair.settings.gpus))
+    def _steps(self, planned: PlannedPair, place: Place) -> Record:
+        self.check_stopped()
+        fetched = fetch(planned, place)
+        with self.slots.take(planned.pair.settings.gpus) as slot:
             self._begun.add(planned.id)
             self.watcher.started(planned, slot)
             rendered = stylize(fetched, slot, self)
@@ -116,9 +146,14 @@ class Renders:
 
 
 @network_task("fetch", "fetch {planned.id}")
-def fetch(planned: PlannedPair) -> Fetched:
-    """Read and decode a pair's inputs."""
-    return render.fetch(planned)
+def fetch(planned: PlannedPair, place: Place) -> Fetched:
+    """Read and decode a pair's inputs. While it waits for another try, others have its place."""
+    place.take()
+    try:
+        return render.fetch(planned)
+    except BaseException:
+        place.give_up()
+        raise
 
 
 @task(task_run_name="stylize {fetched.planned.id}", cache_policy=NO_CACHE, persist_result=False)

@@ -266,6 +266,53 @@ def test_pictures_are_not_kept_once_stored(flow, studio, monkeypatch):
     assert pairs.fetch.persist_result is False
 
 
+def test_inputs_that_cannot_be_read_for_now_keep_nobody_waiting(flow, studio, monkeypatch):
+    """Their storage comes back once everything else is rendered."""
+    from flows import pairs
+    from styletransfer import render
+    from styletransfer.errors import StorageError
+
+    others = threading.Event()
+    fetch, store = render.fetch, render.store
+
+    def unreachable(planned):
+        if planned.id.startswith("away") and not others.is_set():
+            raise StorageError("no answer", transient=True)
+        return fetch(planned)
+
+    def stored(rendered):
+        record = store(rendered)
+        if record.id == "last":
+            others.set()
+        return record
+
+    monkeypatch.setattr(render, "fetch", unreachable)
+    monkeypatch.setattr(render, "store", stored)
+    monkeypatch.setattr(pairs.fetch, "retry_delay_seconds", [0.1] + [3.0] * 6)
+    studio.picture("a.png", 1)
+    names = ["away-1", "away-2", "away-3", "away-4", "one", "last"]
+    entries = [{"id": name, "content": "a.png", "style": "a.png"} for name in names]
+    state = flow(write_manifest(studio, *entries), return_state=True)
+    assert state.message == "6 done"  # before the tries were used up
+
+
+def test_reasons_hold_no_credentials(flow, studio, monkeypatch):
+    """Also where what is raised is not ours."""
+    from styletransfer import render
+
+    def fail(planned):
+        raise ValueError("can't parse https://user:word@studio.example/a.png?X-Amz-Signature=0123")
+
+    monkeypatch.setattr(render, "fetch", fail)
+    studio.picture("a.png", 1)
+    manifest = write_manifest(studio, {"id": "one", "content": "a.png", "style": "a.png"})
+    state = flow(manifest, return_state=True)
+    reason = "ValueError: can't parse https://studio.example/a.png"
+    assert state.message.splitlines() == ["1 failed", f"one: {reason}"]
+    assert [pair["reason"] for pair in summary(studio)["pairs"]] == [reason]
+    assert b"Signature" not in studio.read("out/demo/index.html")
+
+
 def test_two_slots_work_at_once(flow, studio, monkeypatch):
     from styletransfer import render
 
