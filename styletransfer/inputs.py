@@ -8,12 +8,14 @@ recorded sha256 is taken as it is.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -23,6 +25,9 @@ from styletransfer.manifest import Pair
 from styletransfer.picture import Picture
 from styletransfer.records import InputRecord, InputRole, Record
 from styletransfer.scales import Size
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
 
 _PROBE = Picture(np.zeros((1, 1, 3), np.uint8))
 
@@ -46,44 +51,95 @@ class Use:
 
 @dataclass(frozen=True)
 class Finding:
-    """What is at one location: its stat, its hash and a picture's size in px; or else the fault."""
+    """What is at one location: its stat, its hash and a picture's size in px; or else the fault.
+
+    `unreachable`: the fault may pass, but has not for as long as was waited.
+    """
 
     stat: storage.Stat | None = None
     sha256: str | None = None
     size: Size | None = None
     fault: str | None = None
+    unreachable: bool = False
 
 
 def uses(pair: Pair) -> Iterator[Use]:
     """The pair's inputs: content, styles in their order, and the profile of a soft proof."""
     grid, several = pair.place.startswith("grid"), len(pair.styles) > 1
-    yield Use("content", pair.content, f"{pair.place}.{'contents' if grid else 'content'}", pair.line)
+
+    def use(role: InputRole, url: str, key: str, weight: float | None = None) -> Use:
+        return Use(role, url, f"{pair.place}.{key}", pair.line_of(key), weight)
+
+    yield use("content", pair.content, "contents" if grid else "content")
     for number, style in enumerate(pair.styles):
         key = "styles" if grid else f"styles[{number}]" if several else "style"
-        yield Use("style", style.image, f"{pair.place}.{key}", pair.line, style.weight)
+        yield use("style", style.image, key, style.weight)
     if pair.settings.proof is not None:
-        yield Use("proof", pair.settings.proof, f"{pair.place}.settings.proof", pair.line)
+        yield use("proof", pair.settings.proof, "settings.proof")
+
+
+Again = Callable[[StorageError, int], bool]
+"""Asked after a number of tries, of which the last ended with an error that may pass: waits and says True, or
+says that it is enough."""
+
+
+def not_again(error: StorageError, tries: int) -> bool:  # noqa: ARG001  (it is an `Again`)
+    """One try is enough."""
+    return False
+
+
+def gather(
+    read: Callable[[_Key], _Value], keys: Iterable[_Key], readers: Executor, again: Again
+) -> dict[_Key, _Value | StorageError]:
+    """What `read` gives for each key, or the StorageError that it raises.
+
+    All are read side by side; then those whose error may pass are read again, as long as `again` says.
+    """
+
+    def attempt(key: _Key) -> _Value | StorageError:
+        try:
+            return read(key)
+        except StorageError as error:
+            return error
+
+    found: dict[_Key, _Value | StorageError] = {}
+    left = list(keys)
+    for tries in itertools.count(1):
+        found |= dict(zip(left, readers.map(attempt, left), strict=True))
+        passing = {key: error for key in left if isinstance(error := found[key], StorageError) and error.transient}
+        left = list(passing)
+        if not left or not again(passing[left[0]], tries):
+            break
+    return found
 
 
 def look_at_inputs(
-    pairs: Iterable[Pair], records: Iterable[Record | None], readers: Executor
+    pairs: Iterable[Pair], records: Iterable[Record | None], readers: Executor, again: Again = not_again
 ) -> dict[str, Finding]:
-    """What is at each distinct location that the pairs name, each looked at once.
+    """What is at each distinct location that the pairs name, each looked at once, or more often as `again` says.
 
-    Records tell the hashes of inputs that have not changed since. A fault that will last is a finding;
-    raises StorageError for one that may pass (`transient`).
+    Records tell the hashes of inputs that have not changed since. A fault is a finding, too.
     """
     known: dict[str, list[InputRecord]] = defaultdict(list)
     for record in records:
         for entry in record.inputs if record else ():
             known[entry.url].append(entry)
     roles = {use.url: use.role for pair in pairs for use in uses(pair)}
-    found = readers.map(lambda url: look_at_input(url, roles[url], known.get(storage.public(url), ())), roles)
-    return dict(zip(roles, found, strict=True))
+
+    def look(url: str) -> Finding:
+        return look_at_input(url, roles[url], known.get(storage.public(url), ()))
+
+    return {
+        url: Finding(fault=str(found), unreachable=True) if isinstance(found, StorageError) else found
+        for url, found in gather(look, roles, readers, again).items()
+    }
 
 
 def look_at_input(url: str, role: InputRole, known: Sequence[InputRecord] = ()) -> Finding:
-    """What is at one location. Its bytes are read only if `known` has no entry with the same stat."""
+    """What is at one location. Its bytes are read only if `known` has no entry with the same stat.
+
+    A fault that will last is a finding; raises StorageError for one that may pass (`transient`).
+    """
     try:
         stat = storage.stat(url)
         unchanged = next((entry for entry in known if _is_unchanged(entry, stat)), None)

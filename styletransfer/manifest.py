@@ -13,7 +13,7 @@ import json
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path as LocalPath
 from typing import Any, TypeVar
 
@@ -78,7 +78,7 @@ class PairStyle:
 class Pair:
     """One picture to make. All locations are absolute URLs; dpi None takes the content's.
 
-    `place` (`pairs[3]`) and `line` say where the manifest asks for it.
+    `place` (`pairs[3]`) and `line` say where the manifest asks for it, `lines` where each input is named.
     """
 
     id: str
@@ -90,6 +90,11 @@ class Pair:
     priority: Priority
     place: str
     line: int | None = None
+    lines: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
+
+    def line_of(self, key: str) -> int | None:
+        """Line of a key of the entry (`styles[1]`), or else of the entry."""
+        return self.lines.get(key, self.line)
 
 
 @dataclass(frozen=True)
@@ -306,6 +311,13 @@ class _Reader:
                 for content, style in itertools.product(contents, styles):
                     yield self._draft(entry, head, path, content, [PairStyle(style)], settings)
 
+    def _lines(self, path: Path, styles: int) -> dict[str, int]:
+        """Lines of the keys that name inputs; a key that isn't there has the entry's."""
+        keys: list[Path] = [("content",), ("contents",), ("styles",), ("settings", "proof")]
+        keys += [("styles", number) for number in range(styles)]
+        lines = {place(key): self.document.line((*path, *key)) for key in keys}
+        return {**lines, "style": max(self.document.line((*path, "style")), lines["styles[0]"])}
+
     def _has_room(self, renders: int, path: Path, message: str) -> bool:
         """Counts renders; those that are too many are a fault, once, and are not made."""
         before, self._asked = self._asked, self._asked + renders
@@ -333,6 +345,7 @@ class _Reader:
             priority=entry.priority or head.priority or "normal",
             place=place(path),
             line=self.document.line(path),
+            lines=self._lines(path, len(styles)),
         )
         return _Draft(pair, path, explicit=asked is not None, sound=settings is not None)
 

@@ -6,24 +6,26 @@ writes. Never loads torch, so that finding out that nothing is left to do takes 
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from styletransfer import storage
 from styletransfer.errors import Fault, ImageError, ManifestError, RecordError, StorageError, WeightsError
 from styletransfer.fingerprint import canonical_json, fingerprint, style_shares
 from styletransfer.formats import check_format_size
 from styletransfer.images import MAX_MEGAPIXELS
-from styletransfer.inputs import Finding, Use, look_at_inputs, uses
+from styletransfer.inputs import Again, Finding, Use, gather, look_at_inputs, not_again, uses
 from styletransfer.layers import last_layer, smallest_input
 from styletransfer.manifest import Manifest, Pair
+from styletransfer.overwrites import Overwrites
 from styletransfer.places import Places, name_key
 from styletransfer.records import Record, read_record
 from styletransfer.scales import Size, pyramid, resolve_end_scale, size_to_fit
@@ -36,6 +38,8 @@ log = logging.getLogger(__name__)
 READERS = 16
 """Inputs and records read at once: enough to hide an object store's latency, few enough for its limits."""
 
+_Value = TypeVar("_Value")
+
 PlanState = Literal["queued", "skipped", "failed"]
 
 
@@ -45,7 +49,8 @@ class PlannedPair:
 
     `hashes` are those of the inputs by location. `state` is "queued", "skipped" (done before: `record`
     tells) or "failed" (see `faults`; size, scales and fingerprint may be missing then). `reason` says
-    why, in a few words. `size` of the result in px.
+    why, in a few words. `alone`: it failed because of a storage, no matter for the other pairs. `size` of the
+    result in px.
     """
 
     pair: Pair
@@ -59,6 +64,7 @@ class PlannedPair:
     fingerprint: str | None = None
     record: Record | None = None
     faults: tuple[Fault, ...] = ()
+    alone: bool = False
 
     @property
     def id(self) -> str:
@@ -77,44 +83,70 @@ class PlannedPair:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a manifest comes to. `pairs` are those asked for, in the manifest's order."""
+    """What a manifest comes to. `pairs` are those asked for, in the manifest's order.
+
+    `faults` are the manifest's; `troubles` are storages', each of a pair that fails alone.
+    """
 
     manifest: Manifest
     places: Places
     pairs: tuple[PlannedPair, ...]
     faults: tuple[Fault, ...]
+    troubles: tuple[Fault, ...] = ()
 
     def having(self, state: PlanState) -> tuple[PlannedPair, ...]:
         """The pairs in this state."""
         return tuple(planned for planned in self.pairs if planned.state == state)
 
-    def check(self) -> None:
-        """Raise ManifestError, with every fault, if there is any."""
-        if self.faults:
-            raise ManifestError(self.faults, storage.name(self.manifest.location))
+    def check(self, *, troubles: bool = True) -> None:
+        """Raise ManifestError, with every fault, if there is any; without `troubles` only for the manifest's."""
+        faults = (*self.faults, *(self.troubles if troubles else ()))
+        if faults:
+            raise ManifestError(faults, storage.name(self.manifest.location))
 
 
-def plan_manifest(manifest: Manifest, *, force: bool = False, only: Sequence[str] = ()) -> Plan:
+def plan_manifest(
+    manifest: Manifest, *, force: bool = False, only: Sequence[str] = (), again: Again = not_again
+) -> Plan:
     """Look at every input, size every pair, and decide what is left to do.
 
     `only` keeps the pairs with these ids, whatever their case; `force` queues pairs that are done. Faults
     are returned, not raised (`Plan.check` raises them), so that the caller may stop, or go on with the
-    pairs that have none. Raises StorageError only where trying again can help (`transient`).
+    pairs that have none. What a storage can't give just now is looked at again as long as `again` says.
+    Raises StorageError, `transient`, when the output or the weights still can't be reached then.
     """
     places = Places(manifest.output, manifest.name)
     pairs, faults = _choose(manifest.pairs, only)
-    output = _look_at_output(places)
+    output = patiently(lambda: _look_at_output(places), again)
+    weights, weights_fault = patiently(lambda: _identify_weights(manifest), again)
+    overwrites = Overwrites(manifest, places)
+    by_id = {pair.id: pair for pair in pairs}
     with ThreadPoolExecutor(READERS, thread_name_prefix="plan") as readers:
-        weights = readers.submit(_identify_weights, manifest)
-        records = list(readers.map(lambda pair: _record_in(output, places, pair), pairs))
-        findings = look_at_inputs(pairs, records, readers)
-        planner = _Planner(places, findings, *weights.result(), force)
-        planned = tuple(readers.map(planner.plan, pairs, records))
-    faults += output.faults
-    if planner.weights_fault:
-        faults.append(Fault("weights", planner.weights_fault))
-    faults += _summed_up(fault for each in planned for fault in each.faults)
-    return Plan(manifest, places, planned, tuple(faults))
+        records = gather(lambda name: _record_in(output, places, by_id[name]), by_id, readers, again)
+        readable = {name: record for name, record in records.items() if not isinstance(record, StorageError)}
+        findings = look_at_inputs(pairs, readable.values(), readers, again)
+        planner = _Planner(places, findings, overwrites, weights, weights_fault, force)
+        decided = gather(lambda name: planner.plan(by_id[name], readable[name]), readable, readers, again)
+    errors = {name: error for name, error in (records | decided).items() if isinstance(error, StorageError)}
+    done = {name: each for name, each in decided.items() if not isinstance(each, StorageError)}
+    planned = tuple(done.get(name) or _failed_alone(pair, places, errors[name]) for name, pair in by_id.items())
+    faults += [*output.faults, *overwrites.faults()]
+    if weights_fault:
+        faults.append(Fault("weights", weights_fault))
+    faults += _summed_up(fault for each in planned if not each.alone for fault in each.faults)
+    troubles = _summed_up(fault for each in planned if each.alone for fault in each.faults)
+    return Plan(manifest, places, planned, tuple(faults), tuple(troubles))
+
+
+def patiently(read: Callable[[], _Value], again: Again) -> _Value:
+    """What `read` gives, tried again after a StorageError that may pass, as long as `again` says."""
+    for tries in itertools.count(1):
+        try:
+            return read()
+        except StorageError as error:
+            if not (error.transient and again(error, tries)):
+                raise
+    raise AssertionError  # never: the loop has no end
 
 
 def find_record(places: Places, pair_id: str) -> Record | None:
@@ -187,6 +219,12 @@ def _record_in(output: _Output, places: Places, pair: Pair) -> Record | None:
     return find_record(places, pair.id) if output.may_hold(places.record(pair.id)) else None
 
 
+def _failed_alone(pair: Pair, places: Places, error: StorageError) -> PlannedPair:
+    """The pair, failed because what it left in the output folder can't be told."""
+    fault = Fault(pair.place, str(error), pair.line)
+    return PlannedPair(pair, places, "failed", str(error), faults=(fault,), alone=True)
+
+
 def _lasting(error: StorageError) -> str:
     """What is wrong, where trying again can't help; raises the error where it can."""
     if error.transient:
@@ -210,17 +248,21 @@ class _Planner:
 
     places: Places
     findings: Mapping[str, Finding]
+    overwrites: Overwrites
     weights_identity: str | None
     weights_fault: str | None
     force: bool
 
     def plan(self, pair: Pair, record: Record | None) -> PlannedPair:
-        """Size, fingerprint and state of one pair."""
+        """Size, fingerprint and state of one pair. Raises StorageError when its picture can't be looked at."""
         found = {use: self.findings[use.url] for use in uses(pair)}
         hashes = {use.url: finding.sha256 for use, finding in found.items() if finding.sha256}
         planned = PlannedPair(pair, self.places, hashes=hashes, record=record)
-        if faults := [use.fault(finding.fault) for use, finding in found.items() if finding.fault]:
+        if faults := [*self.overwrites.pair_faults(pair, record)]:
             return self._failed(planned, faults)
+        if faults := [use.fault(finding.fault) for use, finding in found.items() if finding.fault]:
+            alone = all(finding.unreachable for finding in found.values() if finding.fault)
+            return replace(self._failed(planned, faults), alone=alone)
         content = self.findings[pair.content].size
         assert content is not None  # only a profile has no size
         scales = pyramid(pair.settings.min_scale, resolve_end_scale(pair.settings.end_scale, content))

@@ -577,7 +577,7 @@ def _join_remote(base: str, location: str) -> str:
     path = posixpath.normpath(posixpath.join(folder, location))
     if path == ".." or path.startswith("../"):
         raise StorageError(f"{location} leaves {public(head)}, seen from {public(base)}")
-    return f"{head}/{path}"
+    return head if path == "." else f"{head}/{path}"
 
 
 @contextmanager

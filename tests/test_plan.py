@@ -13,6 +13,7 @@ import pyvips
 
 from styletransfer import storage
 from styletransfer.errors import ManifestError, StorageError
+from styletransfer.manifest import parse_manifest
 from styletransfer.plan import plan_manifest
 from styletransfer.weights import WeightsSource
 from tests.studio import QUICK, Studio, picture_file, plan_one, pretend_all
@@ -294,6 +295,135 @@ def test_an_unreachable_storage_is_worth_another_try(studio, bucket, monkeypatch
     with pytest.raises(StorageError) as caught:
         plan_manifest(manifest)
     assert caught.value.transient
+
+
+# Results in place of inputs
+
+
+@pytest.mark.parametrize(
+    ("keys", "pair", "place"),
+    [
+        ({"name": "in", "output": "."}, {"id": "harbour"}, "pairs[0] (line 1) would overwrite "),
+        ({"name": "in", "output": "."}, {"id": "Harbour"}, "pairs[0] (line 1) would overwrite "),
+        ({"name": "in", "output": "."}, {"id": "x", "style": "in/x.json"}, "pairs[0] (line 1) would overwrite "),
+        ({"name": "in", "output": "."}, {"id": "x", "style": "in/index.html"}, "output would put index.html over "),
+        ({"name": "in", "output": "."}, {"id": "x", "style": "in/.thumbnails/a.jpg"}, "output "),
+        ({"name": "in", "output": "."}, {"id": "x"}, None),
+        ({"name": "in", "output": "."}, {"id": "harbour", "format": "jpeg"}, None),
+        ({}, {"id": "harbour"}, None),
+    ],
+)
+def test_a_result_in_place_of_an_input_is_a_fault(any_studio, keys, pair, place):
+    for name in ("harbour.png", "b.png", "x.json", "index.html", ".thumbnails/a.jpg"):
+        any_studio.picture(f"in/{name}")
+    any_studio.put("in/summary.json", b"{}")
+    manifest = any_studio.manifest({"content": "in/harbour.png", "style": "in/b.png", **pair}, **keys)
+    found = faults(manifest)
+    assert len(found) == (place is not None)
+    assert all(text.startswith(place) and "choose another `output` or `name`" in text for text in found)
+
+
+def test_links_are_followed_to_find_what_a_result_would_overwrite(studio):
+    manifest = studio.simple(name="linked", output=".")
+    Path(studio.url("linked")).symlink_to("in")
+    assert not faults(manifest)
+    same_id = studio.manifest({"id": "a", "content": "in/a.png", "style": "in/b.png"}, name="linked", output=".")
+    (fault,) = faults(same_id)
+    assert f"would overwrite {studio.url('in/a.png')}, which" in fault
+
+
+def test_a_former_picture_that_has_become_an_input_is_not_removed(studio):
+    """Stored in another format, the pair would remove the one of before."""
+    pretend_all(studio.simple())
+    again = studio.manifest({"id": "a--b", "content": "out/demo/a--b.png", "style": "in/b.png", "format": "jpeg"})
+    (fault,) = faults(again)
+    assert "would overwrite" in fault
+
+
+# What can't be reached just now
+
+
+def test_an_unreachable_input_is_the_trouble_of_its_pair_alone(studio):
+    studio.simple()
+    manifest = studio.manifest(
+        {"id": "good", "content": "in/a.png", "style": "in/b.png"},
+        {"id": "bad", "content": "http://127.0.0.1:9/a.png", "style": "in/b.png"},
+    )
+    asked: list[int] = []
+
+    def again(error, tries):
+        assert error.transient
+        asked.append(tries)
+        return tries < 3
+
+    plan = plan_manifest(manifest, again=again)
+    assert asked == [1, 2, 3]
+    assert {pair.id: pair.state for pair in plan.pairs} == {"good": "queued", "bad": "failed"}
+    assert "no connection" in plan.having("failed")[0].reason
+    plan.check(troubles=False)
+    with pytest.raises(ManifestError, match=r"pairs\[1\]\.content \(line 1\).* no connection"):
+        plan.check()
+
+
+def test_an_input_that_comes_back_is_looked_at_again(studio, monkeypatch):
+    manifest = studio.simple()
+    looked: list[str] = []
+    stat = storage.stat
+
+    def fails_at_first(url):
+        looked.append(storage.name(url))
+        if url.endswith("a.png") and looked.count("a.png") < 3:
+            raise StorageError("away", transient=True)
+        return stat(url)
+
+    monkeypatch.setattr(storage, "stat", fails_at_first)
+    (planned,) = plan_manifest(manifest, again=lambda *_: True).pairs
+    assert planned.state == "queued"
+    assert sorted(looked) == ["a.png", "a.png", "a.png", "b.png"]
+
+
+def test_a_folder_in_place_of_a_record_stops_its_pair_alone(studio):
+    studio.simple()
+    Path(studio.url("out/demo/bad.json")).mkdir(parents=True)
+    pair = {"content": "in/a.png", "style": "in/b.png"}
+    plan = plan_manifest(studio.manifest({**pair, "id": "good"}, {**pair, "id": "bad"}))
+    assert {pair.id: pair.state for pair in plan.pairs} == {"good": "queued", "bad": "failed"}
+    assert not plan.faults
+    (trouble,) = plan.troubles
+    assert str(trouble).startswith("pairs[1] (line 1) cannot read ")
+    assert "bad.json: it is a folder" in str(trouble)
+
+
+def test_an_input_is_named_with_its_own_line(studio):
+    studio.picture("in/a.png")
+    text = """version: 1
+weights: random
+pairs:
+  - id: one
+    content: in/gone1.png
+    styles:
+      - in/a.png
+      - image: in/gone2.png
+        weight: 2
+    settings:
+      seed: 2
+      proof: gone.icc
+  - style: in/gone3.png
+    content: in/a.png
+grid:
+  - styles: [in/gone4.png]
+    contents:
+      [in/gone5.png]
+"""
+    found = faults(parse_manifest(text, studio.url("demo.yaml")))
+    assert [fault.partition(")")[0] for fault in found] == [
+        "pairs[0].content (line 5",
+        "pairs[0].styles[1] (line 8",
+        "pairs[0].settings.proof (line 12",
+        "pairs[1].style (line 13",
+        "grid[0].contents (line 17",
+        "grid[0].styles (line 16",
+    ]
 
 
 # Speed

@@ -522,6 +522,7 @@ def test_the_web_is_neither_written_nor_listed(web):
         ("s3://b/m", "a.png", "s3://b/m/a.png"),
         ("s3://b/m", "../s/a.png", "s3://b/s/a.png"),
         ("s3://b", "a#b?c.png", "s3://b/a#b?c.png"),
+        ("s3://b", ".", "s3://b"),
         ("s3://b/m", "/abs/a.png", "/abs/a.png"),
         ("s3://b/m", "memory://x", "memory://x"),
         ("https://h/m?token=1", "../a b.png", "https://h/a%20b.png"),
