@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from prefect import Task, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 
+from flows.patience import DELAYS_S, JITTER
 from styletransfer.errors import StorageError, WeightsError
 
 log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-DELAYS_S: Final = [2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0]
-"""Together over 4 minutes: an object store that is away for two comes back in time."""
-
-JITTER: Final = 0.5
-"""Share of a delay that chance adds or takes, so that many workers don't come back at the same moment."""
 
 
 def network_task(name: str, run_name: str) -> Callable[[Callable[P, R]], Task[P, R]]:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from prefect import flow, get_client, get_run_logger
+from prefect import flow, get_client, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.runtime import flow_run
@@ -18,6 +19,7 @@ from prefect.states import Cancelled, Completed, Failed
 
 from flows.network import network_task
 from flows.pairs import Renders
+from flows.patience import Patience
 from flows.sheet import LiveSheet
 from flows.slots import Slots, lock_devices
 from flows.watching import Result, Watcher, Watchers
@@ -25,9 +27,10 @@ from styletransfer import devices as hosts
 from styletransfer import plan as plans
 from styletransfer import storage
 from styletransfer.devices import Slot
+from styletransfer.errors import StorageError, WeightsError
 from styletransfer.layers import last_layer
 from styletransfer.manifest import load_manifest
-from styletransfer.plan import Plan, PlannedPair
+from styletransfer.plan import Plan, PlannedPair, patiently
 from styletransfer.records import Summary
 from styletransfer.summary import Outcome
 from styletransfer.weights import Weights
@@ -79,15 +82,19 @@ def render_manifest(
     """
     host = _host.get() or Host(Watcher())
     plan = host.plan or make_plan(manifest, only or [], force, weights, output)
-    plan.check()
+    plan.check(troubles=False)
     _describe_run(plan)
-    sheet, stopped = LiveSheet(plan), False
+    sheet, stopped = patiently(lambda: LiveSheet(plan), Patience(log.warning)), False
     watcher = Watchers(sheet, host.watcher, LogWatcher(get_run_logger()))
     try:
         with sheet:
             render_queued(plan, devices or [], watcher)
     except KeyboardInterrupt:
         stopped = True
+    except (WeightsError, StorageError) as error:  # the weights': pairs keep theirs to themselves
+        sheet.give_up(str(error))
+        write_sheet(sheet)
+        raise
     except BaseException:
         write_sheet(sheet)
         raise
@@ -111,11 +118,12 @@ def render_queued(plan: Plan, devices: Sequence[str], watcher: Watcher) -> None:
         Renders(Slots(held), weights, watcher).run(queued)
 
 
-@network_task("plan", "plan")
+@task(name="plan", task_run_name="plan", cache_policy=NO_CACHE, persist_result=False)
 def make_plan(location: str, only: Sequence[str], force: bool, weights: str | None, output: str | None) -> Plan:
-    """Read the manifest and look at every input."""
-    manifest = load_manifest(location, weights=weights, output=output)
-    return plans.plan_manifest(manifest, force=force, only=only)
+    """Read the manifest and look at every input. Has a patience of its own: not all is looked at again."""
+    again = Patience(log.warning)
+    manifest = patiently(lambda: load_manifest(location, weights=weights, output=output), again)
+    return plans.plan_manifest(manifest, force=force, only=only, again=again)
 
 
 @network_task("load weights", "load weights")

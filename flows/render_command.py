@@ -13,30 +13,46 @@ from typing import Any
 
 from flows import cli, embedded
 from flows.check_command import load
+from flows.patience import Patience
 from flows.terminal import Lines, Output, display
 from flows.watching import Result
 from styletransfer import storage
 from styletransfer.contact_sheet import ContactSheet
-from styletransfer.plan import Plan, plan_manifest
+from styletransfer.plan import Plan, patiently, plan_manifest
 
 
 def run(options: argparse.Namespace) -> int:
     """Plan, then render what is left through the flow; returns the exit status."""
-    plan = plan_manifest(load(options), force=options.force, only=options.only)
-    plan.check()
     try:
         with _ending_orderly(), display(Output(), plain=options.verbose) as lines:
+            plan = _plan(options, lines)
             for note in plan.manifest.notes:
                 lines.note(f"note: {note}")
             if not plan.having("queued") and not _watched_from_outside():
-                lines.ended(Result.of(plan, ContactSheet(plan).write({})))
-                return cli.DONE
+                return _sum_up(plan, lines)
             return _run_flow(options, plan, lines)
     except KeyboardInterrupt:
         # The flow takes the first Ctrl-C. This is a second one, or came too early: wait for no thread.
         sys.stderr.write("stopped at once\n")
         sys.stderr.flush()
         os._exit(cli.INTERRUPTED)
+
+
+def _plan(options: argparse.Namespace, lines: Lines) -> Plan:
+    """The plan, without faults of the manifest; pairs whose inputs stay out of reach have failed in it."""
+    again = Patience(lines.note)
+    manifest = patiently(lambda: load(options), again)
+    plan = plan_manifest(manifest, force=options.force, only=options.only, again=again)
+    plan.check(troubles=False)
+    return plan
+
+
+def _sum_up(plan: Plan, lines: Lines) -> int:
+    """Summary and contact sheet of a plan that leaves nothing to render; returns the exit status."""
+    summary = patiently(lambda: ContactSheet(plan).write({}), Patience(lines.note))
+    result = Result.of(plan, summary)
+    lines.ended(result)
+    return cli.FAILED if result.failures else cli.DONE
 
 
 def _watched_from_outside() -> bool:

@@ -30,6 +30,7 @@ class LiveSheet(Watcher):
 
     def __init__(self, plan: Plan) -> None:
         self._sheet = ContactSheet(plan)
+        self._queued = plan.having("queued")
         self._outcomes: dict[str, Outcome] = {}
         self._lock = threading.Lock()
         self._news = threading.Event()
@@ -47,6 +48,12 @@ class LiveSheet(Watcher):
 
     def finished(self, pair: PlannedPair, outcome: Outcome) -> None:
         self._set(pair.id, outcome)
+
+    def give_up(self, reason: str) -> None:
+        """No pair can be rendered any more: those that wait have failed."""
+        for planned in self._queued:
+            if planned.id not in self.outcomes:
+                self._set(planned.id, Outcome("failed", reason))
 
     def write(self) -> Summary:
         """Write both files now. Raises StorageError."""
