@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from styletransfer import devices as device_names
 from styletransfer import images, storage
-from styletransfer.checkpoints import Checkpoints
+from styletransfer.checkpoints import Checkpoints, remove_all
 from styletransfer.errors import Cancelled, RecordError, StorageError
 from styletransfer.fingerprint import fingerprint
 from styletransfer.inputs import Use, uses
@@ -249,7 +249,7 @@ def store(rendered: Rendered, *, attempts: int = 1) -> Record:
     record = _record(rendered, url, contents, attempts)
     _keep_thumbnails(rendered, record)
     write_record(planned.places.record(planned.id), record)
-    _checkpoints(planned, rendered.fingerprint).remove()
+    remove_all(planned.places, planned.id, rendered.fingerprint)
     if before is not None and before.output.format != record.output.format:
         _remove_former(planned, before)
     return record

@@ -12,11 +12,11 @@ import pytest
 
 from styletransfer import storage
 from styletransfer.checkpoints import COST_FACTOR, Checkpoints
-from styletransfer.errors import Cancelled
+from styletransfer.errors import Cancelled, StorageError
 from styletransfer.render import fetch, store, stylize_pair
 from styletransfer.stylizer import Progress
 from styletransfer.weights import load_weights
-from tests.studio import SHALLOW, Studio, picture_file, plan_one
+from tests.studio import SHALLOW, Studio, picture_file, plan_one, pretend_rendered
 
 SETTINGS = {**SHALLOW, "initial_iterations": 30, "iterations": 30, "checkpoint_s": 0.001}
 
@@ -99,6 +99,40 @@ def test_a_damaged_checkpoint_is_not_used(checkpoints, caplog):
     storage.write(checkpoints.url, b"not a state")
     assert checkpoints.load() is None
     assert "it begins anew" in caplog.text
+
+
+@pytest.mark.parametrize("away", [3, 6])
+def test_a_storage_that_is_away_for_a_moment_is_waited_for(checkpoints, caplog, monkeypatch, away):
+    storage.write(checkpoints.url, b"not a state, but read")
+    read, tries = storage.read_if_exists, 0
+
+    def fails_at_first(url):
+        nonlocal tries
+        tries += 1
+        if tries <= away:
+            raise StorageError("no connection", transient=True)
+        return read(url)
+
+    monkeypatch.setattr(storage, "read_if_exists", fails_at_first)
+    slept: list[float] = []
+    assert checkpoints.load(slept.append) is None
+    assert slept == [2, 4, 8, 16, 32][:away]
+    assert caplog.messages[-1].startswith("pair: stylize: ")
+    assert ("no connection; it begins anew" in caplog.text) is (away == 6)
+
+
+@pytest.mark.parametrize("kind", ["disk", "s3"])
+def test_checkpoints_of_what_the_pair_was_before_go_with_its_own(tmp_path, kind, request):
+    studio = Studio(str(tmp_path) if kind == "disk" else request.getfixturevalue("bucket").url)
+    planned = plan_one(studio.simple())
+    assert planned.fingerprint is not None
+    others = [f"a--b-c-{'0' * 64}.safetensors", f"a--b-{'0' * 63}.safetensors", f"A--b-{'0' * 64}.safetensors"]
+    own = [f"a--b-{fingerprint}.safetensors" for fingerprint in ("0" * 64, "e" * 64, planned.fingerprint)]
+    for name in (*others, *own):
+        studio.put(f"out/demo/.checkpoints/{name}", b"state")
+    store(pretend_rendered(planned))
+    left = storage.glob(studio.url("out/demo/.checkpoints/*"))
+    assert sorted(map(storage.name, left)) == sorted(others)
 
 
 def _studio(folder: Path) -> Studio:
