@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 
 from rich.console import Console
 from rich.table import Table
@@ -12,9 +13,10 @@ from rich.text import Text
 
 from flows import cli
 from styletransfer.devices import parse_devices
-from styletransfer.errors import Fault, ManifestError, StorageError
+from styletransfer.errors import Fault, ManifestError, StorageError, WeightsError
 from styletransfer.manifest import Manifest, load_manifest
-from styletransfer.plan import Plan, PlannedPair, plan_manifest
+from styletransfer.plan import Plan, PlannedPair, deepest_layer, plan_manifest
+from styletransfer.weights import check_weights, load_weights
 
 _WIDE = 10_000  # columns, where nothing limits them: a pipe's reader wants whole lines
 _WORDS = {"queued": "render", "skipped": "skip", "failed": "wrong"}
@@ -25,11 +27,23 @@ def run(options: argparse.Namespace) -> int:
     """Show the plan on stdout, faults on stderr; returns the exit status."""
     if options.devices:
         parse_devices(options.devices)
-    plan = plan_manifest(load(options), force=options.force, only=options.only)
+    plan = _look_into_weights(plan_manifest(load(options), force=options.force, only=options.only))
     console = Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False)
     show_plan(plan, console)
     plan.check()
     return cli.DONE
+
+
+def _look_into_weights(plan: Plan) -> Plan:
+    """With a fault, if the weights' file turns out to be none when it is loaded. What is to be downloaded first,
+    and what no pair needs any more, is left alone."""
+    queued, weights = [planned.pair for planned in plan.having("queued")], plan.manifest.weights
+    try:
+        if queued and not check_weights(weights, deepest_layer(queued)):
+            load_weights(weights.source, sha256=weights.sha256, last_layer=deepest_layer(queued))
+    except WeightsError as error:
+        return replace(plan, faults=(*plan.faults, Fault("weights", str(error).removeprefix("weights "))))
+    return plan
 
 
 def load(options: argparse.Namespace) -> Manifest:

@@ -28,7 +28,6 @@ from styletransfer import plan as plans
 from styletransfer import storage
 from styletransfer.devices import Slot
 from styletransfer.errors import StorageError, WeightsError
-from styletransfer.layers import last_layer
 from styletransfer.manifest import load_manifest
 from styletransfer.plan import Plan, PlannedPair, patiently
 from styletransfer.records import Summary
@@ -130,7 +129,7 @@ def make_plan(location: str, only: Sequence[str], force: bool, weights: str | No
 def load_weights(plan: Plan, queued: Sequence[PlannedPair]) -> Weights:
     """The manifest's weights, as deep as any of the pairs needs them."""
     source = plan.manifest.weights
-    deepest = last_layer(planned.pair.settings.layers()[-1] for planned in queued)
+    deepest = plans.deepest_layer(planned.pair for planned in queued)
     return read_weights(source.source, sha256=source.sha256, last_layer=deepest)
 
 

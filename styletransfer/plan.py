@@ -31,7 +31,7 @@ from styletransfer.records import Record, read_record
 from styletransfer.scales import Size, pyramid, resolve_end_scale, size_to_fit
 from styletransfer.schedule import Work
 from styletransfer.settings import Settings, did_you_mean
-from styletransfer.weights import identify_weights
+from styletransfer.weights import check_weights, identify_weights
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +118,7 @@ def plan_manifest(
     places = Places(manifest.output, manifest.name)
     pairs, faults = _choose(manifest.pairs, only)
     output = patiently(lambda: _look_at_output(places), again)
-    weights, weights_fault = patiently(lambda: _identify_weights(manifest), again)
+    weights, weights_fault = patiently(lambda: _identify_weights(manifest, pairs), again)
     overwrites = Overwrites(manifest, places)
     by_id = {pair.id: pair for pair in pairs}
     with ThreadPoolExecutor(READERS, thread_name_prefix="plan") as readers:
@@ -172,12 +172,20 @@ def _choose(pairs: tuple[Pair, ...], only: Sequence[str]) -> tuple[tuple[Pair, .
     return tuple(pair for pair in pairs if name_key(pair.id) in wanted), faults
 
 
-def _identify_weights(manifest: Manifest) -> tuple[str | None, str | None]:
+def deepest_layer(pairs: Iterable[Pair]) -> str:
+    """The last layer that any of the pairs needs."""
+    return last_layer(last_layer(pair.settings.layers()) for pair in pairs)
+
+
+def _identify_weights(manifest: Manifest, pairs: Sequence[Pair]) -> tuple[str | None, str | None]:
     """The weights' identity, or else what is wrong with them."""
     try:
-        return identify_weights(manifest.weights), None
+        identity = identify_weights(manifest.weights)
+        if pairs:
+            check_weights(manifest.weights, deepest_layer(pairs))
+        return identity, None
     except WeightsError as error:
-        return None, str(error)
+        return None, str(error).removeprefix("weights ")
     except StorageError as error:
         return None, _lasting(error)
 

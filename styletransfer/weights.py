@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import logging
 import os
 import re
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -38,6 +39,7 @@ RANDOM_RECIPE = 1
 _RANDOM = re.compile(r"random(?::([0-9]+))?")
 _LARGEST_SEED = 2**63 - 1
 _LARGEST_FILE_BYTES = 4 * 2**30  # four times VGG-19 with its classifier in float64 would be more than enough
+_LARGEST_HEADER_BYTES = 100 * 2**20  # what the safetensors library allows
 _KEPT_COPIES = 4  # of remote weights, under the user's cache folder
 _KEPT_DIGESTS = 256
 _KEPT_LOADED = 2  # networks per process: a host's renders share one, a manifest with another may come between
@@ -96,6 +98,25 @@ def identify_weights(weights: WeightsSource | str) -> str:
     digest = IMAGENET.sha256 if wanted.source == "imagenet" else _digest(wanted.source)
     _check_pin(wanted, digest)
     return f"sha256:{digest}"
+
+
+def check_weights(weights: WeightsSource, last_layer: str) -> bool:
+    """Compare names and shapes in a file with VGG-19's up to `last_layer`, where that needs no loading.
+
+    Returns whether it could: of a `.pth` file or a remote one that isn't kept here, only loading tells. Raises
+    WeightsError for a file that won't do, StorageError for one that can't be looked at.
+    """
+    wanted = located(weights)
+    if wanted.source == "imagenet" or _seed(wanted.source) is not None:
+        return True
+    shapes = _header_shapes(wanted.source)
+    if shapes is None:
+        return False
+    _refuse(
+        (_shape_fault(name, shapes.get(name), shape) for name, shape in _expected(last_layer)),
+        _shown(wanted.source),
+    )
+    return True
 
 
 def load_weights(source: str, *, sha256: str | None = None, last_layer: str = "relu5_1") -> Weights:
@@ -222,22 +243,49 @@ def _expected(last_layer: str) -> Iterator[tuple[str, tuple[int, ...]]]:
 def _select(found: Mapping[str, Any], last_layer: str, shown: str) -> dict[str, Tensor]:
     """The tensors needed for `last_layer`, checked, and nothing of the rest."""
     expected = dict(_expected(last_layer))
-    faults = [fault for name, shape in expected.items() if (fault := _fault(found.get(name), name, shape))]
-    if faults:
-        more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
-        raise WeightsError(f"weights {shown}: not VGG-19's: {'; '.join(faults[:3])}{more}")
+    _refuse((_fault(found.get(name), name, shape) for name, shape in expected.items()), shown)
     return {name: found[name].detach().clone() for name in expected}  # views would keep the whole file alive
+
+
+def _refuse(faults: Iterable[str | None], shown: str) -> None:
+    """Raise WeightsError if there are any faults, with the first of them."""
+    found = [fault for fault in faults if fault]
+    if found:
+        more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
+        raise WeightsError(f"weights {shown}: not VGG-19's: {'; '.join(found[:3])}{more}")
+
+
+def _header_shapes(url: str) -> dict[str, tuple[int, ...]] | None:
+    """Shapes by name from the header of a safetensors file; None of other files, and of those not at hand."""
+    path = Path(url) if storage.is_local(url) else _cached(url, ".weights")
+    if path is None:
+        return None
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if file.read(1) != b"{" or length > _LARGEST_HEADER_BYTES:
+                return None
+            header = json.loads(b"{" + file.read(length - 1))
+        return {name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
+    except (OSError, ValueError, TypeError, KeyError):  # loading tells what is wrong with it
+        return None
+
+
+def _shape_fault(name: str, found: tuple[int, ...] | None, shape: tuple[int, ...]) -> str | None:
+    if found is None:
+        return f"{name} is missing; must have shape {list(shape)}"
+    return None if found == shape else f"{name} has shape {list(found)}; must be {list(shape)}"
 
 
 def _fault(tensor: Any, name: str, shape: tuple[int, ...]) -> str | None:
     import torch
 
     if tensor is None:
-        return f"{name} is missing; must have shape {list(shape)}"
+        return _shape_fault(name, None, shape)
     if not isinstance(tensor, torch.Tensor):
         return f"{name} is a {type(tensor).__name__}; must be a tensor"
-    if tuple(tensor.shape) != shape:
-        return f"{name} has shape {list(tensor.shape)}; must be {list(shape)}"
+    if fault := _shape_fault(name, tuple(tensor.shape), shape):
+        return fault
     if not tensor.is_floating_point():
         return f"{name} is {str(tensor.dtype).removeprefix('torch.')}; must be of a float type"
     if not tensor.to(torch.float64).isfinite().all():  # float8 types can't be asked directly

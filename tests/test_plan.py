@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import pyvips
+import torch
+from safetensors.torch import save
 
 from styletransfer import storage
 from styletransfer.errors import ManifestError, StorageError
@@ -275,6 +277,21 @@ def test_missing_weights_are_a_fault_of_the_manifest(studio):
     assert [fault.place for fault in plan.faults] == ["weights"]
     assert "gone.pth" in str(plan.faults[0])
     assert [pair.state for pair in plan.pairs] == ["failed"]
+
+
+@pytest.mark.parametrize("where", ["disk", "s3"])
+def test_a_safetensors_file_that_is_not_vgg19_is_a_fault(studio, where, request, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    holder = studio if where == "disk" else Studio(request.getfixturevalue("bucket").url)
+    tensors = {"features.0.weight": torch.zeros(64, 3, 3, 3), "features.0.bias": torch.zeros(3)}
+    url = holder.put("other.safetensors", save(tensors))
+    shallow = {**QUICK, "content_layers": ["relu1_1"], "style_layers": {"relu1_1": 1}}
+    manifest = replace(studio.simple(defaults=shallow), weights=WeightsSource(url))
+    (fault,) = faults(manifest)
+    assert fault == f"weights {url}: not VGG-19's: features.0.bias has shape [3]; must be [64]"
+    holder.put("other.safetensors", save({**tensors, "features.0.bias": torch.zeros(64)}))
+    assert not faults(manifest)
+    assert "features.2.weight is missing" in faults(replace(studio.simple(), weights=WeightsSource(url)))[0]
 
 
 def test_an_output_below_a_file_is_a_fault(studio):

@@ -101,6 +101,13 @@ def test_an_input_out_of_reach_fails_its_pair_alone(studio, capsys):
     assert f"error: demo.yaml: pairs[1].content (line 1) cannot look at {AWAY}" in capsys.readouterr().err
 
 
+def test_check_loads_weights_that_only_loading_tells_about(studio, capsys):
+    torch.save({"features.0.weight": torch.zeros(3)}, studio.url("other.pth"))
+    manifest = studio.put("demo.yaml", text_of(GOOD, weights="other.pth"))
+    assert main(["check", manifest]) == 2
+    assert "other.pth: not VGG-19's: features.0.weight has shape [3]; must be" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_weights_that_are_none_fail_every_pair_in_the_summary(studio):
     torch.save({"features.0.weight": torch.zeros(3)}, studio.url("other.pth"))
