@@ -19,6 +19,9 @@ from torch import Tensor
 
 STEPS = 12
 """The original's number of steps, forward and backward."""
+LEAST = -1e-5
+"""Least eigenvalue, relative to the norm, that is iterated. Negative ones are rounding: they cancel that of others
+and must stay. But far below this the iteration runs away to infinity, as it did for pictures of one colour."""
 
 
 def newton_schulz_root(matrix: Tensor, steps: int = STEPS) -> Tensor:
@@ -83,19 +86,18 @@ def trace_root_and_gradient(matrix: Tensor, steps: int = STEPS) -> tuple[Tensor,
 def _eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Eigenvalues (C) and eigenvectors (C, C) in columns.
 
-    Negative ones are rounding, and the iteration would drive them to infinity: they count as zero.
     The eigenvalues are Rayleigh quotients of the vectors: in float32 `eigh`'s own are off in one direction by
     about eps times the largest, and the truncated root multiplies that by up to 1.5**12 at small ones. One more
     matrix product takes the loss's error from 1e-4 to 5e-6.
     """
     _, vectors = torch.linalg.eigh(matrix)
-    return ((matrix @ vectors) * vectors).sum(dim=0).clamp_(min=0), vectors
+    return ((matrix @ vectors) * vectors).sum(dim=0), vectors
 
 
 def _truncated_roots(eigenvalues: Tensor, steps: int) -> Tensor:
     """`_newton_schulz` on each eigenvalue, where Z Y is a number; the matrix norm is the vector's."""
     norm: Tensor = torch.linalg.vector_norm(eigenvalues)
-    y, z = eigenvalues / norm, torch.ones_like(eigenvalues)
+    y, z = (eigenvalues / norm).clamp_(min=LEAST), torch.ones_like(eigenvalues)
     for _ in range(steps):
         t = (3 - z * y) / 2
         y, z = y * t, t * z
