@@ -6,10 +6,13 @@ import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from tests.studio import Studio
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("project", deadline=None, max_examples=50)
@@ -103,3 +106,15 @@ def bucket(
     name = f"test-{uuid.uuid4().hex[:12]}"
     s3_client.create_bucket(Bucket=name)
     return Bucket(name, s3_client)
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Studio:
+    """A folder of pictures and manifests on disk."""
+    return Studio(str(tmp_path))
+
+
+@pytest.fixture(params=["disk", "s3"])
+def any_studio(request: pytest.FixtureRequest, tmp_path: Path) -> Studio:
+    """The same on disk, and in a bucket."""
+    return Studio(str(tmp_path) if request.param == "disk" else request.getfixturevalue("bucket").url)

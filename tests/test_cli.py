@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from styletransfer import images
 from styletransfer.errors import DeviceError, ImageError, NoSuchDeviceError, OutOfMemoryError
 from styletransfer.images import decode
 from styletransfer.settings import Settings
+from tests.processes import embedded_servers
 from tests.studio import SHALLOW, Studio, picture_file
 
 ROOT = Path(__file__).parents[1]
@@ -448,7 +448,7 @@ def test_render_by_itself(run, studio, prefect_home):
         f"failed: two: {reason}",
         f"contact sheet: {studio.root}/out/demo/index.html",
     ]
-    assert servers(prefect_home) == []
+    assert embedded_servers(prefect_home) == []
 
     # Nothing to do: no Prefect is started for that.
     began = time.monotonic()
@@ -457,17 +457,6 @@ def test_render_by_itself(run, studio, prefect_home):
     assert done.stdout.splitlines()[0] == "demo: 1 skipped"
     assert time.monotonic() - began < 10
     assert "Prefect" not in done.stdout
-
-
-def servers(prefect_home):
-    """The embedded servers of this session that are running."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            mine = f"PREFECT_HOME={prefect_home}".encode() in (folder / "environ").read_bytes()
-            if mine and b"flows.embedded_server" in (folder / "cmdline").read_bytes():
-                found.append(folder.name)
-    return found
 
 
 @pytest.fixture
@@ -510,7 +499,7 @@ def test_ctrl_c_keeps_what_is_done(rendering, studio, prefect_home):
     files = [path.name for path in Path(studio.root, "out/demo").rglob("*")]
     assert {name for name in files if not name.startswith(".")} >= {"quick.png", "quick.json", "index.html"}
     assert not any(name.startswith(("slow.", "later.")) or ".partial" in name for name in files)
-    assert servers(prefect_home) == []
+    assert embedded_servers(prefect_home) == []
 
 
 @pytest.mark.slow
@@ -518,6 +507,6 @@ def test_sigterm_ends_it_orderly(rendering, studio, prefect_home):
     rendering.process.terminate()
     rendering.process.communicate(timeout=120)
     assert rendering.process.returncode != 0
-    assert servers(prefect_home) == []
+    assert embedded_servers(prefect_home) == []
     summary = json.loads(studio.read("out/demo/summary.json"))
     assert sorted(pair["state"] for pair in summary["pairs"]) == ["cancelled", "queued", "skipped"]

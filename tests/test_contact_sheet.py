@@ -25,16 +25,6 @@ from tests.studio import Studio, picture_file, pretend_all, pretend_rendered
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
 
-@pytest.fixture(params=["disk", "s3"])
-def any_studio(request, tmp_path) -> Studio:
-    return Studio(str(tmp_path) if request.param == "disk" else request.getfixturevalue("bucket").url)
-
-
-@pytest.fixture
-def studio(tmp_path) -> Studio:
-    return Studio(str(tmp_path))
-
-
 class Page(HTMLParser):
     """A page: its elements (tag and attributes) and the text that people read."""
 

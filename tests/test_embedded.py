@@ -5,13 +5,12 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
 from flows.embedded import Server, configure, quiet_settings
 from styletransfer.errors import StyleTransferError
+from tests.processes import embedded_servers
 
 USER = """
 import os, sys
@@ -22,16 +21,6 @@ server.wait()
 print(os.environ["PREFECT_API_URL"], flush=True)
 sys.stdin.read()
 """
-
-
-def servers(prefect_home):
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            mine = f"PREFECT_HOME={prefect_home}".encode() in (folder / "environ").read_bytes()
-            if mine and b"flows.embedded_server" in (folder / "cmdline").read_bytes():
-                found.append(folder.name)
-    return found
 
 
 def test_what_the_environment_says_stays(monkeypatch):
@@ -89,9 +78,9 @@ def test_a_server_ends_with_its_user_even_if_that_is_killed(tmp_path):
         url = user.stdout.readline().strip()
         with urllib.request.urlopen(f"{url}/health") as answer:
             assert answer.status == 200
-        assert len(servers(tmp_path)) == 1
+        assert len(embedded_servers(tmp_path)) == 1
         user.kill()
     end = time.monotonic() + 30
-    while servers(tmp_path):
+    while embedded_servers(tmp_path):
         assert time.monotonic() < end
         time.sleep(0.1)

@@ -23,16 +23,6 @@ from tests.studio import QUICK, Studio, picture_file, plan_one, pretend_all
 CMYK: bytes = pyvips.Operation.call("profile_load", "cmyk")
 
 
-@pytest.fixture
-def studio(tmp_path) -> Studio:
-    return Studio(str(tmp_path))
-
-
-@pytest.fixture(params=["disk", "s3"])
-def any_studio(request, tmp_path) -> Studio:
-    return Studio(str(tmp_path) if request.param == "disk" else request.getfixturevalue("bucket").url)
-
-
 def faults(manifest, **options) -> list[str]:
     return [str(fault) for fault in plan_manifest(manifest, **options).faults]
 

@@ -22,16 +22,6 @@ from tests.studio import QUICK, SHALLOW, Studio, picture_file, plan_one, pretend
 CMYK: bytes = pyvips.Operation.call("profile_load", "cmyk")
 
 
-@pytest.fixture
-def studio(tmp_path) -> Studio:
-    return Studio(str(tmp_path))
-
-
-@pytest.fixture(params=["disk", "s3"])
-def any_studio(request, tmp_path) -> Studio:
-    return Studio(str(tmp_path) if request.param == "disk" else request.getfixturevalue("bucket").url)
-
-
 @pytest.fixture(scope="module")
 def weights() -> Weights:
     return load_weights("random", last_layer="relu2_1")

@@ -9,14 +9,9 @@ from styletransfer.plan import plan_manifest
 from styletransfer.records import Summary, write_summary
 from styletransfer.render import store
 from styletransfer.summary import Outcome, other_pairs, summarise
-from tests.studio import QUICK, Studio, pretend_rendered
+from tests.studio import QUICK, pretend_rendered
 
 STARTED = datetime(2026, 5, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-def studio(tmp_path) -> Studio:
-    return Studio(str(tmp_path))
 
 
 @pytest.fixture

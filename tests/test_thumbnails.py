@@ -11,12 +11,7 @@ from styletransfer import storage
 from styletransfer.images import decode
 from styletransfer.places import Places
 from styletransfer.thumbnails import LARGE_PX, Thumbnails
-from tests.studio import Studio, picture_file
-
-
-@pytest.fixture
-def studio(tmp_path) -> Studio:
-    return Studio(str(tmp_path))
+from tests.studio import picture_file
 
 
 @pytest.fixture
