@@ -57,8 +57,12 @@ def test_only_storage_sees_fsspec(source):
 def layout() -> list[str]:
     """The modules in the order in which CONTRIBUTING.md lists them, lowest first."""
     section = (ROOT / "CONTRIBUTING.md").read_text().split("## Layout")[1].split("## Changes")[0]
-    library, flows = (re.findall(r"`(\w+)\.py`", part) for part in re.split(r"(?<=`flows/`):", section))
-    return [f"styletransfer.{name}" for name in library] + [f"flows.{name}" for name in flows]
+    packages = re.split(r"`([\w/]+)/`:\n", section)[1:]
+    return [
+        f"{package.replace('/', '.')}.{name}"
+        for package, names in zip(packages[::2], packages[1::2], strict=True)
+        for name in re.findall(r"`(\w+)\.py`", names)
+    ]
 
 
 def test_layout_lists_every_module_once():

@@ -1,0 +1,100 @@
+"""What the parts of the farm agree on: names in Prefect, tags, periods. Imports no Prefect."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Final, Literal
+
+from flows.embedded import quiet_settings
+from styletransfer import storage
+from styletransfer.manifest_file import Priority
+from styletransfer.places import Places
+
+GpuCount = Literal[1, 2]
+"""GPUs that one render has to itself."""
+
+DRIVER_POOL: Final = "nst-driver"
+RENDER_POOLS: Final[dict[GpuCount, str]] = {1: "nst-gpu1", 2: "nst-gpu2"}
+POOLS: Final = (DRIVER_POOL, *RENDER_POOLS.values())
+
+QUEUES: Final[dict[Priority, int]] = {"high": 1, "normal": 2, "low": 3}
+"""Queues of every pool, named after priorities, and their rank in Prefect, where 1 is served first."""
+
+DEFAULT_QUEUE: Final = "default"
+"""A queue that Prefect gives every pool, and which can't be deleted: nothing of ours goes there."""
+
+DEFAULT_QUEUE_RANK: Final = 4
+
+DRIVER_FLOW: Final = "render-manifest"
+RENDER_FLOW: Final = "render-pairs"
+INBOX_FLOW: Final = "render-inbox"
+CLEAN_FLOW: Final = "clean"
+
+DRIVER_DEPLOYMENT: Final = f"{DRIVER_FLOW}/farm"
+RENDER_DEPLOYMENTS: Final[dict[GpuCount, str]] = {1: f"{RENDER_FLOW}/gpu1", 2: f"{RENDER_FLOW}/gpu2"}
+INBOX_DEPLOYMENT: Final = f"{INBOX_FLOW}/farm"
+CLEAN_DEPLOYMENT: Final = f"{CLEAN_FLOW}/farm"
+
+TAG: Final = "nst"
+"""On every run of ours: the automation that finds lost runs looks at these only."""
+
+DRIVER_TAG: Final = "nst-driver"
+RENDER_TAG: Final = "nst-render"
+
+HEARTBEAT_S: Final = 30
+"""The shortest period that Prefect allows."""
+
+LOST_AFTER_S: Final = 120
+"""A run not heard of for so long is taken for lost. At least three heartbeats, or healthy runs would be."""
+
+PENDING_LIMIT_S: Final = 180
+"""A run handed to a worker that has not begun after this is taken for lost: it never sent a heartbeat."""
+
+NO_WORKER_S: Final = 300
+"""Runs wait for a worker without limit; after this it is said that none is there."""
+
+ATTEMPTS: Final = 3
+"""Of a pair whose render run crashes while it is rendered."""
+
+WORKER_QUERY_S: Final = 2
+"""How often a worker asks for runs: the better part of what passes between two of them."""
+
+
+def manifest_tag(name: str) -> str:
+    """Tag of all runs for manifests of this name."""
+    return f"manifest:{name}"
+
+
+def output_tag(places: Places) -> str:
+    """Tag of all runs that write to the same folder. A hash: a location may be long, or hold what is private."""
+    return f"output:{hashlib.sha256(places.folder.encode()).hexdigest()[:12]}"
+
+
+def submission_tag(submission: str) -> str:
+    """Tag of a driver, of the one that takes its place when it dies, and of their render runs."""
+    return f"submission:{submission}"
+
+
+def pair_tag(pair_id: str) -> str:
+    """Tag of render runs of this pair alone."""
+    return f"pair:{pair_id}"
+
+
+def style_tag(styles: Iterable[str]) -> str:
+    """Tag of render runs of one pair: names of its style pictures, from their URLs, without extension."""
+    return "style:" + "+".join(storage.name(style).rpartition(".")[0] or storage.name(style) for style in styles)
+
+
+def size_tag(end_scale: int) -> str:
+    """Tag of render runs of one pair: its longest edge in px."""
+    return f"size:{end_scale}"
+
+
+def farm_environment() -> dict[str, str]:
+    """Environment variables that every process of the farm needs: servers, workers, and the runs they start."""
+    return {
+        **quiet_settings(verbose=True),
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_S),
+        "PREFECT_WORKER_QUERY_SECONDS": str(WORKER_QUERY_S),
+    }
