@@ -99,7 +99,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A named set of pairs. `notes` tell what was understood but has no effect yet."""
+    """A named set of pairs. `notes` tell what it asks for that has an effect on a farm only."""
 
     name: str
     location: str
@@ -269,7 +269,7 @@ class _Reader:
     def _notes(self, value: dict[str, Any]) -> tuple[str, ...]:
         entries = [value, *(value.get("pairs") or []), *(value.get("grid") or [])]
         asked = sum(entry.get("priority") is not None for entry in entries)
-        return ("`priority` is understood but has no effect yet",) if asked else ()
+        return ("`priority` has an effect on a farm only",) if asked else ()
 
     # Pairs and grids
 

@@ -83,7 +83,7 @@ class _Rendered(_Checked):
     settings: _SettingsMapping = Field({}, description="settings of these renders, over `defaults`")
     format: Format | None = Field(None, description="file format of the result, instead of the manifest's")
     dpi: _Dpi | None = Field(None, description="resolution noted in the result; default: the content's")
-    priority: Priority | None = Field(None, description="reserved: no effect yet")
+    priority: Priority | None = Field(None, description="on a farm: of these renders, over the manifest's")
 
 
 class PairEntry(_Rendered):
@@ -126,7 +126,7 @@ class ManifestFile(_Checked):
     weights: WeightsEntry = Field(WeightsEntry(source="imagenet"), description="of the network")
     format: Format = Field("png", description="file format of the results")
     dpi: _Dpi | None = Field(None, description="resolution noted in the results; default: each content's")
-    priority: Priority | None = Field(None, description="reserved: no effect yet")
+    priority: Priority | None = Field(None, description="on a farm: who is rendered first; default: normal")
     defaults: _SettingsMapping = Field({}, description="settings of all renders")
     pairs: list[PairEntry] = Field([], description="renders, one by one")
     grid: list[GridEntry] = Field([], description="renders as cross products, added to `pairs`")

@@ -106,7 +106,7 @@ def test_a_pair_has_its_own_format_dpi_and_priority():
         ("tiff", 72.5, "high"),
     ]
     assert manifest.priority == "low"
-    assert manifest.notes == ("`priority` is understood but has no effect yet",)
+    assert manifest.notes == ("`priority` has an effect on a farm only",)
 
 
 def test_locations_are_relative_to_the_manifest_wherever_it_is():
