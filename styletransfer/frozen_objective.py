@@ -19,7 +19,7 @@ from styletransfer import losses
 from styletransfer.feature_moments import MomentSums, StylePull
 from styletransfer.frozen import FrozenVGG19, Outputs, Pull
 from styletransfer.layers import LAYERS
-from styletransfer.losses import Moments
+from styletransfer.losses import Moments, StyleTarget
 from styletransfer.objective import Losses, Targets, Weighting
 from styletransfer.settings import Settings
 from styletransfer.tiles import Region, Tile, Tiling, stride
@@ -54,14 +54,18 @@ class FrozenObjective:
         devices: Sequence[torch.device | str] = ("cpu",),
         dtype: torch.dtype = torch.float32,
         tiling: Tiling | None = None,
+        build: Callable[..., FrozenVGG19] = FrozenVGG19,
     ) -> None:
         self.weighting = Weighting.of(settings)
         self.tiling = tiling
-        self.network = FrozenVGG19(
+        self.network = build(
             tensors, settings.layers(), pooling=settings.pooling, devices=devices, dtype=dtype
         )
         self._style_layers = {LAYERS[layer]: layer for layer in self.weighting.style}
         self._content_layers = {LAYERS[layer]: layer for layer in self.weighting.content}
+
+    def device_of(self, layer: str) -> torch.device:
+        return self.network.device_of(LAYERS[layer])
 
     @torch.no_grad()
     def style_moments(self, style: Tensor) -> dict[str, Moments]:
@@ -69,19 +73,19 @@ class FrozenObjective:
         return {layer: survey.sums[layer].moments() for layer in self.weighting.style}
 
     @torch.no_grad()
+    def style_targets(self, styles: Mapping[str, Moments]) -> dict[str, StyleTarget]:
+        return {layer: losses.style_target(blended) for layer, blended in styles.items()}
+
+    @torch.no_grad()
     def targets(self, content: Tensor, styles: Mapping[str, Moments]) -> Targets:
-        return Targets(
-            self._survey(content, keep=False).content,
-            {layer: losses.style_target(blended) for layer, blended in styles.items()},
-        )
+        return Targets(self._survey(content, keep=False).content, self.style_targets(styles))
 
     @torch.no_grad()
     def value_and_gradient(self, image: Tensor, targets: Targets) -> tuple[Losses, Tensor]:
         survey = self._survey(image, keep=True)
         terms, pulls = self._compare(survey, targets)
         gradient = self.network.unnormalise_gradient(self._backward(image, survey, pulls), image)
-        variation, slope = losses.total_variation_and_gradient(image)  # now that the features are gone
-        gradient.add_(slope, alpha=self.weighting.tv)
+        variation = losses.add_total_variation(image, gradient, self.weighting.tv)
         return Losses(self.weighting.names(), (*terms, self.weighting.tv * variation)), gradient
 
     def _survey(self, image: Tensor, *, keep: bool) -> Survey:

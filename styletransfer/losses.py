@@ -115,40 +115,68 @@ def total_variation(image: Tensor) -> Tensor:
     return total
 
 
-def _stencil(padded: Tensor) -> tuple[tuple[float, Tensor, Tensor], ...]:
+def _stencil(padded: Tensor, first_row: int = 1) -> tuple[tuple[float, Tensor, Tensor], ...]:
     """Weight and the two views whose difference it weighs: columns, rows, the two diagonals.
 
-    Straight differences have one for each pixel, the last of a line against the padding; diagonal ones have one
-    for each 2 x 2 square of the padded image.
+    Straight differences have one for each pixel from `first_row` of `padded` on, the last of a line against the
+    padding; diagonal ones have one for each 2 x 2 square of the padded image.
     """
+    rows, rows_after = slice(first_row, -1), slice(first_row + 1, None)
     inside, after, first, second = slice(1, -1), slice(2, None), slice(None, -1), slice(1, None)
     straight, diagonal = 2 / 3, 2 / 12
     return (
-        (straight, padded[..., inside, inside], padded[..., inside, after]),
-        (straight, padded[..., inside, inside], padded[..., after, inside]),
+        (straight, padded[..., rows, inside], padded[..., rows, after]),
+        (straight, padded[..., rows, inside], padded[..., rows_after, inside]),
         (diagonal, padded[..., first, first], padded[..., second, second]),
         (diagonal, padded[..., first, second], padded[..., second, first]),
     )
 
 
-def total_variation_and_gradient(image: Tensor) -> tuple[Tensor, Tensor]:
-    """`total_variation` and its gradient (1, 3, H, W)."""
-    padded = F.pad(image, (1, 1, 1, 1), "replicate")
-    grad = torch.zeros_like(padded)
+STRIP_ELEMENTS = 2**20
+"""Values of the image in a strip of `add_total_variation`, whose five temporaries then take 20 MB."""
+
+
+def add_total_variation(image: Tensor, gradient: Tensor, weight: float) -> Tensor:
+    """`total_variation`; adds its slope times `weight` to `gradient` (1, 3, H, W).
+
+    To spare memory, by strips: each takes the differences that begin in its rows of the padded image.
+    """
+    _, channels, height, width = image.shape
+    rows = max(1, STRIP_ELEMENTS // (channels * width))
     value = image.new_zeros(())
-    for (weight, a, b), (_, grad_a, grad_b) in zip(_stencil(padded), _stencil(grad), strict=True):
+    for top in range(0, height + 1, rows):
+        value += _add_strip(image, gradient, weight, slice(top, min(top + rows, height + 1)))
+    return value
+
+
+def _add_strip(image: Tensor, gradient: Tensor, weight: float, strip: slice) -> Tensor:
+    """What the differences that begin in rows `strip` of the padded image add to `add_total_variation`."""
+    _, channels, height, width = image.shape
+    above, below = int(strip.start == 0), int(strip.stop == height + 1)  # rows of padding
+    rows = slice(strip.start - 1 + above, strip.stop)
+    padded = F.pad(image[..., rows, :], (1, 1, above, below), "replicate")
+    slope, value = torch.zeros_like(padded), image.new_zeros(())
+    pixels, squares = channels * height * width, channels * (height + 1) * (width + 1)
+    for count, (share, a, b), (_, slope_a, slope_b) in zip(
+        (pixels, pixels, squares, squares), _stencil(padded, above), _stencil(slope, above), strict=True
+    ):
         difference = b - a
-        value += weight * difference.square().mean()
-        difference *= 2 * weight / difference.numel()
-        grad_b.add_(difference)
-        grad_a.sub_(difference)
-    return value, fold_replicate_padding(grad)
+        value += share / count * difference.square().sum()
+        difference *= 2 * weight * share / count
+        slope_b.add_(difference)
+        slope_a.sub_(difference)
+    gradient[..., rows, :] += fold_replicate_padding(slope, above, below)
+    return value
 
 
-def fold_replicate_padding(grad: Tensor) -> Tensor:
-    """Gradient of `F.pad(x, (1, 1, 1, 1), 'replicate')`: grad (..., H + 2, W + 2) -> (..., H, W), in place."""
-    grad[..., 1, :] += grad[..., 0, :]
-    grad[..., -2, :] += grad[..., -1, :]
+def fold_replicate_padding(grad: Tensor, above: int = 1, below: int = 1) -> Tensor:
+    """Gradient of `F.pad(x, (1, 1, above, below), 'replicate')`: grad (..., above + H + below, W + 2) ->
+    (..., H, W), in place.
+    """
+    if above:
+        grad[..., 1, :] += grad[..., 0, :]
+    if below:
+        grad[..., -2, :] += grad[..., -1, :]
     grad[..., :, 1] += grad[..., :, 0]
     grad[..., :, -2] += grad[..., :, -1]
-    return grad[..., 1:-1, 1:-1]
+    return grad[..., above : grad.shape[-2] - below, 1:-1]

@@ -8,16 +8,17 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.autograd import gradcheck
 
+from styletransfer import losses
 from styletransfer.losses import (
     COVARIANCE_EPS,
     Moments,
+    add_total_variation,
     blend,
     fold_replicate_padding,
     mean_squared_difference,
     moments,
     style_target,
     total_variation,
-    total_variation_and_gradient,
     wasserstein2,
     wasserstein2_and_gradient,
 )
@@ -200,8 +201,8 @@ def step_edge(height: int, width: int) -> Tensor:
 def test_a_constant_picture_has_no_total_variation(height, width):
     image = torch.full((1, 3, height, width), 0.3, dtype=torch.float64)
     assert total_variation(image) == 0
-    value, gradient = total_variation_and_gradient(image)
-    assert value == 0
+    gradient = torch.zeros_like(image)
+    assert add_total_variation(image, gradient, 1.0) == 0
     assert not gradient.any()
 
 
@@ -240,12 +241,26 @@ def test_total_variation_does_not_care_which_way_up_a_picture_is(seed, height, w
 @given(seeds, sides, sides)
 def test_the_closed_form_of_total_variation_is_autograds(seed, height, width):
     image = random_tensor(1, 3, height, width, seed=seed)
-    value, gradient = total_variation_and_gradient(image)
+    before = random_tensor(1, 3, height, width, seed=seed + 1)
+    gradient = before.clone()
+    value = add_total_variation(image, gradient, 0.25)
     image.requires_grad_()
     expected = total_variation(image)
     (by_autograd,) = torch.autograd.grad(expected, image)
     torch.testing.assert_close(value, expected.detach(), rtol=1e-13, atol=0)
-    torch.testing.assert_close(gradient, by_autograd, rtol=0, atol=1e-15)
+    torch.testing.assert_close(gradient, before + 0.25 * by_autograd, rtol=0, atol=1e-15)
+
+
+@quick
+@given(seeds, sides, sides, st.integers(1, 9))
+def test_strips_of_any_height_add_up_to_total_variation(seed, height, width, rows):
+    image, gradient, whole = (random_tensor(1, 3, height, width, seed=s) for s in (seed, 1, 1))
+    expected = add_total_variation(image, whole, 1.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(losses, "STRIP_ELEMENTS", rows * 3 * width)
+        value = add_total_variation(image, gradient, 1.0)
+    torch.testing.assert_close(value, expected, rtol=1e-13, atol=0)
+    torch.testing.assert_close(gradient, whole, rtol=0, atol=1e-15)
 
 
 def test_the_gradient_of_total_variation_is_that_of_finite_differences():
@@ -255,7 +270,7 @@ def test_the_gradient_of_total_variation_is_that_of_finite_differences():
 def test_total_variation_leaves_the_image_alone():
     image = random_tensor(1, 3, 4, 5)
     before = image.clone()
-    total_variation_and_gradient(image)
+    add_total_variation(image, torch.zeros_like(image), 1.0)
     assert torch.equal(image, before)
 
 
