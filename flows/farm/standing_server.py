@@ -1,0 +1,30 @@
+"""`prefect server start`, which ends when its standard input closes: so it outlives nobody who started it.
+
+    python -m flows.farm.standing_server --host 127.0.0.1 --port 4200
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job inherits it ignored
+    threading.Thread(target=end_with_input, daemon=True).start()
+    from prefect.cli import app
+
+    sys.argv[1:1] = ["server", "start"]
+    app()
+
+
+def end_with_input() -> None:
+    """End this process, as by SIGTERM, once whoever started it is gone."""
+    os.read(0, 1)  # not sys.stdin: its lock would be held when Python ends
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    main()
