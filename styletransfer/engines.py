@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor
 
+from styletransfer.frozen import FrozenVGG19
 from styletransfer.frozen_objective import FrozenObjective
+from styletransfer.models import shared_network
 from styletransfer.objective import Objective, ReferenceObjective
 from styletransfer.settings import Settings
+from styletransfer.vgg import VGG19
 
 Engine = Literal["default", "reference"]
+Network = TypeVar("Network")
 
 
 def make_objective(
@@ -20,9 +25,20 @@ def make_objective(
     tensors: Mapping[str, Tensor],
     settings: Settings,
     *,
+    identity: str | None = None,
     devices: Sequence[torch.device | str] = ("cpu",),
     dtype: torch.dtype = torch.float32,
 ) -> Objective:
-    """The objective of `settings` over a network with these tensors, in `dtype`, by one of the engines."""
-    kind = ReferenceObjective if engine == "reference" else FrozenObjective
-    return kind(tensors, settings, devices=devices, dtype=dtype)
+    """The objective of `settings` over a network with these tensors, in `dtype`, by one of the engines.
+
+    The network is shared with others of the same `identity`, if that is given: it stands for the tensors.
+    """
+    if engine == "reference":
+        build = _builder(VGG19, identity)
+        return ReferenceObjective(tensors, settings, devices=devices, dtype=dtype, build=build)
+    walked = _builder(FrozenVGG19, identity)
+    return FrozenObjective(tensors, settings, devices=devices, dtype=dtype, build=walked)
+
+
+def _builder(kind: Callable[..., Network], identity: str | None) -> Callable[..., Network]:
+    return kind if identity is None else partial(shared_network, kind, identity)

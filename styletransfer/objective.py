@@ -7,7 +7,7 @@ numbers several times faster.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from styletransfer import losses
+from styletransfer.layers import LAYERS
 from styletransfer.losses import Moments, StyleTarget
 from styletransfer.settings import Settings
 from styletransfer.tiles import Tiling
@@ -52,8 +53,14 @@ class Objective(Protocol):
 
     tiling: Tiling | None
 
+    def device_of(self, layer: str) -> torch.device:
+        """Where the features of `layer` are compared with its targets."""
+
     def style_moments(self, style: Tensor) -> dict[str, Moments]:
         """Moments of one style (1, 3, H, W) at each style layer."""
+
+    def style_targets(self, styles: Mapping[str, Moments]) -> dict[str, StyleTarget]:
+        """Style targets by layer, of blended style moments."""
 
     def targets(self, content: Tensor, styles: Mapping[str, Moments]) -> Targets:
         """Targets of a content (1, 3, H, W) and of blended style moments."""
@@ -98,12 +105,16 @@ class ReferenceObjective:
         *,
         devices: Sequence[torch.device | str] = ("cpu",),
         dtype: torch.dtype = torch.float32,
+        build: Callable[..., VGG19] = VGG19,
     ) -> None:
         self.tiling: Tiling | None = None  # means nothing here: the original has none
         self.weighting = Weighting.of(settings)
-        self.network = VGG19(
+        self.network = build(
             tensors, settings.layers(), pooling=settings.pooling, devices=devices, dtype=dtype
         )
+
+    def device_of(self, layer: str) -> torch.device:
+        return self.network.device_of(LAYERS[layer])
 
     @torch.no_grad()
     def style_moments(self, style: Tensor) -> dict[str, Moments]:
@@ -111,12 +122,13 @@ class ReferenceObjective:
         return {layer: losses.moments(feats[layer]) for layer in self.weighting.style}
 
     @torch.no_grad()
+    def style_targets(self, styles: Mapping[str, Moments]) -> dict[str, StyleTarget]:
+        return {layer: losses.style_target(blended, spectral=False) for layer, blended in styles.items()}
+
+    @torch.no_grad()
     def targets(self, content: Tensor, styles: Mapping[str, Moments]) -> Targets:
         feats = self.network(content)
-        return Targets(
-            {layer: feats[layer] for layer in self.weighting.content},
-            {layer: losses.style_target(blended, spectral=False) for layer, blended in styles.items()},
-        )
+        return Targets({layer: feats[layer] for layer in self.weighting.content}, self.style_targets(styles))
 
     def value_and_gradient(self, image: Tensor, targets: Targets) -> tuple[Losses, Tensor]:
         image = image.detach().requires_grad_()

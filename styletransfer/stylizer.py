@@ -108,7 +108,14 @@ class Stylizer:
         self.devices = tuple(devices)
         hosts.prepare(*self.devices)
         self.dtype: torch.dtype = getattr(torch, hosts.resolve_precision(settings.precision, devices[0]))
-        self.objective = make_objective(engine, weights.tensors, settings, devices=devices, dtype=self.dtype)
+        self.objective = make_objective(
+            engine,
+            weights.tensors,
+            settings,
+            identity=weights.shared_identity,
+            devices=devices,
+            dtype=self.dtype,
+        )
         self._run: _Run | None = None
 
     def run(

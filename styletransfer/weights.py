@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 RANDOM_RECIPE = 1
 """Version of `random_weights`: raised when the same seed gives other filters."""
 
+_IDENTITY = re.compile(r"sha256:[0-9a-f]{64}|random:[0-9]+/v[0-9]+")
 _RANDOM = re.compile(r"random(?::([0-9]+))?")
 _LARGEST_SEED = 2**63 - 1
 _LARGEST_FILE_BYTES = 4 * 2**30  # four times VGG-19 with its classifier in float64 would be more than enough
@@ -65,6 +66,11 @@ class Weights:
     source: str
     identity: str
     tensors: Mapping[str, Tensor] = field(repr=False, compare=False)
+
+    @property
+    def shared_identity(self) -> str | None:
+        """The identity if it tells the filters for certain: others may have been made by hand under any name."""
+        return self.identity if _IDENTITY.fullmatch(self.identity) else None
 
 
 @dataclass(frozen=True)
