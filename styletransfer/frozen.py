@@ -151,10 +151,10 @@ class FrozenVGG19:
 
     def normalise(self, image: Tensor) -> Tensor:
         """image (1, 3, H, W) in [0, 1], float32 or float64 -> the network's input, on its first device."""
+        image = image.to(self.devices[0], non_blocking=True)
         mean = image.new_tensor(MEAN).view(1, 3, 1, 1)
         std = image.new_tensor(STD).view(1, 3, 1, 1)
-        x = (image - mean) / std
-        return x.to(self.devices[0], memory_format=torch.channels_last)
+        return ((image - mean) / std).contiguous(memory_format=torch.channels_last)
 
     def walk(self, x: Tensor, first: int, last: int | None = None) -> Iterator[tuple[int, Tensor]]:
         """Index and output of each ReLU and pooling from `first` to `last`, for the output x before `first`."""
@@ -200,8 +200,8 @@ class FrozenVGG19:
         return grad
 
     def unnormalise_gradient(self, grad: Tensor, image: Tensor) -> Tensor:
-        """Gradient at `image`, in its dtype, from that at the network's input."""
-        return grad.to(image.dtype) / image.new_tensor(STD).view(1, 3, 1, 1)
+        """Gradient at `image`, in its dtype and on its device, from that at the network's input."""
+        return grad.to(image.device, image.dtype) / image.new_tensor(STD).view(1, 3, 1, 1)
 
 
 def mask_relu(grad: Tensor, output: Tensor) -> Tensor:

@@ -9,8 +9,7 @@ is the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -31,16 +30,8 @@ LayerPull = Callable[[Tensor, Region], Tensor]
 """Gradient of the loss with respect to the part of a layer's features in a region, from these features."""
 
 
-@dataclass
-class Survey:
-    """What the loss depends on: moment sums by style layer, features by content layer.
-
-    `outputs` are those of the part of the network that runs whole, kept for the way back.
-    """
-
-    sums: dict[str, MomentSums] = field(default_factory=dict)
-    content: dict[str, Tensor] = field(default_factory=dict)
-    outputs: Outputs = field(default_factory=dict)
+Part = Callable[[Tensor, Region], None]
+"""Takes in the part of a layer's features that lies in a region."""
 
 
 class FrozenObjective:
@@ -61,16 +52,15 @@ class FrozenObjective:
         self.network = build(
             tensors, settings.layers(), pooling=settings.pooling, devices=devices, dtype=dtype
         )
-        self._style_layers = {LAYERS[layer]: layer for layer in self.weighting.style}
-        self._content_layers = {LAYERS[layer]: layer for layer in self.weighting.content}
 
     def device_of(self, layer: str) -> torch.device:
         return self.network.device_of(LAYERS[layer])
 
     @torch.no_grad()
     def style_moments(self, style: Tensor) -> dict[str, Moments]:
-        survey = self._survey(style, keep=False)
-        return {layer: survey.sums[layer].moments() for layer in self.weighting.style}
+        sums = {layer: StyleSums() for layer in self.weighting.style}
+        self._survey(style, {LAYERS[layer]: taken.take for layer, taken in sums.items()})
+        return {layer: taken.total().moments() for layer, taken in sums.items()}
 
     @torch.no_grad()
     def style_targets(self, styles: Mapping[str, Moments]) -> dict[str, StyleTarget]:
@@ -78,116 +68,180 @@ class FrozenObjective:
 
     @torch.no_grad()
     def targets(self, content: Tensor, styles: Mapping[str, Moments]) -> Targets:
-        return Targets(self._survey(content, keep=False).content, self.style_targets(styles))
+        canvases = {
+            layer: Canvas(content, LAYERS[layer], self._keeper(content, layer))
+            for layer in self.weighting.content
+        }
+        self._survey(content, {LAYERS[layer]: canvas.take for layer, canvas in canvases.items()})
+        return Targets({layer: canvas.whole() for layer, canvas in canvases.items()}, self.style_targets(styles))
 
     @torch.no_grad()
     def value_and_gradient(self, image: Tensor, targets: Targets) -> tuple[Losses, Tensor]:
-        survey = self._survey(image, keep=True)
-        terms, pulls = self._compare(survey, targets)
-        gradient = self.network.unnormalise_gradient(self._backward(image, survey, pulls), image)
+        contents = {
+            layer: ContentComparison(targets.content[layer], weight)
+            for layer, weight in self.weighting.content.items()
+        }
+        sums = {layer: StyleSums() for layer in self.weighting.style}
+        takers = [
+            {LAYERS[layer]: taken.take for layer, taken in layers.items()} for layers in (contents, sums)
+        ]
+        outputs = self._survey(image, *takers, keep=True)
+        terms, pulls = self._compare(contents, sums, targets)
+        gradient = self._backward(image, outputs, pulls)
         variation = losses.add_total_variation(image, gradient, self.weighting.tv)
         return Losses(self.weighting.names(), (*terms, self.weighting.tv * variation)), gradient
 
-    def _survey(self, image: Tensor, *, keep: bool) -> Survey:
-        """The network forward, in tiles as far as it is tiled; `keep` what the way back needs."""
+    def _survey(self, image: Tensor, *takers: Mapping[int, Part], keep: bool = False) -> Outputs:
+        """The network forward, as deep as there is a taker, in tiles as far as it is tiled.
+
+        Takers, by layer index, get that layer's features. Returned are the outputs of what runs whole, if they
+        are to be kept for the way back.
+        """
         check_size(image, self.network.smallest_input)
-        survey, x, first = Survey(), self.network.normalise(image), 0
-        if self.tiling is not None:
-            first = self.tiling.last(self.network.last) + 1
-            x = self._survey_tiles(x, survey)
-        walk = self.network.walk(x, first)
-        for index, output in walk:
-            self._take(survey, index, output)
+        deepest = max(index for layers in takers for index in layers)
+        if self.tiling is None:
+            return self._survey_whole(self.network.normalise(image), 0, deepest, takers, keep)
+        last = self.tiling.last(self.network.last)
+        handed_over = Canvas(image, last, self.network.device_of(last))
+        if deepest > last:
+            takers = (*takers, {last: handed_over.take})
+        for tile, x in self._tiles(image):
+            for index, output in self.network.walk(x, 0, min(last, deepest)):
+                _give(takers, index, _part(output, tile.owned_within(index)), tile.owned(index))
+        if deepest <= last:
+            return {}
+        return self._survey_whole(handed_over.whole(), last + 1, deepest, takers, keep)
+
+    def _survey_whole(
+        self, x: Tensor, first: int, deepest: int, takers: Sequence[Mapping[int, Part]], keep: bool
+    ) -> Outputs:
+        """The same for the layers from `first` on, of x before them, the whole picture at once."""
+        outputs = {first - 1: x}
+        for index, output in self.network.walk(x, first, deepest):
+            _give(takers, index, output, EVERYWHERE)
             if keep:
-                survey.outputs[index] = output
-        if keep:
-            survey.outputs = {first - 1: x, **survey.outputs}
-        return survey
+                outputs[index] = output
+        return outputs
 
-    def _survey_tiles(self, x: Tensor, survey: Survey) -> Tensor:
-        """The output of the tiled part, put together; its layers are taken into the survey."""
-        whole: dict[int, Tensor] = {}
-        for tile, last in self._tiles(x):
-            for index, output in self.network.walk(_part(x, tile.read()), 0, last):
-                own = _part(output, tile.owned_within(index))
-                if index in self._style_layers:
-                    self._take_style(survey, index, own)
-                if index in self._content_layers or index == last:
-                    _part(_canvas(whole, index, output, x), tile.owned(index)).copy_(own)
-        for index in self._content_layers.keys() & whole.keys():
-            survey.content[self._content_layers[index]] = whole[index]
-        return whole[last]
-
-    def _tiles(self, x: Tensor) -> list[tuple[Tile, int]]:
-        """The tiles of the network's input (1, 3, H, W), and the last layer that is tiled."""
+    def _tiles(self, image: Tensor) -> Iterator[tuple[Tile, Tensor]]:
+        """Each tile with its part of the network's input, halo included."""
         assert self.tiling is not None
-        last = self.network.last
-        return [(tile, self.tiling.last(last)) for tile in self.tiling.tiles(x.shape[2], x.shape[3], last)]
+        for tile in self.tiling.tiles(image.shape[2], image.shape[3], self.network.last):
+            yield tile, self.network.normalise(_part(image, tile.read()))
 
-    def _take(self, survey: Survey, index: int, output: Tensor) -> None:
-        if index in self._style_layers:
-            self._take_style(survey, index, output)
-        if index in self._content_layers:
-            survey.content[self._content_layers[index]] = output
+    def _keeper(self, content: Tensor, layer: str) -> torch.device:
+        """Where the target of `layer` is kept: where it runs, or in host memory if pictures are kept there."""
+        device = self.device_of(layer)
+        return device if content.device.type == device.type else content.device
 
-    def _take_style(self, survey: Survey, index: int, feats: Tensor) -> None:
-        layer, sums = self._style_layers[index], MomentSums.of(feats)
-        survey.sums[layer] = survey.sums[layer] + sums if layer in survey.sums else sums
-
-    def _compare(self, survey: Survey, targets: Targets) -> tuple[list[Tensor], dict[int, LayerPull]]:
+    def _compare(
+        self, contents: Mapping[str, ContentComparison], sums: Mapping[str, StyleSums], targets: Targets
+    ) -> tuple[list[Tensor], dict[int, LayerPull]]:
         """Loss terms, content and then style, and each layer's pull by index."""
         terms: list[Tensor] = []
         pulls: dict[int, LayerPull] = {}
-        for layer, weight in self.weighting.content.items():
-            content = ContentPull(targets.content[layer], weight)
-            terms.append(content.loss(survey.content[layer]))
-            pulls[LAYERS[layer]] = content
+        for layer, content in contents.items():
+            terms.append(content.loss())
+            pulls[LAYERS[layer]] = content.pull
         for layer, weight in self.weighting.style.items():
-            sums = survey.sums[layer]
-            value, gradient = losses.wasserstein2_and_gradient(sums.moments(), targets.style[layer])
-            style = StylePull.of(gradient, sums.moments(), sums.count, weight, self.network.dtype)
+            found = sums[layer].total()
+            value, gradient = losses.wasserstein2_and_gradient(found.moments(), targets.style[layer])
+            style = StylePull.of(gradient, found.moments(), found.count, weight, self.network.dtype)
             terms.append(weight * value)
             pulls[LAYERS[layer]] = _both(pulls.get(LAYERS[layer]), style)
         return terms, pulls
 
-    def _backward(self, image: Tensor, survey: Survey, pulls: Mapping[int, LayerPull]) -> Tensor:
-        """Gradient at the network's input (1, 3, H, W)."""
+    def _backward(self, image: Tensor, outputs: Outputs, pulls: Mapping[int, LayerPull]) -> Tensor:
+        """Gradient at the image (1, 3, H, W). Consumes `outputs`."""
         whole = {index: _in_region(pull, EVERYWHERE) for index, pull in pulls.items()}
         if self.tiling is None:
-            return self.network.backward(survey.outputs, whole)
-        grad = None
-        if len(survey.outputs) > 1:
-            grad = self.network.backward(survey.outputs, whole)
-        return self._backward_tiles(self.network.normalise(image), grad, pulls)
+            return self.network.unnormalise_gradient(self.network.backward(outputs, whole), image)
+        grad = self.network.backward(outputs, whole) if len(outputs) > 1 else None
+        outputs.clear()  # what was handed over is not needed any more
+        return self._backward_tiles(image, grad, pulls)
 
-    def _backward_tiles(self, x: Tensor, grad: Tensor | None, pulls: Mapping[int, LayerPull]) -> Tensor:
-        """Gradient at x, from that at the last tiled layer and the pulls before it."""
-        grad_x = torch.zeros_like(x)
-        for tile, last in self._tiles(x):
-            outputs = self.network.forward(_part(x, tile.read()), 0, last)
+    def _backward_tiles(self, image: Tensor, grad: Tensor | None, pulls: Mapping[int, LayerPull]) -> Tensor:
+        """The same from the gradient at the last tiled layer, if more follow, and the pulls up to it."""
+        assert self.tiling is not None
+        last = self.tiling.last(self.network.last)
+        gradient = torch.zeros_like(image)
+        for tile, x in self._tiles(image):
+            outputs = self.network.forward(x, 0, last)
             own_pulls = {index: _owned(pull, tile, index) for index, pull in pulls.items() if index <= last}
             own_grad = None
             if grad is not None:
                 own_grad = torch.zeros_like(outputs[last])
                 _part(own_grad, tile.owned_within(last)).copy_(_part(grad, tile.owned(last)))
-            _part(grad_x, tile.read()).add_(self.network.backward(outputs, own_pulls, own_grad))
-        return grad_x
+            grad_x = self.network.backward(outputs, own_pulls, own_grad)
+            _part(gradient, tile.read()).add_(self.network.unnormalise_gradient(grad_x, image))
+        return gradient
 
 
-class ContentPull:
-    """The content loss of one layer and its gradient at the features."""
+class StyleSums:
+    """A style layer's moment sums, added up over parts of the picture."""
+
+    def __init__(self) -> None:
+        self._total: MomentSums | None = None
+
+    def take(self, feats: Tensor, _region: Region) -> None:
+        sums = MomentSums.of(feats)
+        self._total = sums if self._total is None else self._total + sums
+
+    def total(self) -> MomentSums:
+        assert self._total is not None
+        return self._total
+
+
+class ContentComparison:
+    """The content loss of one layer, added up over parts of the picture, and its gradient at the features."""
 
     def __init__(self, target: Tensor, weight: float) -> None:
         self.target, self.weight = target, weight
+        self._total: Tensor | None = None
 
-    def loss(self, feats: Tensor) -> Tensor:
-        """Weighted mean squared difference to the target, in float32 at least."""
-        difference = feats - self.target
+    def take(self, feats: Tensor, region: Region) -> None:
+        """The squared differences to the target, summed in float32 at least."""
+        difference = feats - self._target(feats, region)
         dtype = torch.promote_types(difference.dtype, torch.float32)
-        return self.weight / difference.numel() * difference.square_().sum(dtype=dtype)
+        total = difference.square_().sum(dtype=dtype)
+        self._total = total if self._total is None else self._total + total
 
-    def __call__(self, feats: Tensor, region: Region) -> Tensor:
-        return (feats - _part(self.target, region)).mul_(2 * self.weight / self.target.numel())
+    def loss(self) -> Tensor:
+        """Weighted mean squared difference."""
+        assert self._total is not None
+        return self.weight / self.target.numel() * self._total
+
+    def pull(self, feats: Tensor, region: Region) -> Tensor:
+        return (feats - self._target(feats, region)).mul_(2 * self.weight / self.target.numel())
+
+    def _target(self, feats: Tensor, region: Region) -> Tensor:
+        return _part(self.target, region).to(feats.device, non_blocking=True)
+
+
+class Canvas:
+    """A layer's features of the whole picture, put together from parts, on `device`."""
+
+    def __init__(self, image: Tensor, index: int, device: torch.device) -> None:
+        self._size = [side // stride(index) for side in image.shape[2:]]
+        self._device = device
+        self._whole: Tensor | None = None
+
+    def take(self, feats: Tensor, region: Region) -> None:
+        if self._whole is None:
+            shape = (1, feats.shape[1], *self._size)
+            layout = torch.channels_last
+            self._whole = torch.empty(shape, dtype=feats.dtype, device=self._device, memory_format=layout)
+        _part(self._whole, region).copy_(feats)
+
+    def whole(self) -> Tensor:
+        assert self._whole is not None
+        return self._whole
+
+
+def _give(takers: Sequence[Mapping[int, Part]], index: int, feats: Tensor, region: Region) -> None:
+    for layers in takers:
+        if index in layers:
+            layers[index](feats, region)
 
 
 def _both(first: LayerPull | None, second: LayerPull) -> LayerPull:
@@ -215,13 +269,3 @@ def _owned(pull: LayerPull, tile: Tile, index: int) -> Pull:
 def _part(x: Tensor, region: Region) -> Tensor:
     """A view of the rows and columns of x (..., H, W)."""
     return x[..., region[0], region[1]]
-
-
-def _canvas(whole: dict[int, Tensor], index: int, output: Tensor, x: Tensor) -> Tensor:
-    """The whole picture's features of layer `index`, to be filled in, like the `output` of a tile of x."""
-    if index not in whole:
-        height, width = (side // stride(index) for side in x.shape[2:])
-        whole[index] = output.new_empty((1, output.shape[1], height, width)).to(
-            memory_format=torch.channels_last
-        )
-    return whole[index]
