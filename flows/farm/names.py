@@ -60,6 +60,9 @@ ATTEMPTS: Final = 3
 WORKER_QUERY_S: Final = 2
 """How often a worker asks for runs: the better part of what passes between two of them."""
 
+DRAIN_LIMIT_S: Final = 120
+"""How long a run that was asked to end may take to save its state: an iteration may take a minute."""
+
 
 def manifest_tag(name: str) -> str:
     """Tag of all runs for manifests of this name."""
