@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
 from typing import Any, Final
 
@@ -62,13 +62,19 @@ class Place:
 
 
 class Renders:
-    """The renders of one process: they share slots, weights, a watcher, and a way to stop them all."""
+    """The renders of one process: they share slots, weights, a watcher, and a way to stop them all.
 
-    def __init__(self, slots: Slots, weights: Weights, watcher: Watcher) -> None:
+    `attempts`: which attempt this is of pairs that have been tried before.
+    """
+
+    def __init__(
+        self, slots: Slots, weights: Weights, watcher: Watcher, attempts: Mapping[str, int] | None = None
+    ) -> None:
         self.slots = slots
         self.weights = weights
         self.watcher = watcher
-        self._stopped = threading.Event()
+        self._attempts = attempts or {}
+        self._stopped: Outcome | None = None
         self._begun: set[str] = set()
         # Per device three pairs with pictures in memory: of one being fetched, one stylized, one stored.
         self._places = threading.Semaphore(3 * len(slots.devices))
@@ -77,8 +83,7 @@ class Renders:
         """Render and store the pairs; the watcher is told how each ends. Returns when all have.
 
         A pair that fails doesn't stop the others. When a signal raises an exception here (KeyboardInterrupt,
-        say), renders end after the iteration in hand, stores are completed, what has not begun is left alone,
-        and the exception goes on.
+        say), all are stopped, and the exception goes on.
         """
         # Those for two devices first: two are got together once, and small ones fill the gaps at the end.
         ordered = sorted(pairs, key=lambda planned: -planned.pair.settings.gpus)
@@ -89,35 +94,43 @@ class Renders:
             try:
                 wait(futures)
             except BaseException:
-                self._stop(futures)
+                self.stop(Outcome("cancelled", "stopped"))
+                log.warning("stopping after the iteration in hand; Ctrl-C once more stops at once")
                 raise
         for future in futures:
             future.result()
 
-    def _stop(self, futures: Sequence[Future[None]]) -> None:
-        self._stopped.set()
+    def stop(self, outcome: Outcome) -> None:
+        """From any thread: renders end after the iteration in hand, with a checkpoint and this outcome.
+
+        Stores are completed; what has not begun is left alone, and `run` returns.
+        """
+        self._stopped = self._stopped or outcome
         self.slots.close()
-        for future in futures:
-            future.cancel()
-        log.warning("stopping after the iteration in hand; Ctrl-C once more stops at once")
 
     def _render(self, planned: PlannedPair) -> None:
         """Render one pair, come what may. One that is stopped before it began stays as planned."""
+        attempt = self.attempt(planned.id)
         try:
             with Place(self._places) as place:
-                outcome = Outcome("done", record=self._steps(planned, place), attempts=1)
-        except Cancelled as error:
-            if planned.id not in self._begun:
+                outcome = Outcome("done", record=self._steps(planned, place), attempts=attempt)
+        except Cancelled:
+            if planned.id not in self._begun or self._stopped is None:
                 return
-            outcome = Outcome("cancelled", str(error))
+            outcome = self._stopped
         except StyleTransferError as error:
-            outcome = Outcome("failed", str(error), attempts=1)
+            outcome = Outcome("failed", str(error), attempts=attempt)
         except Exception as error:  # a fault of ours: the other pairs must not suffer
             log.exception("%s: failed", planned.id)
-            outcome = Outcome("failed", redacted(f"{type(error).__name__}: {error}"), attempts=1)
+            outcome = Outcome("failed", redacted(f"{type(error).__name__}: {error}"), attempts=attempt)
         self.watcher.finished(planned, outcome)
 
+    def attempt(self, pair_id: str) -> int:
+        """Which attempt this is, from 1."""
+        return self._attempts.get(pair_id, 1)
+
     def _steps(self, planned: PlannedPair, place: Place) -> Record:
+        place.take()
         self.check_stopped()
         fetched = fetch(planned, place)
         with self.slots.take(planned.pair.settings.gpus) as slot:
@@ -126,11 +139,11 @@ class Renders:
             rendered = stylize(fetched, slot, self)
         if isinstance(rendered, State):
             raise Cancelled(str(rendered.message))
-        return store(rendered)
+        return store(rendered, attempts=self.attempt(planned.id))
 
     def check_stopped(self) -> None:
-        if self._stopped.is_set():
-            raise Cancelled("stopped")
+        if self._stopped is not None:
+            raise Cancelled(self._stopped.reason)
 
     def stylize(self, fetched: Fetched, slot: Slot) -> Rendered:
         """Render one pair in its slot; Cancelled after the iteration in which the renders are stopped."""
@@ -166,6 +179,6 @@ def stylize(fetched: Fetched, slot: Slot, renders: Renders) -> Rendered | State[
 
 
 @network_task("store", "store {rendered.fetched.planned.id}")
-def store(rendered: Rendered) -> Record:
+def store(rendered: Rendered, attempts: int = 1) -> Record:
     """Write picture and record. Trying again renders nothing again."""
-    return render.store(rendered)
+    return render.store(rendered, attempts=attempts)

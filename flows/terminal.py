@@ -18,7 +18,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from flows.estimate import Estimate, clock_text, pair_seconds_left
+from flows.estimate import Estimate, clock_text, pair_seconds_left, speed_text
 from flows.watching import Result, Watcher
 from styletransfer.devices import Slot
 from styletransfer.plan import Plan
@@ -84,12 +84,8 @@ class Row:
 
     def cells(self) -> tuple[str, ...]:
         """Name, scale, iteration, loss, speed, time left, devices."""
-        speed = "" if self.per_second is None else _speed(self.per_second)
+        speed = "" if self.per_second is None else speed_text(self.per_second)
         return (self.name, *self._told, speed, left_text(self.seconds_left), str(self.slot))
-
-
-def _speed(per_second: float) -> str:
-    return f"{per_second:.1f} it/s" if per_second >= 1 else f"{1 / per_second:.1f} s/it"
 
 
 def left_text(seconds: float | None) -> str:

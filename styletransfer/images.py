@@ -86,12 +86,14 @@ def _bicubic(pixels: Pixels, size: Size) -> Pixels:
     return np.stack([np.asarray(plane.resize(size, Image.Resampling.BICUBIC)) for plane in planes], axis=-1)
 
 
-def thumbnail(source: bytes | Picture, px: int, *, name: str = "picture") -> bytes:
+def thumbnail(
+    source: bytes | Picture, px: int, *, name: str = "picture", quality: int = _THUMBNAIL_QUALITY
+) -> bytes:
     """A small JPEG, longest edge at most `px`, of a picture or of a picture file's bytes."""
     picture = decode(source, name) if isinstance(source, bytes) else source
     small = resize(picture, size_to_fit(picture.size, px, enlarge=False))
     file = io.BytesIO()
-    Image.fromarray(_eight_bits(small.pixels)).save(file, "JPEG", quality=_THUMBNAIL_QUALITY, optimize=True)
+    Image.fromarray(_eight_bits(small.pixels)).save(file, "JPEG", quality=quality, optimize=True)
     return file.getvalue()
 
 

@@ -1,7 +1,7 @@
 """Where results land: names that are safe as file names, and the place of each file of a manifest.
 
     <output>/<manifest name>/<id>.<ext>, <id>.json, summary.json, index.html,
-                             .checkpoints/<id>-<fingerprint>.safetensors, .thumbnails/<id>.jpg
+                             .checkpoints/<id>-<fingerprint>.safetensors, .thumbnails/<id>.jpg, .farm/<id>.json
 
 Ids become file names on local disks, on S3 and on network shares that ignore case, so they are kept plain.
 """
@@ -88,6 +88,10 @@ class Places:
     def thumbnails(self) -> str:
         return storage.join(self.folder, ".thumbnails")
 
+    @property
+    def notes(self) -> str:
+        return storage.join(self.folder, ".farm")
+
     def picture(self, pair_id: str, picture_format: Format) -> str:
         return storage.join(self.folder, _safe(pair_id) + extension(picture_format))
 
@@ -99,6 +103,10 @@ class Places:
 
     def thumbnail(self, pair_id: str) -> str:
         return storage.join(self.thumbnails, f"{_safe(pair_id)}.jpg")
+
+    def note(self, pair_id: str) -> str:
+        """What a farm notes about the pair as long as it is not done."""
+        return storage.join(self.notes, f"{_safe(pair_id)}.json")
 
 
 def _safe(name: str) -> str:

@@ -280,8 +280,8 @@ def test_inputs_that_cannot_be_read_for_now_keep_nobody_waiting(flow, studio, mo
             raise StorageError("no answer", transient=True)
         return fetch(planned)
 
-    def stored(rendered):
-        record = store(rendered)
+    def stored(rendered, **options):
+        record = store(rendered, **options)
         if record.id == "last":
             others.set()
         return record

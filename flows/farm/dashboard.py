@@ -1,0 +1,194 @@
+"""What Prefect's dashboard shows of a run: a render's progress and preview, a driver's pairs and pictures."""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from flows.estimate import Estimate, clock_text, pair_seconds_left, speed_text
+from flows.farm.artifacts import Artifacts, Content
+from flows.watching import Watcher
+from styletransfer import devices as hosts
+from styletransfer import images
+from styletransfer.devices import Slot
+from styletransfer.plan import PlannedPair
+from styletransfer.summary import Outcome
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from styletransfer.stylizer import Progress
+
+PREVIEW_S: Final = 30.0
+"""Least seconds between two previews of a run."""
+
+FIRST_PREVIEW_S: Final = 10.0
+"""A render that is over sooner has none."""
+
+PREVIEW_BYTES: Final = 20_000
+"""Of a preview as Prefect keeps it: JPEG in base64, within markdown."""
+
+_PREVIEWS: Final = ((320, 80), (320, 60), (256, 60), (192, 60), (128, 50), (96, 40))
+"""Longest edges in px and JPEG qualities, best first: noise needs more bytes than a sky."""
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How far a pair is, as read from its progress. Holds no tensors."""
+
+    pair_id: str
+    where: str
+    per_second: float | None
+    loss: float
+    seconds_left: float | None
+    memory: int | None
+
+    def __str__(self) -> str:
+        left = "" if self.seconds_left is None else f"{clock_text(self.seconds_left)} left"
+        memory = "" if self.memory is None else f"{self.memory / 1e9:.1f} GB"
+        speed = "" if self.per_second is None else speed_text(self.per_second)
+        texts = (self.where, speed, f"loss {self.loss:.4g}", left, memory)
+        return f"**{self.pair_id}**: " + ", ".join(filter(None, texts))
+
+
+class Reader:
+    """Reads a pair's figures, and remembers when it last did, for the speed since then."""
+
+    def __init__(self, pair_id: str, clock: Clock) -> None:
+        self.pair_id = pair_id
+        self.figures: Figures | None = None
+        self._clock = clock
+        self._since = (clock(), 0, 0)  # time, scale and iteration of the last reading, or of the scale's start
+
+    def scale(self, progress: Progress) -> None:
+        """Costs nothing; to be told of every iteration, so that the speed is that of one scale."""
+        if progress.scale_index != self._since[1]:
+            self._since = (self._clock(), progress.scale_index, progress.iteration)
+
+    def read(self, progress: Progress) -> Figures:
+        """The figures now. A sync point."""
+        loss = progress.losses()["total"]
+        now, (then, scale, iteration) = self._clock(), self._since
+        self._since = (now, progress.scale_index, progress.iteration)
+        iterations = progress.iteration - iteration
+        number = progress.scale_index + 1
+        self.figures = Figures(
+            self.pair_id,
+            f"{progress.scale} px (scale {number} of {len(progress.scales)}), "
+            f"iteration {progress.iteration} of {progress.iterations}",
+            iterations / (now - then) if iterations > 0 and now > then and scale == number - 1 else None,
+            loss,
+            pair_seconds_left(progress.seconds, progress.fraction),
+            progress.peak_memory(),
+        )
+        return self.figures
+
+
+class RenderBoard(Watcher):
+    """A render run in the dashboard, as long as the block that it opens: how far it is, and a preview.
+
+    The device is waited for only when something is due. The percentage is of the work of all the run's pairs.
+    """
+
+    def __init__(
+        self, pairs: Sequence[PlannedPair], at_once: int, artifacts: Artifacts, clock: Clock = time.monotonic
+    ) -> None:
+        self._artifacts = artifacts
+        self._estimate = Estimate(pairs, at_once, clock)
+        self._clock = clock
+        self._began = clock()
+        self._due = self._began + artifacts.every_s
+        self._preview_due = self._began + FIRST_PREVIEW_S
+        self._total, self._over = len(pairs), 0
+        self._rows: dict[str, Reader] = {}
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> RenderBoard:
+        self._artifacts.__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._artifacts.publish("progress", self._last_words)
+        self._artifacts.close()
+
+    def started(self, pair: PlannedPair, slot: Slot) -> None:
+        del slot  # each has its own in the log
+        with self._lock:
+            self._rows[pair.id] = Reader(pair.id, self._clock)
+        self._estimate.started(pair.id)
+
+    def progress(self, pair: PlannedPair, progress: Progress) -> None:
+        row = self._rows.get(pair.id)
+        if row is None:
+            return
+        row.scale(progress)
+        now = self._clock()
+        if now < self._due:
+            return
+        self._due = now + self._artifacts.every_s
+        if now >= self._preview_due:  # in place of the figures: one write is one write
+            self._preview_due = now + PREVIEW_S
+            self._show(pair, progress)
+        else:
+            row.read(progress)
+            self._tell()
+        self._estimate.progress(pair.id, progress.fraction)
+
+    def finished(self, pair: PlannedPair, outcome: Outcome) -> None:
+        self._estimate.finished(pair.id)
+        with self._lock:
+            self._rows.pop(pair.id, None)
+            self._over += outcome.state in ("done", "failed")
+
+    def _show(self, pair: PlannedPair, progress: Progress) -> None:
+        try:
+            image = progress.image()  # a sync point
+        except RuntimeError as error:
+            if not hosts.is_out_of_memory(error):
+                raise
+            return  # the render has use for all there is
+        number, scales = progress.scale_index + 1, len(progress.scales)
+        where = f"{pair.id}, {progress.scale} px (scale {number} of {scales}), iteration {progress.iteration}"
+        self._artifacts.publish("preview", lambda: preview(image, where))
+
+    def _tell(self) -> None:
+        left = self._estimate.seconds_left()
+        if left is not None and left < self._artifacts.every_s:
+            return  # the last words come soon enough
+        percent, text = 100 * self._estimate.fraction(), self._text(left)
+        self._artifacts.publish("progress", lambda: Content("progress", round(percent, 1), text))
+
+    def _text(self, left: float | None) -> str:
+        with self._lock:
+            lines = [str(row.figures) for row in self._rows.values() if row.figures is not None]
+        if self._total > 1:
+            rest = "" if left is None else f", {clock_text(left)} left"
+            lines.append(f"{self._over} of {self._total} pairs done{rest}")
+        return "  \n".join(lines)
+
+    def _last_words(self) -> Content:
+        took = clock_text(self._clock() - self._began)
+        text = f"{self._over} of {self._total} pairs done in {took}" if self._total > 1 else f"ended after {took}"
+        return Content("progress", round(100 * self._estimate.fraction(), 1), text)
+
+
+def preview(image: Tensor, caption: str, limit_bytes: int = PREVIEW_BYTES) -> Content:
+    """A picture (1, 3, H, W) in [0, 1] as markdown of at most so many bytes, as large as goes into them."""
+    picture = images.from_tensor(image)
+    markdown = ""
+    for px, quality in _PREVIEWS:
+        markdown = f"![{caption}]({data_url(images.thumbnail(picture, px, quality=quality))})"
+        if len(markdown) <= limit_bytes:
+            break
+    return Content("markdown", markdown, caption)
+
+
+def data_url(jpeg: bytes) -> str:
+    """The picture as a URL that needs no server."""
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"

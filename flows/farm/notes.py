@@ -1,0 +1,76 @@
+"""What a render run leaves in storage about a pair that is not done: `<folder>/.farm/<id>.json`.
+
+Storage is the ground truth for pairs: a record with the pair's fingerprint means done, else its note tells,
+else nothing has happened yet.
+"""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from styletransfer import storage
+from styletransfer.places import Places
+from styletransfer.plan import READERS
+from styletransfer.records import UtcTime
+
+log = logging.getLogger(__name__)
+
+NoteState = Literal["rendering", "failed", "held", "cancelled"]
+
+SCHEMA_VERSION: Final = 1
+
+
+class Note(BaseModel):
+    """How a pair stands since a moment. `run` is the flow run that rendered it, `attempt` counts from 1."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    schema_version: int = SCHEMA_VERSION
+    pair: str
+    fingerprint: str | None
+    submission: str
+    run: str
+    state: NoteState
+    attempt: int = 1
+    reason: str | None = None
+    host: str
+    slot: str | None = None
+    since: UtcTime
+
+
+def write_note(places: Places, note: Note) -> None:
+    """Write a pair's note in place of its last. Raises StorageError."""
+    storage.write(places.note(note.pair), note.model_dump_json(indent=2).encode() + b"\n")
+
+
+def delete_note(places: Places, pair_id: str) -> None:
+    """The pair has no note any more. Raises StorageError."""
+    storage.delete(places.note(pair_id))
+
+
+def read_note(places: Places, pair_id: str) -> Note | None:
+    """The pair's note; None where there is none, or none that can be read. Raises StorageError."""
+    return _read_note(places.note(pair_id))
+
+
+def read_notes(places: Places) -> dict[str, Note]:
+    """All notes by pair id; one that can't be read is left out, with a warning. Raises StorageError."""
+    urls = storage.glob(storage.join(storage.escape(places.notes), "*.json"))
+    with ThreadPoolExecutor(READERS, thread_name_prefix="notes") as readers:
+        found = readers.map(_read_note, urls)
+        return {note.pair: note for note in found if note is not None}
+
+
+def _read_note(url: str) -> Note | None:
+    contents = storage.read_if_exists(url)
+    if contents is None:  # deleted since it was listed
+        return None
+    try:
+        return Note.model_validate_json(contents)
+    except ValidationError as error:
+        log.warning("%s: not a note that can be read: %s", storage.public(url), error.errors()[0]["msg"])
+        return None

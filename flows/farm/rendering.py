@@ -1,0 +1,361 @@
+"""The flow `render_pairs`: one render run of the farm, a group of pairs rendered in one slot.
+
+What it leaves in storage tells how each pair stands: a record where it is done, else a note. A run that is
+stopped, by SIGTERM or by its time window, ends each render after the iteration in hand, with a checkpoint: the
+next run that gets the pair goes on from there.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
+from contextlib import ExitStack, contextmanager, suppress
+from contextvars import copy_context
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any, Final, TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from prefect import flow, get_client, get_run_logger
+from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
+from prefect.exceptions import TerminationSignal
+from prefect.runtime import deployment
+from prefect.states import Cancelled, Completed, Failed
+
+from flows.farm.artifacts import Artifacts
+from flows.farm.dashboard import RenderBoard
+from flows.farm.names import RENDER_FLOW, GpuCount
+from flows.farm.note_watcher import NoteWatcher
+from flows.farm.times import host_zone, next_clock, parse_clock, parse_zone, shown
+from flows.pairs import Renders
+from flows.render import LogWatcher, load_weights, make_plan
+from flows.slots import Slots
+from flows.watching import Watcher, Watchers
+from styletransfer import devices as hosts
+from styletransfer.devices import Slot, device_lock
+from styletransfer.errors import DeviceError
+from styletransfer.plan import Plan, PlannedPair, picture_is_there
+from styletransfer.records import PAIR_STATES, now
+from styletransfer.summary import Outcome
+
+log = logging.getLogger(__name__)
+
+GRACE_S: Final = 20.0
+"""For what is in hand to end once the run is told to stop. Prefect kills a cancelled run after 30 s."""
+
+ASK_S: Final = 3.0
+"""For the server to say why the run is stopped."""
+
+FLUSH_S: Final = 3.0
+"""For the notes to be written when the run is stopped while their storage is away."""
+
+LINGER_S: Final = 5.0
+"""For the last words to reach the server when something in hand would not end."""
+
+HELD: Final = "Held"
+"""Name of the final state of a run that hands pairs back."""
+
+WAIT_FOREVER_S: Final = -1.0  # as filelock has it
+
+
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True)
+class Errand:
+    """What a render run is asked for, beside its pairs, and where it runs.
+
+    `attempts`: which attempt this is, of pairs that were tried before. With `force_before` a pair counts as done
+    only if it was finished since. No pair is begun after the `end`, and those being rendered then are held.
+    """
+
+    submission: str
+    run: str
+    gpus: GpuCount = 1
+    attempts: Mapping[str, int] = field(default_factory=dict)
+    force_before: datetime | None = None
+    end: datetime | None = None
+    zone: ZoneInfo | None = None
+
+    @property
+    def end_text(self) -> str:
+        return shown(self.end, self.zone or ZoneInfo("UTC")) if self.end else ""
+
+    def seconds_left(self) -> float | None:
+        """Until the end; None if there is none."""
+        return None if self.end is None else (self.end - now()).total_seconds()
+
+
+@flow(name=RENDER_FLOW, persist_result=False)
+def render_pairs(
+    manifest: str,
+    pairs: list[str],
+    submission: str,
+    gpus: GpuCount = 1,
+    attempts: dict[str, int] | None = None,
+    force_before: datetime | None = None,
+    weights: str | None = None,
+    output: str | None = None,
+    until: str | None = None,
+    timezone: str | None = None,
+) -> State[Any]:
+    """Render those of the manifest's pairs that are not done, on this process's devices.
+
+    `until`: ISO 8601, or a time of day (`07:00`), its next one in `timezone` after the run was submitted. Ends
+    Completed; Failed, naming each failed pair; Cancelled, named Held where pairs are handed back.
+    """
+    zone = parse_zone(timezone or host_zone())
+    end = _moment(until, zone, _submitted()) if until else None
+    errand = Errand(submission, _run_id(), gpus, attempts or {}, force_before, end, zone)
+    run = PairsRun(errand)
+    try:
+        run.render(make_plan(manifest, pairs, force_before is not None, weights, output))
+    except (TerminationSignal, KeyboardInterrupt):  # before or after rendering
+        run.stopped = run.stopped or why_stopped(errand.run)
+    return run.final_state(pairs)
+
+
+class PairsRun:
+    """One render run, from its plan to its end. `outcomes` are those of pairs that are over, by id."""
+
+    def __init__(self, errand: Errand) -> None:
+        self.errand = errand
+        self.watcher = OutcomeWatcher()
+        self.stopped: Outcome | None = None
+        """Why it ends early, if it does: `held` or `cancelled`."""
+
+    def render(self, plan: Plan) -> None:
+        """Render what is left to do. Raises ManifestError for faults that are no pair's."""
+        notes = NoteWatcher(plan.places, self.errand.submission, self.errand.run, self.errand.attempts)
+        watcher = Watchers(notes, self.watcher, LogWatcher(get_run_logger()))
+        _check(plan)
+        queued = self._settle(plan, notes)
+        try:
+            if queued and not self._is_over():
+                with hold_devices() as devices:
+                    self._render_on(devices, plan, queued, notes, watcher)
+        finally:
+            self._flush(notes)
+
+    def _flush(self, notes: NoteWatcher) -> None:
+        """Write the notes that are left: patiently, unless the run is told to stop."""
+        flushing = in_thread(partial(notes.flush, patient=self.stopped is None))
+        if self.stopped is None:
+            flushing.result()
+        elif wait([flushing], FLUSH_S).not_done:
+            log.warning("some notes are not written")
+
+    def _settle(self, plan: Plan, notes: NoteWatcher) -> list[PlannedPair]:
+        """Takes note of pairs that need no rendering; returns those that do."""
+        queued = []
+        for planned in plan.pairs:
+            if planned.state == "failed":
+                outcome = Outcome("failed", planned.reason, attempts=notes.attempt(planned.id))
+            elif planned.state == "skipped" or is_done_since(planned, self.errand.force_before):
+                outcome = Outcome("skipped", planned.reason, planned.record)
+            else:
+                queued.append(planned)
+                continue
+            notes.finished(planned, outcome)
+            self.watcher.finished(planned, outcome)
+        return queued
+
+    def _is_over(self) -> bool:
+        left = self.errand.seconds_left()
+        if left is None or left > 0:
+            return False
+        self.stopped = Outcome("held", f"not begun by {self.errand.end_text}")
+        return True
+
+    def _render_on(
+        self,
+        devices: Sequence[str],
+        plan: Plan,
+        queued: Sequence[PlannedPair],
+        notes: NoteWatcher,
+        watcher: Watcher,
+    ) -> None:
+        if self.errand.gpus > len(devices):
+            log.warning("%s is the only device, so pairs with `gpus: 2` are rendered on it alone", devices[0])
+        weights = load_weights(plan, queued)
+        with RenderBoard(queued, len(devices), Artifacts(self.errand.run)) as board:
+            renders = Renders(Slots(devices), weights, Watchers(watcher, board), self.errand.attempts)
+            with self._window(renders):
+                self._run(renders, queued, notes)
+
+    @contextmanager
+    def _window(self, renders: Renders) -> Iterator[None]:
+        """Stops the renders when the time is over."""
+        left = self.errand.seconds_left()
+        if left is None:
+            yield
+            return
+
+        def close() -> None:
+            self.stopped = Outcome("held", f"held at {self.errand.end_text}")
+            renders.stop(self.stopped)
+
+        timer = threading.Timer(max(left, 0), close)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _run(self, renders: Renders, queued: Sequence[PlannedPair], notes: NoteWatcher) -> None:
+        """Run the renders in a thread of their own, so that a signal only asks them to stop."""
+        rendering = in_thread(lambda: renders.run(queued))
+        try:
+            rendering.result()
+        except (TerminationSignal, KeyboardInterrupt):
+            ignore_further_signals()
+            self.stopped = self.stopped or why_stopped(self.errand.run)
+            log.warning("%s: stopping after the iteration in hand", self.stopped.reason)
+            renders.stop(self.stopped)
+            in_thread(partial(notes.stopping, self.stopped))
+            if wait([rendering], GRACE_S).not_done:
+                log.warning("what was in hand did not end within %.0f s; it is given up", GRACE_S)
+                leave_soon()
+            else:
+                rendering.result()
+
+    def final_state(self, asked: Sequence[str]) -> State[Any]:
+        """How the run ends. A stop that came too late to keep any pair from its end does not count."""
+        outcomes = self.watcher.outcomes
+        counts, failed = self._counts(len(asked)), _failures(outcomes)
+        left = len(asked) - sum(outcome.state in ("done", "skipped", "failed") for outcome in outcomes.values())
+        if self.stopped is not None and left:
+            name = HELD if self.stopped.state == "held" else None
+            return Cancelled(name=name or "Cancelled", message=f"{self.stopped.reason}; {counts}")
+        if failed:
+            return Failed(message="\n".join([counts, *failed]))
+        return Completed(message=counts)
+
+    def _counts(self, asked: int) -> str:
+        """`7 done, 1 held, 4 not begun`."""
+        found = Counter(outcome.state for outcome in self.watcher.outcomes.values())
+        texts = [f"{found[state]} {state}" for state in PAIR_STATES if found[state]]
+        not_begun = asked - found.total()
+        return ", ".join(texts + ([f"{not_begun} not begun"] if not_begun else []))
+
+
+def _failures(outcomes: Mapping[str, Outcome]) -> list[str]:
+    return [f"{pair}: {outcome.reason}" for pair, outcome in outcomes.items() if outcome.state == "failed"]
+
+
+def _check(plan: Plan) -> None:
+    """Raise ManifestError for faults of the manifest as a whole; those of single pairs fail these alone."""
+    if plan.having("queued") and any(fault.place in ("", "output") for fault in plan.faults):
+        plan.check(troubles=False)
+    if not plan.pairs:
+        plan.check(troubles=False)
+
+
+def is_done_since(planned: PlannedPair, moment: datetime | None) -> bool:
+    """Whether a pair that is to be rendered again was done at `moment` or later, and its picture is there."""
+    record = planned.record
+    if moment is None or record is None or record.fingerprint != planned.fingerprint:
+        return False
+    return record.finished >= moment and picture_is_there(planned.places, record)
+
+
+class OutcomeWatcher(Watcher):
+    """Remembers how pairs ended."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[str, Outcome] = {}
+
+    def finished(self, pair: PlannedPair, outcome: Outcome) -> None:
+        self.outcomes[pair.id] = outcome
+
+
+@contextmanager
+def hold_devices() -> Iterator[tuple[str, ...]]:
+    """All devices that this process sees, held against others for the block.
+
+    Waits for one that is in use: its holder has lost its worker, and ends when its pair does. Raises
+    DeviceError where a device is broken.
+    """
+    devices = hosts.available_devices()
+    with ExitStack() as held:
+        for device in devices:
+            slot = Slot((device,))
+            try:
+                held.enter_context(device_lock(slot))
+            except DeviceError as error:
+                log.warning("%s; waiting for it", error)
+                held.enter_context(device_lock(slot, wait_s=WAIT_FOREVER_S))
+            hosts.prove(device)
+        yield devices
+
+
+def why_stopped(run_id: str) -> Outcome:
+    """Cancelled where the server says so; else held, also when the server does not answer in time."""
+
+    def ask() -> bool:
+        with get_client(sync_client=True, httpx_settings={"timeout": ASK_S}) as client:
+            state = client.read_flow_run(UUID(run_id)).state
+        return state is not None and (state.is_cancelling() or state.is_cancelled())
+
+    answer = in_thread(ask)
+    wait([answer], ASK_S)
+    with suppress(Exception):  # the server is away, or knows no such run
+        if answer.done() and answer.result():
+            return Outcome("cancelled", "cancelled")
+    return Outcome("held", "stopped by its host")
+
+
+def in_thread(work: Callable[[], _Value]) -> Future[_Value]:
+    """The future of `work`, done in a daemon thread with this one's context."""
+    future: Future[_Value] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001  (for whoever asks for the result)
+            future.set_exception(error)
+
+    threading.Thread(target=copy_context().run, args=(run,), daemon=True).start()
+    return future
+
+
+def ignore_further_signals() -> None:
+    """One SIGTERM is enough: a service manager's and a supervisor's come together. SIGKILL stops at once."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # until the flow's engine puts back what was before
+
+
+def leave_soon() -> None:
+    """End a farm's process though threads are busy: by then the server knows how the run ended."""
+    if deployment.id:
+        timer = threading.Timer(LINGER_S, os._exit, [0])
+        timer.daemon = True
+        timer.start()
+
+
+def _run_id() -> str:
+    context = FlowRunContext.get()
+    return str(context.flow_run.id) if context and context.flow_run else ""
+
+
+def _submitted() -> datetime:
+    context = FlowRunContext.get()
+    created = context.flow_run.created if context and context.flow_run else None
+    return created or now()
+
+
+def _moment(until: str, zone: ZoneInfo, since: datetime) -> datetime:
+    """The end of the run's time. Raises TimeError."""
+    with suppress(ValueError):
+        moment = datetime.fromisoformat(until)
+        return moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    return next_clock(parse_clock(until), zone, since)

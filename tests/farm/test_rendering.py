@@ -1,0 +1,161 @@
+"""A render run on a real Prefect server: what it renders, leaves in storage, and how it ends when stopped."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from flows.farm.notes import Note, read_notes, write_note
+from styletransfer.places import Places
+from styletransfer.records import now, read_record
+from tests.studio import QUICK, SHALLOW, Studio, picture_file
+
+pytestmark = pytest.mark.slow
+
+LONG = {**SHALLOW, "end_scale": 48, "min_scale": 48, "initial_iterations": 100_000}
+"""Settings of a render that takes minutes."""
+
+
+def write_manifest(studio, *pairs, **keys):
+    head = {"version": 1, "output": "out", "weights": "random", "defaults": SHALLOW}
+    return studio.put("demo.yaml", json.dumps({**head, "pairs": list(pairs), **keys}).encode())
+
+
+def places(studio):
+    return Places(studio.url("out"), "demo")
+
+
+@pytest.fixture
+def pair(studio):
+    """Entries of a manifest, of pictures that are there."""
+    studio.picture("a.png", 1)
+    studio.picture("b.png", 2)
+    return lambda name, **keys: {"id": name, "content": "a.png", "style": "b.png", **keys}
+
+
+@pytest.fixture
+def render(farm):
+    """The flow, called here."""
+    from flows.farm.rendering import render_pairs
+
+    return lambda *args, **options: render_pairs(*args, submission="night", return_state=True, **options)
+
+
+def note(pair_id, **changes):
+    plain = {"pair": pair_id, "fingerprint": "0" * 64, "submission": "night", "run": "r", "host": "h", "since": now()}
+    return Note(**{**plain, "state": "held", **changes})
+
+
+def test_it_renders_what_is_not_done_and_takes_note_of_failures(studio, pair, render):
+    studio.put("broken.png", picture_file(4)[:-2000])
+    manifest = write_manifest(studio, pair("one"), pair("two"), pair("bad", content="broken.png"), pair("other"))
+    write_note(places(studio), note("one", state="rendering"))
+    state = render(manifest, ["one", "bad"], attempts={"one": 2})
+    assert state.is_failed()
+    assert state.message.splitlines()[0] == "1 done, 1 failed"
+    assert state.message.splitlines()[1].endswith("damaged, can't be decoded: image file is truncated")
+    record = read_record(places(studio).record("one"))
+    assert record is not None
+    assert record.attempts == 2
+    (left,) = read_notes(places(studio)).values()
+    assert (left.pair, left.state, left.attempt, left.submission) == ("bad", "failed", 1, "night")
+    assert left.reason is not None
+    assert "truncated" in left.reason
+
+    state = render(manifest, ["one", "two"])
+    assert (state.name, state.message) == ("Completed", "1 done, 1 skipped")
+    # Asked for again: what was done before that, and nothing else
+    before, later = read_record(places(studio).record("two")), now()
+    state = render(manifest, ["one", "two"], force_before=before.finished - timedelta(milliseconds=1))
+    assert state.message == "1 done, 1 skipped"
+    assert read_record(places(studio).record("one")).finished > later
+    assert read_record(places(studio).record("two")) == before
+
+
+def test_an_input_that_is_gone_fails_its_pair_alone(studio, pair, render):
+    manifest = write_manifest(studio, pair("one"), pair("gone", content="missing.png"))
+    state = render(manifest, ["one", "gone"])
+    assert state.message.splitlines()[0] == "1 done, 1 failed"
+    assert "there is no such file" in read_notes(places(studio))["gone"].reason
+
+
+def test_nothing_is_begun_after_its_time(studio, pair, render):
+    manifest = write_manifest(studio, pair("one"))
+    state = render(manifest, ["one"], until="2026-01-01T07:00", timezone="Europe/Berlin")
+    assert (state.name, state.type.value) == ("Held", "CANCELLED")
+    assert state.message == "not begun by Thu 2026-01-01 07:00 CET; 1 not begun"
+    assert read_notes(places(studio)) == {}
+
+
+def test_what_is_rendered_when_time_is_over_is_held(studio, pair, render):
+    manifest = write_manifest(studio, pair("one", settings=LONG), pair("two"))
+    state = render(manifest, ["one", "two"], until=(now() + timedelta(seconds=10)).isoformat())
+    assert state.name == "Held"
+    assert state.message.endswith("1 held, 1 not begun")
+    (left,) = read_notes(places(studio)).values()
+    assert (left.pair, left.state) == ("one", "held")
+    assert left.reason.startswith("held at ")
+
+
+# Stopped by signals
+
+
+class Process:
+    """A render run in a process of its own; `wait_for_render` until its pair has been rendered for a while."""
+
+    def __init__(self, studio, manifest, pairs):
+        call = f"render_pairs({manifest!r}, {pairs!r}, submission='night', return_state=True)"
+        code = f"from flows.farm.rendering import render_pairs; s = {call}; print('STATE', s.name, s.message)"
+        self.studio = studio
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+
+    def wait_for(self, condition):
+        for _ in range(600):
+            if condition():
+                return
+            assert self.process.poll() is None, self.process.stdout.read()
+            time.sleep(0.1)
+        raise AssertionError("it took too long")
+
+    def state(self):
+        """How the flow ended."""
+        out, _ = self.process.communicate(timeout=60)
+        assert "STATE" in out, out
+        return out.rpartition("STATE ")[2].strip()
+
+
+def rendering(studio):
+    return lambda: any(note.state == "rendering" for note in read_notes(places(studio)).values())
+
+
+def test_sigterm_holds_the_pair_in_hand_and_the_next_run_gives_the_same_bytes(studio, pair, farm, render):
+    settings = {**QUICK, "min_scale": 32, "end_scale": 64, "initial_iterations": 400, "iterations": 150}
+    manifest = write_manifest(studio, pair("one", settings=settings), pair("two"))
+    started = Process(studio, manifest, ["one", "two"])
+    started.wait_for(rendering(studio))
+    time.sleep(6)  # what has run for less is not worth a checkpoint
+    began = time.monotonic()
+    started.process.send_signal(signal.SIGTERM)
+    started.process.send_signal(signal.SIGTERM)  # as a service manager and a supervisor may
+    assert started.state() == "Held stopped by its host; 1 held, 1 not begun"
+    assert time.monotonic() - began < 20
+    (left,) = read_notes(places(studio)).values()
+    assert (left.pair, left.state) == ("one", "held")
+    assert len(list(Path(places(studio).checkpoints).iterdir())) == 1
+
+    assert render(manifest, ["one", "two"]).message == "2 done"
+    assert read_notes(places(studio)) == {}
+    resumed = read_record(places(studio).record("one"))
+    picture = studio.read("out/demo/one.png")
+    assert render(manifest, ["one"], force_before=now()).message == "1 done"
+    assert studio.read("out/demo/one.png") == picture
+    assert resumed.scales[0].iterations == 400
