@@ -40,6 +40,28 @@ COMMANDS = {
         "flows.check_command:run",
         "check a manifest and show what would be rendered",
     ),
+    "submit": Command(
+        "flows.farm.farm_options:add_submit_options", "flows.farm.commands:submit", "hand a manifest to the farm"
+    ),
+    "schedule": Command(
+        "flows.farm.farm_options:add_schedule_options",
+        "flows.farm.commands:schedule",
+        "render a manifest, or all in a folder, night by night",
+    ),
+    "status": Command(
+        "flows.farm.farm_options:add_status_options", "flows.farm.commands:status", "show how runs, or slots, stand"
+    ),
+    "cancel": Command("flows.farm.farm_options:add_cancel_options", "flows.farm.commands:cancel", "end a run"),
+    "retry": Command(
+        "flows.farm.farm_options:add_retry_options",
+        "flows.farm.commands:retry",
+        "render the failed pairs of a run once more",
+    ),
+    "notify": Command(
+        "flows.farm.farm_options:add_notify_options",
+        "flows.farm.commands:notify",
+        "have a message sent at the end of each manifest",
+    ),
 }
 
 VERBOSE_HELP = "show the log, and where in the program an error arose"

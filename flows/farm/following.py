@@ -1,0 +1,101 @@
+"""A driver followed from a terminal: what its summary says as it changes, until the run is over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import FlowRun
+
+from flows import cli
+from flows.farm import drivers
+from flows.terminal import Lines
+from flows.watching import Result
+from styletransfer import storage
+from styletransfer.errors import RecordError, StorageError
+from styletransfer.places import Places
+from styletransfer.records import Summary, SummaryPair, read_summary
+
+POLL_S: Final = 3.0
+
+_STYLES = {"done": "green", "failed": "bold red"}
+
+
+def follow(
+    client: SyncPrefectClient,
+    run: FlowRun,
+    places: Places,
+    lines: Lines,
+    sleep: Callable[[float], None] = time.sleep,
+) -> int:
+    """Tell what happens to the run's pairs until it is over; returns the exit status.
+
+    A driver that died and was revived is the same submission, and followed on.
+    """
+    before = _pairs(_summary(places))
+    told = ""
+    while True:
+        run = _current(client, run)
+        if drivers.state_text(run) != told:
+            told = drivers.state_text(run)
+            lines.say(f"{run.name}: {told}")
+        over = drivers.is_over(run)
+        summary = _summary(places)
+        now = _pairs(summary)
+        _tell_changes(before, now, lines)
+        before = now
+        if over:
+            return _sum_up(run, summary, places, lines)
+        sleep(POLL_S)
+
+
+def _current(client: SyncPrefectClient, run: FlowRun) -> FlowRun:
+    """The run as it is now; or the one that took its place, once there is one."""
+    run = client.read_flow_run(run.id)
+    if run.state is None or not run.state.is_crashed():
+        return run
+    others = drivers.same_submission(client, run)
+    return next((other for other in others if not drivers.is_over(other)), run)
+
+
+def _summary(places: Places) -> Summary | None:
+    """The summary, if it can be read just now."""
+    try:
+        return read_summary(places.summary)
+    except (RecordError, StorageError):
+        return None
+
+
+def _pairs(summary: Summary | None) -> dict[str, SummaryPair]:
+    return {pair.id: pair for pair in summary.pairs} if summary else {}
+
+
+def _tell_changes(before: Mapping[str, SummaryPair], now: Mapping[str, SummaryPair], lines: Lines) -> None:
+    for pair in now.values():
+        former = before.get(pair.id)
+        if former is not None and (former.state, former.finished) == (pair.state, pair.finished):
+            continue
+        if pair.state not in ("queued", "skipped"):
+            lines.say(pair_text(pair), _STYLES.get(pair.state, ""))
+
+
+def pair_text(pair: SummaryPair) -> str:
+    """How a pair stands, in one line."""
+    if pair.state == "done" and pair.seconds is not None:
+        return f"{pair.id}: done in {pair.seconds:.1f} s, {pair.width}x{pair.height} px"
+    return f"{pair.id}: {pair.state}" + (f": {pair.reason}" if pair.reason else "")
+
+
+def _sum_up(run: FlowRun, summary: Summary | None, places: Places, lines: Lines) -> int:
+    """The last lines, and the exit status for how the run ended."""
+    assert run.state is not None
+    if summary is not None:
+        only = set(run.parameters.get("only") or ())
+        pairs = tuple(pair for pair in summary.pairs if not only or pair.id in only)
+        lines.ended(Result(summary.manifest, storage.public(places.index), pairs))
+    if run.state.is_completed():
+        return cli.DONE
+    lines.note(f"{run.name}: {drivers.state_text(run)}" + (f": {run.state.message}" if run.state.message else ""))
+    return cli.INTERRUPTED if run.state.is_cancelled() else cli.FAILED

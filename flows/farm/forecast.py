@@ -1,0 +1,104 @@
+"""Whether a night is long enough: told once, as soon as the first pairs show the speed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from styletransfer.plan import PlannedPair
+from styletransfer.records import now as utc_now
+from styletransfer.summary import Outcome
+
+OVERHEAD: Final = 1.05
+"""Of a pair's seconds for what lies between two pairs: starting render runs, fetching, storing."""
+
+_OVER = ("done", "skipped", "failed", "cancelled")
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """When the last pair will be through at this speed, and how many will not be by `until`."""
+
+    through: datetime
+    until: datetime
+    pairs: int
+    left: int
+
+    @property
+    def in_time(self) -> bool:
+        return self.through <= self.until
+
+
+class Forecaster:
+    """Watches the states of a driver's pairs. Work is counted in pixel iterations, as `flows.estimate` does.
+
+    The speed is that of the pairs done so far; as many are rendered at once as have been so far.
+    """
+
+    def __init__(
+        self,
+        queued: Sequence[PlannedPair],
+        until: datetime,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._work = {pair.id: pair.work.total for pair in queued}
+        self._until = until
+        self._clock, self._now = clock, now
+        self._began: dict[str, float] = {}
+        self._at_once = 0
+        self._told = False
+
+    def states(self, outcomes: Mapping[str, Outcome]) -> Forecast | None:
+        """How all pairs stand now; gives the forecast when it is first possible, and then no more."""
+        if self._told:
+            return None
+        rendering = [pair for pair in self._work if _state(outcomes, pair) == "rendering"]
+        for pair in rendering:
+            self._began.setdefault(pair, self._clock())
+        self._at_once = max(self._at_once, len(rendering))
+        speed = self._speed(outcomes)
+        left = {pair for pair in self._work if _state(outcomes, pair) not in _OVER}
+        if speed is None or not left:
+            return None
+        self._told = True
+        return self._forecast(speed, sorted(left))
+
+    def _speed(self, outcomes: Mapping[str, Outcome]) -> float | None:
+        """Pixel iterations per second and slot, once as many pairs are done as are rendered at once."""
+        records = {pair: outcomes[pair].record for pair in self._work if _state(outcomes, pair) == "done"}
+        seconds = sum(record.seconds for record in records.values() if record is not None)
+        if len(records) < max(1, self._at_once) or seconds <= 0:
+            return None
+        return sum(self._work[pair] for pair, record in records.items() if record is not None) / seconds
+
+    def _forecast(self, speed: float, left: Sequence[str]) -> Forecast:
+        now, clock = self._now(), self._clock()
+        seconds = [
+            max(0.0, self._work[pair] / speed * OVERHEAD - (clock - self._began.get(pair, clock))) for pair in left
+        ]
+        slots = max(1, self._at_once)
+        # Shared out evenly at best; never before the longest is through.
+        total = max(sum(seconds) / slots, *seconds)
+        return Forecast(
+            now + timedelta(seconds=total), self._until, len(self._work), self._not_by(seconds, slots, now)
+        )
+
+    def _not_by(self, seconds: Sequence[float], slots: int, now: datetime) -> int:
+        """How many will not be done: the shortest are counted as rendered first, so at least so many."""
+        budget = (self._until - now).total_seconds()
+        spent, fit = 0.0, 0
+        for each in sorted(seconds):
+            spent += each / slots
+            if spent > budget or each > budget:
+                break
+            fit += 1
+        return len(seconds) - fit
+
+
+def _state(outcomes: Mapping[str, Outcome], pair: str) -> str:
+    found = outcomes.get(pair)
+    return found.state if found else "queued"

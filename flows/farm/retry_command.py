@@ -1,0 +1,47 @@
+"""`styletransfer retry`: the failed pairs of a run, and no others, once more."""
+
+from __future__ import annotations
+
+import argparse
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun
+
+from flows import cli
+from flows.farm import drivers, times
+from flows.farm.drivers import Submission
+from flows.farm.submit_command import hand_over
+from flows.terminal import Lines, Output
+from styletransfer.manifest import Manifest
+from styletransfer.places import Places
+from styletransfer.records import read_summary
+
+
+def run(options: argparse.Namespace) -> int:
+    """Submit the failed pairs again, and follow the run if asked to; returns the exit status."""
+    lines = Lines(Output())
+    with get_client(sync_client=True) as client:
+        former = drivers.find(client, options.run)
+        manifest = drivers.manifest_of(former)
+        places = Places(manifest.output, manifest.name)
+        failed = failed_pairs(former, manifest, places)
+        if not failed:
+            lines.say(f"{former.name}: no pair has failed")
+            return cli.DONE
+        lines.say(f"{former.name}: to render once more: {', '.join(failed)}")
+        submission = Submission(
+            manifest=former.parameters["manifest"],
+            places=places,
+            queue=manifest.priority,
+            priority=options.priority or former.parameters.get("priority"),
+            only=failed,
+        )
+        return hand_over(client, submission, lines, zone=times.parse_zone(times.host_zone()), wait=options.wait)
+
+
+def failed_pairs(former: FlowRun, manifest: Manifest, places: Places) -> tuple[str, ...]:
+    """Pairs of the run that failed, by the last summary, in the manifest's order. Raises StorageError."""
+    summary = read_summary(places.summary)
+    failed = {pair.id for pair in summary.pairs if pair.state == "failed"} if summary else set()
+    asked = set(former.parameters.get("only") or ()) or failed
+    return tuple(pair.id for pair in manifest.pairs if pair.id in failed & asked)

@@ -1,0 +1,37 @@
+"""Tables of the farm's commands: plain columns, whole lines for pipes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_WIDE = 10_000  # columns
+
+STYLES = {
+    "done": "green",
+    "completed": "green",
+    "failed": "bold red",
+    "crashed": "bold red",
+    "rendering": "bold",
+    "running": "bold",
+}
+"""Of cells that name a state."""
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> Table:
+    """A table without lines; columns named in `right` are aligned so."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        made.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(Text(cell, STYLES.get(cell, "")) for cell in row))
+    return made
+
+
+def output() -> Console:
+    """stdout: as wide as the terminal, or as its longest line where somebody reads it through a pipe."""
+    return Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False)
