@@ -85,7 +85,7 @@ def make_parser(command: str | None = None) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"styletransfer {_version()}")
+    parser.add_argument("--version", action="version", version=f"styletransfer {version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, known in COMMANDS.items():
         subparser = commands.add_parser(
@@ -104,7 +104,8 @@ def _load(place: str) -> Callable[..., Any]:
     return function
 
 
-def _version() -> str:
+def version() -> str:
+    """Of this package."""
     try:
         return metadata.version("styletransfer")
     except metadata.PackageNotFoundError:  # run from a checkout that is not installed

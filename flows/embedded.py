@@ -103,8 +103,12 @@ class Server:
 
 
 def _server_environment() -> dict[str, str]:
-    """With the PYTHONPATH that finds this package, also when run from a checkout that is not installed."""
-    here = str(Path(__file__).resolve().parent.parent)
-    path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
     # An empty address would hide the one in Prefect's profile.
-    return {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"} | {"PYTHONPATH": path}
+    known = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+    return known | {"PYTHONPATH": python_path()}
+
+
+def python_path() -> str:
+    """The PYTHONPATH that finds this package, also when run from a checkout that is not installed."""
+    here = str(Path(__file__).resolve().parent.parent)
+    return os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))

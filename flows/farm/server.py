@@ -14,6 +14,7 @@ import urllib.request
 from pathlib import Path
 from typing import Final
 
+from flows.embedded import python_path
 from flows.farm.names import farm_environment
 from styletransfer.errors import StyleTransferError
 
@@ -57,6 +58,7 @@ class StandingServer:
             **farm_environment(),
             "PREFECT_API_URL": self.api_url,
             "PREFECT_HOME": str(self.folder / "prefect"),
+            "PYTHONPATH": python_path(),
         }
 
     def start(self) -> None:
