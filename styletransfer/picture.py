@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -42,6 +44,14 @@ class Picture:
     def size(self) -> Size:
         """Width and height in px."""
         return self.pixels.shape[1], self.pixels.shape[0]
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of size, depth and pixels, in hex."""
+        digest = hashlib.sha256(f"{self.size} {self.bits}".encode())
+        for rows in strips(self.size):
+            digest.update(np.ascontiguousarray(self.pixels[rows]).data)
+        return digest.hexdigest()
 
     @property
     def bits(self) -> int:

@@ -52,7 +52,7 @@ class State:
     def from_bytes(cls, data: bytes) -> State:
         """The state that `to_bytes` wrote; RecordError when it is damaged or another version's."""
         try:
-            metadata = _metadata(data)
+            metadata = metadata_of(data)
             if metadata.get("state_version") != str(STATE_VERSION):
                 raise RecordError(
                     f"checkpoint has version {metadata.get('state_version')}; must be {STATE_VERSION}"
@@ -66,8 +66,11 @@ class State:
             raise RecordError(f"checkpoint is damaged: {error}") from error
 
 
-def _metadata(data: bytes) -> dict[str, str]:
-    """The metadata of a safetensors file: a JSON header behind its length in eight bytes."""
+def metadata_of(data: bytes) -> dict[str, str]:
+    """The metadata of a safetensors file: a JSON header behind its length in eight bytes.
+
+    Raises ValueError, KeyError or TypeError when it is something else.
+    """
     length = int.from_bytes(data[:8], "little")
     header = json.loads(data[8 : 8 + length])
     metadata: dict[str, str] = header["__metadata__"]

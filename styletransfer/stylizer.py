@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -18,6 +19,7 @@ from styletransfer.engines import Engine, make_objective
 from styletransfer.errors import ImageError, OutOfMemoryError, RecordError, StyleTransferError
 from styletransfer.images import resize as resize_picture
 from styletransfer.images import to_tensor
+from styletransfer.losses import Moments, StyleTarget
 from styletransfer.memory import MemoryPlan, memory_plans, plan_memory
 from styletransfer.objective import Losses, Objective, Targets
 from styletransfer.optimize import Average, Optimizer, make_optimizer, resize
@@ -27,6 +29,7 @@ from styletransfer.schedule import Schedule, Work
 from styletransfer.settings import Settings
 from styletransfer.starts import start_image
 from styletransfer.state import State, snapshot
+from styletransfer.style_cache import STYLE_CACHE, moments_key, moved, target_key
 from styletransfer.weights import Weights, load_weights
 
 log = logging.getLogger(__name__)
@@ -108,11 +111,12 @@ class Stylizer:
         self.devices = tuple(devices)
         hosts.prepare(*self.devices)
         self.dtype: torch.dtype = getattr(torch, hosts.resolve_precision(settings.precision, devices[0]))
+        self.weights_identity = weights.shared_identity
         self.objective = make_objective(
             engine,
             weights.tensors,
             settings,
-            identity=weights.shared_identity,
+            identity=self.weights_identity,
             devices=devices,
             dtype=self.dtype,
         )
@@ -158,6 +162,7 @@ class _Run:
             raise ImageError(f"{found}; must be as many, at least 1")
         self.settings, self.devices = stylizer.settings, stylizer.devices
         self.objective: Objective = stylizer.objective
+        self.cache, self.weights_identity, self.engine = STYLE_CACHE, stylizer.weights_identity, stylizer.engine
         self.device = torch.device(self.devices[0])
         self.dtype = stylizer.dtype
         self.planned_settings = self.settings
@@ -275,14 +280,41 @@ class _Run:
         return start.contiguous()
 
     def _targets(self, content: Tensor) -> Targets:
+        content_feats = self.objective.targets(content, {}).content
+        keys = [self._moments_key(style) for style in self.styles]
+        known = [key for key in keys if key is not None]
+        key = target_key(known, self.style_weights) if len(known) == len(keys) else None
+        targets = self.cache.targets(key, lambda: self._style_targets(keys))
+        return Targets(content_feats, moved(targets, self.objective.device_of))
+
+    def _style_targets(self, keys: Sequence[str | None]) -> dict[str, StyleTarget]:
         parts = [
-            self.objective.style_moments(self._tensor(style, self._style_size(style)))
-            for style in self.styles
+            self.cache.moments(key, partial(self._style_moments, style))
+            for key, style in zip(keys, self.styles, strict=True)
         ]
         blended = {
             layer: formulas.blend([part[layer] for part in parts], self.style_weights) for layer in parts[0]
         }
-        return self.objective.targets(content, blended)
+        return self.objective.style_targets(moved(blended, self.objective.device_of))
+
+    def _style_moments(self, style: Picture) -> dict[str, Moments]:
+        return self.objective.style_moments(self._tensor(style, self._style_size(style)))
+
+    def _moments_key(self, style: Picture) -> str | None:
+        """What tells this style's moments at this scale from all others; None where the weights can't be told."""
+        if self.weights_identity is None:
+            return None
+        return moments_key(
+            self.devices,
+            style=style.digest,
+            size=self._style_size(style),
+            weights=self.weights_identity,
+            engine=self.engine,
+            layers=[list(self.settings.style_layers), self.settings.layers()],
+            pooling=self.settings.pooling,
+            dtype=[str(self.dtype), str(self.image_dtype)],
+            tiling=str(self.objective.tiling),
+        )
 
     def _style_size(self, style: Picture) -> Size:
         """Longest edge `style_size`, or the scale times `style_scale_fac`; never enlarged."""

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from styletransfer import storage
+from styletransfer.cached_files import cache_folder
 from styletransfer.errors import StorageError, WeightsError
 from styletransfer.layers import CONVOLUTIONS, LAYERS
 
@@ -416,9 +417,7 @@ def _cached(url: str, suffix: str) -> Path | None:
 
 def user_cache() -> Path:
     """Where copies of remote weights are kept."""
-    from platformdirs import user_cache_path
-
-    return user_cache_path("styletransfer", appauthor=False) / "weights"
+    return cache_folder("weights")
 
 
 def _keep(place: Path | None, contents: bytes, at_most: int) -> None:

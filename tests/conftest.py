@@ -30,6 +30,15 @@ server.stop()
 """
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_files_of_the_user() -> Iterator[None]:
+    """What earlier runs left in the user's cache must not decide a test, nor tests what is left there."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("STYLETRANSFER_CACHE_MB", "0")
+        environment.delenv("STYLETRANSFER_CACHE_DIR", raising=False)
+        yield
+
+
 @dataclass(frozen=True)
 class Bucket:
     """An S3 bucket. `client` is boto3's: it reads and writes as another host would."""

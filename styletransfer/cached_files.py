@@ -1,0 +1,96 @@
+"""Files that may be lost: bounded folders under the user's cache folder, shared by all processes of that user."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from styletransfer import storage
+from styletransfer.errors import StorageError
+
+log = logging.getLogger(__name__)
+
+FOLDER_VARIABLE = "STYLETRANSFER_CACHE_DIR"
+LIMIT_VARIABLE = "STYLETRANSFER_CACHE_MB"
+DEFAULT_LIMIT_MB = 1000
+_ABANDONED_S = 3600.0  # a file that has been half written for so long belonged to a process that was killed
+
+
+def cache_folder(kind: str) -> Path:
+    """Where files of this kind are kept: below STYLETRANSFER_CACHE_DIR, else the platform's cache folder."""
+    if chosen := os.environ.get(FOLDER_VARIABLE):
+        return Path(chosen).expanduser() / kind
+    from platformdirs import user_cache_path
+
+    return user_cache_path("styletransfer", appauthor=False) / kind
+
+
+def limit_bytes() -> int:
+    """What STYLETRANSFER_CACHE_MB allows, 0 for nothing; the default where it says nothing or is no number."""
+    asked = os.environ.get(LIMIT_VARIABLE, "").strip()
+    if asked and not (asked.isascii() and asked.isdigit()):
+        log.warning("%s is %r; must be a whole number of MB; taking %d", LIMIT_VARIABLE, asked, DEFAULT_LIMIT_MB)
+        asked = ""
+    return int(asked or DEFAULT_LIMIT_MB) * 10**6
+
+
+class CachedFiles:
+    """Files by name in one folder, together at most `limit` bytes: the least recently used go first.
+
+    Several processes may use the folder at once: a file appears whole or not at all, and one that another process
+    removes is as if it had never been there. A cache that can't be read or written only costs time.
+    """
+
+    def __init__(self, folder: Path, suffix: str, limit: int) -> None:
+        self.folder, self.suffix, self.limit = folder, suffix, limit
+
+    def read(self, name: str) -> bytes | None:
+        """The file's bytes, or None. It counts as used."""
+        if not self.limit:
+            return None
+        path = self._path(name)
+        with suppress(OSError):
+            contents = path.read_bytes()
+            with suppress(OSError):  # on a disk that can only be read
+                os.utime(path)
+            return contents
+        return None
+
+    def write(self, name: str, contents: bytes) -> None:
+        """Keeps the file, and drops others as far as they are too many."""
+        if len(contents) > self.limit:
+            return
+        with suppress(StorageError, OSError):
+            storage.write(str(self._path(name)), contents)
+            self._shrink()
+
+    def remove(self, name: str) -> None:
+        with suppress(OSError):
+            self._path(name).unlink(missing_ok=True)
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}{self.suffix}"
+
+    def _shrink(self) -> None:
+        """Remove the least recently used files beyond the limit, and what killed processes left."""
+        kept = 0
+        for _, size, path in sorted(self._files(), reverse=True):
+            kept += size
+            if kept > self.limit:
+                path.unlink(missing_ok=True)
+        for path in self.folder.glob(f".*{storage.PARTIAL_SUFFIX}"):
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _ABANDONED_S:
+                    path.unlink()
+
+    def _files(self) -> list[tuple[int, int, Path]]:
+        """When each file was last used, its size in bytes, its path."""
+        found = []
+        for path in self.folder.glob(f"*{self.suffix}"):
+            with suppress(FileNotFoundError):  # another process was faster
+                status = path.stat()
+                found.append((status.st_mtime_ns, status.st_size, path))
+        return found
