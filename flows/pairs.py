@@ -7,7 +7,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextvars import copy_context
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -24,9 +24,11 @@ from styletransfer.plan import PlannedPair
 from styletransfer.records import Record
 from styletransfer.render import Fetched, Rendered
 from styletransfer.storage_errors import redacted
-from styletransfer.stylizer import Progress
 from styletransfer.summary import Outcome
 from styletransfer.weights import Weights
+
+if TYPE_CHECKING:
+    from styletransfer.stylizer import Progress
 
 log = logging.getLogger(__name__)
 
