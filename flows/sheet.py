@@ -49,6 +49,12 @@ class LiveSheet(Watcher):
     def finished(self, pair: PlannedPair, outcome: Outcome) -> None:
         self._set(pair.id, outcome)
 
+    def stand(self, outcomes: Mapping[str, Outcome]) -> None:
+        """How some pairs stand now, by id."""
+        with self._lock:
+            self._outcomes.update(outcomes)
+        self._news.set()
+
     def give_up(self, reason: str) -> None:
         """No pair can be rendered any more: those that wait have failed."""
         for planned in self._queued:
@@ -69,9 +75,7 @@ class LiveSheet(Watcher):
         self._thread.join()
 
     def _set(self, pair_id: str, outcome: Outcome) -> None:
-        with self._lock:
-            self._outcomes[pair_id] = outcome
-        self._news.set()
+        self.stand({pair_id: outcome})
 
     def _keep_writing(self) -> None:
         while self._news.wait() and not self._over.is_set():

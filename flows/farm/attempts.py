@@ -1,0 +1,170 @@
+"""What the end of a render run means for its pairs: done, tried again, or given up. Pure, and the same each time.
+
+Only a pair that was being rendered when its run crashed is charged with an attempt, and then retried alone; the
+others of that run go back unpunished. A run that ends without having got anywhere with any of its pairs is a
+strike for all of them: they are tried again later, at last one by one. What holds for the whole: no pair is
+lost, none is in two of our runs, and every run that ends brings some pair nearer to its own end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from flows.farm.names import ATTEMPTS
+
+STRIKES: Final = 3
+"""Runs in a row that may end without having begun anything."""
+
+STRIKE_PAUSES_S: Final = (15.0, 60.0)
+"""Before the next try: another host may take it then, or what is wrong with this one has passed."""
+
+RunEnd = Literal["completed", "failed", "held", "cancelled", "crashed"]
+"""How a render run ended. `cancelled`: by people; `held`: it hands its pairs back."""
+
+Settled = Literal["done", "failed", "cancelled"]
+
+Trace = Literal["done", "failed", "held", "cancelled", "rendering", "nothing"]
+"""What storage says about a pair after a run: its record, the note that this run left, or nothing."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a run left behind of one pair. `attempt` counts from 1."""
+
+    trace: Trace
+    reason: str = ""
+    attempt: int = 1
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a pair stands with the driver; as long as it is not settled it is queued or in a run.
+
+    `attempts`: those it was charged with, `strikes`: runs that got nowhere. `not_before`: of the driver's clock.
+    """
+
+    settled: Settled | None = None
+    attempts: int = 0
+    strikes: int = 0
+    reason: str = ""
+    not_before: float = 0.0
+
+    @property
+    def alone(self) -> bool:
+        """Whether it must not harm others."""
+        return self.attempts > 0 or self.strikes >= STRIKES - 1
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt the next one is."""
+        return self.attempts + 1
+
+
+NOTHING: Final = Finding("nothing")
+
+
+class Board:
+    """All pairs that a driver looks after, and the live runs that have them: its own, and those of others."""
+
+    def __init__(self, pairs: Iterable[str]) -> None:
+        self.standings = {pair: Standing() for pair in pairs}
+        self.runs: dict[str, frozenset[str]] = {}
+        self._got_somewhere: set[str] = set()
+
+    # What is asked
+
+    @property
+    def over(self) -> bool:
+        """Whether every pair is settled."""
+        return all(standing.settled for standing in self.standings.values())
+
+    def is_open(self, pair: str) -> bool:
+        """Whether it is a pair of ours that is not settled."""
+        standing = self.standings.get(pair)
+        return standing is not None and standing.settled is None
+
+    def open_in(self, run: str) -> list[str]:
+        """The run's pairs that are not settled, in the board's order."""
+        pairs = self.runs.get(run, frozenset())
+        return [pair for pair in self.standings if pair in pairs and self.is_open(pair)] if pairs else []
+
+    def waiting(self, clock: float) -> list[str]:
+        """Pairs that may be submitted now: not settled, in no live run, and not to wait any longer."""
+        taken = frozenset[str]().union(*self.runs.values())
+        return [
+            pair
+            for pair, standing in self.standings.items()
+            if standing.settled is None and pair not in taken and standing.not_before <= clock
+        ]
+
+    # What happens
+
+    def take(self, run: str, pairs: Collection[str]) -> None:
+        """A live run has these pairs."""
+        self.runs[run] = frozenset(pairs)
+
+    def settle(self, pair: str, settled: Settled, reason: str = "") -> None:
+        """The pair has come to its end, whichever run brought it there."""
+        if not self.is_open(pair):
+            return
+        self._got_somewhere |= {run for run, pairs in self.runs.items() if pair in pairs}
+        self.standings[pair] = replace(self.standings[pair], settled=settled, reason=reason)
+
+    def end(
+        self, run: str, how: RunEnd, reason: str, findings: Mapping[str, Finding], clock: float, *, own: bool = True
+    ) -> None:
+        """A run is over; `findings` of each of its open pairs. `own`: it was submitted for us.
+
+        Another driver's run that was cancelled, or got nowhere, says nothing about our pairs.
+        """
+        pairs = self.open_in(run)
+        found = {pair: findings.get(pair, NOTHING) for pair in pairs}
+        for pair, finding in found.items():
+            if finding.trace in ("done", "failed"):
+                self.settle(pair, "done" if finding.trace == "done" else "failed", finding.reason)
+        somewhere = run in self._got_somewhere or any(each.trace != "nothing" for each in found.values())
+        self.runs.pop(run, None)
+        self._got_somewhere.discard(run)
+        for pair in filter(self.is_open, pairs):
+            elsewhere = any(pair in others for others in self.runs.values())
+            strike = own and not somewhere and not elsewhere and how not in ("held", "cancelled")
+            after = _after(self.standings[pair], how, reason, found[pair], own=own)
+            self.standings[pair] = _struck(after, how, reason, clock) if strike else after
+
+
+def _after(standing: Standing, how: RunEnd, reason: str, finding: Finding, *, own: bool) -> Standing:
+    """A pair that is not done after the end of a run which had it."""
+    if own and (how == "cancelled" or finding.trace == "cancelled"):
+        return replace(standing, settled="cancelled", reason=finding.reason or reason or "cancelled")
+    if finding.trace == "rendering" and how != "held":
+        return _charged(standing, reason, finding)
+    why = finding.reason if finding.trace == "held" else _given_back(how, reason)
+    return replace(standing, reason=why)
+
+
+def _charged(standing: Standing, reason: str, finding: Finding) -> Standing:
+    """It was being rendered when the run ended without a word: another attempt is used up."""
+    attempts = max(standing.attempts + 1, finding.attempt)
+    if attempts >= ATTEMPTS:
+        why = f"{attempts} attempts, each ended with its run: {reason}"
+        return replace(standing, attempts=attempts, settled="failed", reason=why)
+    return replace(standing, attempts=attempts, reason=f"attempt {attempts} ended with its run: {reason}")
+
+
+def _struck(standing: Standing, how: RunEnd, reason: str, clock: float) -> Standing:
+    """The run got nowhere."""
+    if standing.settled is not None:
+        return standing
+    strikes = standing.strikes + 1
+    why = f"a run for it {_given_back(how, reason)}"
+    if strikes >= STRIKES:
+        why = f"{strikes} runs for it ended before it was begun, the last: {reason or how}"
+        return replace(standing, strikes=strikes, settled="failed", reason=why)
+    pause = STRIKE_PAUSES_S[strikes - 1]
+    return replace(standing, strikes=strikes, reason=why, not_before=clock + pause)
+
+
+def _given_back(how: RunEnd, reason: str) -> str:
+    return f"{how}: {reason}" if reason else how
