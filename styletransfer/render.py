@@ -103,6 +103,8 @@ def fetch(planned: PlannedPair) -> Fetched:
         {url: read.sha256 for url, read in contents.items()},
         started,
     )
+    for style in fetched.styles:
+        _ = style.digest  # targets are looked up by it; hashed here, while the device works on another pair
     for warning in fetched.warnings:
         log.warning("%s: fetch: %s", pair.id, warning)
     return fetched

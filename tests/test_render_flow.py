@@ -266,6 +266,47 @@ def test_pictures_are_not_kept_once_stored(flow, studio, monkeypatch):
     assert pairs.fetch.persist_result is False
 
 
+def test_the_device_works_while_the_next_pair_is_fetched_and_the_last_one_stored(flow, studio, monkeypatch):
+    """The second render waits until the third pair is fetched and the first one stored, and the first one's store
+    until the second render has begun."""
+    from styletransfer import render
+
+    steps = {"fetch": render.fetch, "stylize": render.stylize_pair, "store": render.store}
+    second_begun, third_fetched, first_stored = threading.Event(), threading.Event(), threading.Event()
+    counts: Counter = Counter()
+    waited: list[bool] = []
+
+    def fetch(*args, **options):
+        fetched = steps["fetch"](*args, **options)
+        counts["fetched"] += 1
+        if counts["fetched"] == 3:
+            third_fetched.set()
+        return fetched
+
+    def stylize_pair(*args, **options):
+        counts["stylized"] += 1
+        if counts["stylized"] == 2:
+            second_begun.set()
+            waited.extend([third_fetched.wait(timeout=60), first_stored.wait(timeout=60)])
+        return steps["stylize"](*args, **options)
+
+    def store(*args, **options):
+        counts["stored"] += 1
+        if counts["stored"] == 1:
+            waited.append(second_begun.wait(timeout=60))
+        record = steps["store"](*args, **options)
+        first_stored.set()
+        return record
+
+    monkeypatch.setattr(render, "fetch", fetch)
+    monkeypatch.setattr(render, "stylize_pair", stylize_pair)
+    monkeypatch.setattr(render, "store", store)
+    studio.picture("a.png", 1)
+    entries = [{"id": name, "content": "a.png", "style": "a.png"} for name in ("one", "two", "three")]
+    assert flow(write_manifest(studio, *entries), devices=["cpu"], return_state=True).message == "3 done"
+    assert waited == [True, True, True]
+
+
 def test_inputs_that_cannot_be_read_for_now_keep_nobody_waiting(flow, studio, monkeypatch):
     """Their storage comes back once everything else is rendered."""
     from flows import pairs
