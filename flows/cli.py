@@ -62,6 +62,22 @@ COMMANDS = {
         "flows.farm.commands:notify",
         "have a message sent at the end of each manifest",
     ),
+    "clean": Command(
+        "flows.farm.farm_options:add_clean_options", "flows.farm.commands:clean", "remove what no run needs any more"
+    ),
+    "up": Command(
+        "flows.farm.host_options:add_up_options", "flows.farm.up_command:run", "start a whole farm on this machine"
+    ),
+    "deploy": Command(
+        "flows.farm.host_options:add_deploy_options",
+        "flows.farm.commands:deploy",
+        "set a Prefect server up for a farm",
+    ),
+    "worker": Command(
+        "flows.farm.host_options:add_worker_options",
+        "flows.farm.worker_command:run",
+        "have this machine render for a farm",
+    ),
 }
 
 VERBOSE_HELP = "show the log, and where in the program an error arose"

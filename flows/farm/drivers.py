@@ -36,6 +36,8 @@ SHORT_ID: Final = 8
 
 LIVE: Final = [state for state in StateType if state not in TERMINAL_STATES]
 
+AT_WORK: Final = [state for state in LIVE if state is not StateType.SCHEDULED]
+
 
 @dataclass(frozen=True)
 class Submission:

@@ -16,8 +16,8 @@ this host's own (`up`), or --shared-filesystem says that all hosts see them.
 Times: '22:30' (the next one), 'today 22:30', 'tomorrow 01:00', or ISO 8601,
 '2026-03-01 01:00' or '2026-03-01T01:00+01:00'.
 
-exit status: 0 submitted (with --wait: all done), 1 some pair failed or the
-server can't be reached, 2 the manifest or an option is wrong, 130 cancelled;
+exit status: 0 submitted (with --wait: all done), 1 some pair failed, time was
+up or the server can't be reached, 2 the manifest or an option is wrong, 130 cancelled;
 Ctrl-C while waiting leaves the run alone
 
 examples:

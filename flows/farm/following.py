@@ -20,6 +20,12 @@ from styletransfer.records import Summary, SummaryPair, read_summary
 
 POLL_S: Final = 3.0
 
+HELD: Final = "Held"
+"""Name of the final state of a driver whose time was up."""
+
+REVIVAL_S: Final = 60.0
+"""A driver that died is started again within this time."""
+
 _STYLES = {"done": "green", "failed": "bold red"}
 
 
@@ -35,13 +41,14 @@ def follow(
     A driver that died and was revived is the same submission, and followed on.
     """
     before = _pairs(_summary(places))
-    told = ""
+    told, crashed = "", 0.0
     while True:
         run = _current(client, run)
         if drivers.state_text(run) != told:
             told = drivers.state_text(run)
             lines.say(f"{run.name}: {told}")
-        over = drivers.is_over(run)
+        crashed = crashed + POLL_S if run.state is not None and run.state.is_crashed() else 0.0
+        over = drivers.is_over(run) and not 0 < crashed < REVIVAL_S
         summary = _summary(places)
         now = _pairs(summary)
         _tell_changes(before, now, lines)
@@ -98,4 +105,4 @@ def _sum_up(run: FlowRun, summary: Summary | None, places: Places, lines: Lines)
     if run.state.is_completed():
         return cli.DONE
     lines.note(f"{run.name}: {drivers.state_text(run)}" + (f": {run.state.message}" if run.state.message else ""))
-    return cli.INTERRUPTED if run.state.is_cancelled() else cli.FAILED
+    return cli.INTERRUPTED if run.state.is_cancelled() and run.state.name != HELD else cli.FAILED

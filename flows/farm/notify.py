@@ -27,7 +27,7 @@ from flows.watching import Result
 from styletransfer import storage
 from styletransfer.errors import StyleTransferError
 from styletransfer.plan import Plan
-from styletransfer.records import SummaryPair
+from styletransfer.records import SummaryPair, now
 from styletransfer.summary import Outcome
 
 VARIABLE: Final = "nst_notify"
@@ -184,18 +184,21 @@ def forecast_message(manifest: str, forecast: Forecast, zone: tzinfo) -> tuple[s
 
 
 class Messenger:
-    """Hangs on a driver: tells people of its forecast and of its end. What it is told comes from one thread."""
+    """Hangs on a driver: tells people of its forecast and of its end. What it is told comes from one thread.
+
+    `began`: when the submission did, which another driver may have begun.
+    """
 
     def __init__(
         self,
         until: datetime | None = None,
         zone: tzinfo | None = None,
+        began: datetime | None = None,
         tell: Callable[[str, str], None] = try_to_send,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._until, self._zone = until, zone
-        self._tell, self._clock = tell, clock
-        self._began = clock()
+        self._tell = tell
+        self._began = began or now()
         self._manifest = ""
         self._forecaster: Forecaster | None = None
 
@@ -210,7 +213,7 @@ class Messenger:
             self._tell(*forecast_message(self._manifest, forecast, self._zone or UTC))
 
     def ended(self, result: Result) -> None:
-        self._tell(*end_message(result, self._clock() - self._began))
+        self._tell(*end_message(result, (now() - self._began).total_seconds()))
 
 
 def tell_wrong(manifest: str, faults: Sequence[str]) -> None:

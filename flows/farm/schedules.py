@@ -47,7 +47,7 @@ class Schedule:
     base: str
     cron: str
     timezone: str
-    parameters: dict[str, str | None]
+    parameters: dict[str, Any]
     description: str
 
     @property

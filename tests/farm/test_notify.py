@@ -50,7 +50,11 @@ def test_a_message_does_not_grow_without_bound():
 @pytest.mark.parametrize(
     ("hours", "subject", "rest"),
     [
-        (9, "harbour: will be through in time", "by Tue 2026-03-03 06:00 UTC; it has until Tue 2026-03-03 07:00 UTC"),
+        (
+            9,
+            "harbour: will be through in time",
+            "by Tue 2026-03-03 06:00 UTC; it has until Tue 2026-03-03 07:00 UTC",
+        ),
         (11, "harbour: will not be through in time", "about 12 of 40 pairs will be left over, for the next night"),
     ],
 )
@@ -165,7 +169,7 @@ def test_messages_can_be_turned_off(hook, capsys):
 def test_a_failure_is_a_warning_without_the_url(hook, caplog):
     notify.use_webhook(hook.url)
     hook.status = 500
-    pauses = []
+    pauses: list[float] = []
     with caplog.at_level(logging.DEBUG):
         notify.try_to_send("a", "b", sleep=pauses.append)
     assert len(hook.paths) == 3
