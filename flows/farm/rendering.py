@@ -26,7 +26,7 @@ from zoneinfo import ZoneInfo
 from prefect import flow, get_client, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
-from prefect.exceptions import TerminationSignal
+from prefect.exceptions import CancelledRun, FailedRun, TerminationSignal
 from prefect.runtime import deployment
 from prefect.states import Cancelled, Completed, Failed
 
@@ -34,6 +34,7 @@ from flows.farm.artifacts import Artifacts
 from flows.farm.dashboard import RenderBoard
 from flows.farm.names import RENDER_FLOW, GpuCount
 from flows.farm.note_watcher import NoteWatcher
+from flows.farm.submitting import HELD, claim
 from flows.farm.times import host_zone, next_clock, parse_clock, parse_zone, shown
 from flows.pairs import Renders
 from flows.render import LogWatcher, load_weights, make_plan
@@ -59,9 +60,6 @@ FLUSH_S: Final = 3.0
 
 LINGER_S: Final = 5.0
 """For the last words to reach the server when something in hand would not end."""
-
-HELD: Final = "Held"
-"""Name of the final state of a run that hands pairs back."""
 
 WAIT_FOREVER_S: Final = -1.0  # as filelock has it
 
@@ -117,9 +115,13 @@ def render_pairs(
     errand = Errand(submission, _run_id(), gpus, attempts or {}, force_before, end, zone)
     run = PairsRun(errand)
     try:
+        pairs = claim(errand.run, pairs)
+        if not pairs:
+            return Cancelled(name=HELD, message="all its pairs are left to other runs")
         run.render(make_plan(manifest, pairs, force_before is not None, weights, output))
     except (TerminationSignal, KeyboardInterrupt):  # before or after rendering
         run.stopped = run.stopped or why_stopped(errand.run)
+    logging.getLogger("prefect.flow_runs").addFilter(_no_traceback)
     return run.final_state(pairs)
 
 
@@ -310,8 +312,8 @@ def why_stopped(run_id: str) -> Outcome:
     wait([answer], ASK_S)
     with suppress(Exception):  # the server is away, or knows no such run
         if answer.done() and answer.result():
-            return Outcome("cancelled", "cancelled")
-    return Outcome("held", "stopped by its host")
+            return Outcome("cancelled", "the run was cancelled")
+    return Outcome("held", "its host told it to stop")
 
 
 def in_thread(work: Callable[[], _Value]) -> Future[_Value]:
@@ -340,6 +342,11 @@ def leave_soon() -> None:
         timer = threading.Timer(LINGER_S, os._exit, [0])
         timer.daemon = True
         timer.start()
+
+
+def _no_traceback(record: logging.LogRecord) -> bool:
+    """Prefect logs a traceback of its own when a flow returns a state such as Held; the state says it better."""
+    return not (record.exc_info and isinstance(record.exc_info[1], CancelledRun | FailedRun))
 
 
 def _run_id() -> str:

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
+from prefect import get_client
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import (
     FlowRunFilter,
@@ -258,15 +259,29 @@ def _iso(moment: datetime | None) -> str | None:
 # What a render run asks before it begins
 
 
-def left_to_others(client: SyncPrefectClient, run_id: str) -> set[str]:
-    """Pairs of this run that it must not render: live runs that were submitted before it have them.
+def claim(run_id: str, pairs: Sequence[str]) -> list[str]:
+    """Those of a run's pairs that are its own: none, if its driver has given it up, and others have them.
 
-    Two drivers can submit the same pair at the same moment; so the runs settle it between them, and as both ask
-    after both were submitted, only one of them takes the pair.
+    Two drivers can submit the same pair at the same moment. The runs settle it between them: the one that was
+    submitted first keeps the pair. As each asks after it was submitted itself, only one can find that it is.
     """
+    with get_client(sync_client=True) as client:
+        if _was_given_up(client, run_id):
+            return []
+        taken = _taken_before(client, run_id)
+    return [pair for pair in pairs if pair not in taken]
+
+
+def _was_given_up(client: SyncPrefectClient, run_id: str) -> bool:
+    states = client.read_flow_run_states(UUID(run_id))
+    return any(state.is_crashed() or state.is_cancelled() for state in states)
+
+
+def _taken_before(client: SyncPrefectClient, run_id: str) -> set[str]:
+    """Pairs of live runs of the same output that were submitted before this one."""
     own = client.read_flow_run(UUID(run_id))
-    tag = next((tag for tag in own.tags if tag.startswith("output:")), None)
-    if tag is None:
+    tag = next((tag for tag in own.tags if tag.startswith(names.OUTPUT_TAG)), None)
+    if tag is None:  # not submitted by a driver
         return set()
     others = drivers.with_tags(client, [names.RENDER_TAG, tag], states=drivers.LIVE)
     before = [run for run in others if _order(run) < _order(own)]
@@ -276,9 +291,3 @@ def left_to_others(client: SyncPrefectClient, run_id: str) -> set[str]:
 def _order(run: FlowRun) -> tuple[datetime, str]:
     assert run.created is not None
     return (run.created, str(run.id))
-
-
-def was_given_up(client: SyncPrefectClient, run_id: str) -> bool:
-    """Whether the driver has stopped to wait for this run, and another has its pairs: it must not begin."""
-    states = client.read_flow_run_states(UUID(run_id))
-    return any(state.is_crashed() or state.is_cancelled() for state in states)
