@@ -42,11 +42,17 @@ TAG: Final = "nst"
 DRIVER_TAG: Final = "nst-driver"
 RENDER_TAG: Final = "nst-render"
 
+OUTPUT_TAG: Final = "output:"
+"""How the tag of an output begins."""
+
 HEARTBEAT_S: Final = 30
 """The shortest period that Prefect allows."""
 
 LOST_AFTER_S: Final = 120
 """A run not heard of for so long is taken for lost. At least three heartbeats, or healthy runs would be."""
+
+LOST_MESSAGE: Final = f"not heard of for {LOST_AFTER_S} s"
+"""Of the Crashed state of a run that was taken for lost."""
 
 PENDING_LIMIT_S: Final = 180
 """A run handed to a worker that has not begun after this is taken for lost: it never sent a heartbeat."""
@@ -63,6 +69,9 @@ WORKER_QUERY_S: Final = 2
 DRAIN_LIMIT_S: Final = 120
 """How long a run that was asked to end may take to save its state: an iteration may take a minute."""
 
+SLOT_VARIABLE: Final = "NST_SLOT"
+"""Environment variable that tells a render run its slot's name on this host: `gpu0`, `gpu0+1`, `cpu1`."""
+
 
 def manifest_tag(name: str) -> str:
     """Tag of all runs for manifests of this name."""
@@ -71,7 +80,7 @@ def manifest_tag(name: str) -> str:
 
 def output_tag(places: Places) -> str:
     """Tag of all runs that write to the same folder. A hash: a location may be long, or hold what is private."""
-    return f"output:{hashlib.sha256(places.folder.encode()).hexdigest()[:12]}"
+    return f"{OUTPUT_TAG}{hashlib.sha256(places.folder.encode()).hexdigest()[:12]}"
 
 
 def submission_tag(submission: str) -> str:
