@@ -33,6 +33,9 @@ _TIMEOUT_S: Final = 10.0
 
 ArtifactType = Literal["progress", "markdown", "table"]
 
+KEY_PREFIX: Final = "nst-"
+"""Of the keys that artifacts go by. Those of all runs share theirs: the dashboard keeps a list of keys."""
+
 
 @dataclass(frozen=True)
 class Content:
@@ -118,6 +121,7 @@ class Artifacts:
         known = self._ids.get(name)
         if known is None:
             made = ArtifactCreate(
+                key=KEY_PREFIX + name,
                 type=content.type,
                 data=content.data,
                 description=content.description,

@@ -42,27 +42,23 @@ Clock = Callable[[], float]
 class Figures:
     """How far a pair is, as read from its progress. Holds no tensors."""
 
-    pair_id: str
     where: str
     per_second: float | None
     loss: float
-    seconds_left: float | None
     memory: int | None
 
     def __str__(self) -> str:
-        left = "" if self.seconds_left is None else f"{clock_text(self.seconds_left)} left"
         memory = "" if self.memory is None else f"{self.memory / 1e9:.1f} GB"
         speed = "" if self.per_second is None else speed_text(self.per_second)
-        texts = (self.where, speed, f"loss {self.loss:.4g}", left, memory)
-        return f"**{self.pair_id}**: " + ", ".join(filter(None, texts))
+        return ", ".join(filter(None, (self.where, speed, f"loss {self.loss:.4g}", memory)))
 
 
 class Reader:
     """Reads a pair's figures, and remembers when it last did, for the speed since then."""
 
-    def __init__(self, pair_id: str, clock: Clock) -> None:
-        self.pair_id = pair_id
+    def __init__(self, clock: Clock) -> None:
         self.figures: Figures | None = None
+        self.seconds_left: float | None = None
         self._clock = clock
         self._since = (clock(), 0, 0)  # time, scale and iteration of the last reading, or of the scale's start
 
@@ -71,23 +67,21 @@ class Reader:
         if progress.scale_index != self._since[1]:
             self._since = (self._clock(), progress.scale_index, progress.iteration)
 
-    def read(self, progress: Progress) -> Figures:
-        """The figures now. A sync point."""
+    def read(self, progress: Progress) -> None:
+        """Take the figures now. A sync point."""
         loss = progress.losses()["total"]
-        now, (then, scale, iteration) = self._clock(), self._since
+        now, (then, _, iteration) = self._clock(), self._since
         self._since = (now, progress.scale_index, progress.iteration)
         iterations = progress.iteration - iteration
-        number = progress.scale_index + 1
-        self.figures = Figures(
-            self.pair_id,
-            f"{progress.scale} px (scale {number} of {len(progress.scales)}), "
-            f"iteration {progress.iteration} of {progress.iterations}",
-            iterations / (now - then) if iterations > 0 and now > then and scale == number - 1 else None,
-            loss,
-            pair_seconds_left(progress.seconds, progress.fraction),
-            progress.peak_memory(),
-        )
-        return self.figures
+        speed = iterations / (now - then) if iterations > 0 and now > then else None
+        self.figures = Figures(f"{where(progress)} of {progress.iterations}", speed, loss, progress.peak_memory())
+        self.seconds_left = pair_seconds_left(progress.seconds, progress.fraction)
+
+
+def where(progress: Progress) -> str:
+    """`512 px (scale 3 of 3), iteration 120`."""
+    number = f"scale {progress.scale_index + 1} of {len(progress.scales)}"
+    return f"{progress.scale} px ({number}), iteration {progress.iteration}"
 
 
 class RenderBoard(Watcher):
@@ -120,7 +114,7 @@ class RenderBoard(Watcher):
     def started(self, pair: PlannedPair, slot: Slot) -> None:
         del slot  # each has its own in the log
         with self._lock:
-            self._rows[pair.id] = Reader(pair.id, self._clock)
+            self._rows[pair.id] = Reader(self._clock)
         self._estimate.started(pair.id)
 
     def progress(self, pair: PlannedPair, progress: Progress) -> None:
@@ -136,9 +130,9 @@ class RenderBoard(Watcher):
             self._preview_due = now + PREVIEW_S
             self._show(pair, progress)
         else:
+            self._estimate.progress(pair.id, progress.fraction)
             row.read(progress)
             self._tell()
-        self._estimate.progress(pair.id, progress.fraction)
 
     def finished(self, pair: PlannedPair, outcome: Outcome) -> None:
         self._estimate.finished(pair.id)
@@ -153,40 +147,48 @@ class RenderBoard(Watcher):
             if not hosts.is_out_of_memory(error):
                 raise
             return  # the render has use for all there is
-        number, scales = progress.scale_index + 1, len(progress.scales)
-        where = f"{pair.id}, {progress.scale} px (scale {number} of {scales}), iteration {progress.iteration}"
-        self._artifacts.publish("preview", lambda: preview(image, where))
+        caption = f"{pair.id}: {where(progress)}"
+        self._artifacts.publish("preview", lambda: preview(image, caption))
 
     def _tell(self) -> None:
-        left = self._estimate.seconds_left()
+        left = self._estimate.seconds_left() if self._total > 1 else self._pair_left()
         if left is not None and left < self._artifacts.every_s:
             return  # the last words come soon enough
-        percent, text = 100 * self._estimate.fraction(), self._text(left)
+        percent = 100 * self._estimate.fraction()
+        text = self._text(percent, left)
         self._artifacts.publish("progress", lambda: Content("progress", round(percent, 1), text))
 
-    def _text(self, left: float | None) -> str:
+    def _pair_left(self) -> float | None:
+        """Of the only pair: what a resumed one took before counts, too."""
         with self._lock:
-            lines = [str(row.figures) for row in self._rows.values() if row.figures is not None]
-        if self._total > 1:
-            rest = "" if left is None else f", {clock_text(left)} left"
-            lines.append(f"{self._over} of {self._total} pairs done{rest}")
-        return "  \n".join(lines)
+            return next((row.seconds_left for row in self._rows.values()), None)
+
+    def _text(self, percent: float, left: float | None) -> str:
+        """The dashboard's list of artifacts shows the first 45 letters only: what matters most comes first."""
+        with self._lock:
+            pairs = [f"{pair_id}: {row.figures}" for pair_id, row in self._rows.items() if row.figures]
+            over = f", {self._over} of {self._total} pairs done" if self._total > 1 else ""
+        rest = "" if left is None else f", {clock_text(left)} left"
+        return f"{percent:.0f} %{rest}{over}; {'; '.join(pairs)}"
 
     def _last_words(self) -> Content:
-        took = clock_text(self._clock() - self._began)
-        text = f"{self._over} of {self._total} pairs done in {took}" if self._total > 1 else f"ended after {took}"
-        return Content("progress", round(100 * self._estimate.fraction(), 1), text)
+        percent, took = 100 * self._estimate.fraction(), clock_text(self._clock() - self._began)
+        pairs = f", {self._over} of {self._total} pairs done" if self._total > 1 else ""
+        return Content("progress", round(percent, 1), f"{percent:.0f} % after {took}{pairs}")
 
 
 def preview(image: Tensor, caption: str, limit_bytes: int = PREVIEW_BYTES) -> Content:
-    """A picture (1, 3, H, W) in [0, 1] as markdown of at most so many bytes, as large as goes into them."""
+    """A picture (1, 3, H, W) in [0, 1], of at most so many bytes as text, as large as goes into them.
+
+    It is the description: that is what the run's list of artifacts shows, and keeps up to date.
+    """
     picture = images.from_tensor(image)
     markdown = ""
     for px, quality in _PREVIEWS:
         markdown = f"![{caption}]({data_url(images.thumbnail(picture, px, quality=quality))})"
         if len(markdown) <= limit_bytes:
             break
-    return Content("markdown", markdown, caption)
+    return Content("markdown", caption, markdown)
 
 
 def data_url(jpeg: bytes) -> str:
