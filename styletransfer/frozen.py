@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -152,8 +153,8 @@ class FrozenVGG19:
     def normalise(self, image: Tensor) -> Tensor:
         """image (1, 3, H, W) in [0, 1], float32 or float64 -> the network's input, on its first device."""
         image = image.to(self.devices[0], non_blocking=True)
-        mean = image.new_tensor(MEAN).view(1, 3, 1, 1)
-        std = image.new_tensor(STD).view(1, 3, 1, 1)
+        mean = _per_channel(MEAN, image.dtype, image.device)
+        std = _per_channel(STD, image.dtype, image.device)
         return ((image - mean) / std).contiguous(memory_format=torch.channels_last)
 
     def walk(self, x: Tensor, first: int, last: int | None = None) -> Iterator[tuple[int, Tensor]]:
@@ -201,7 +202,13 @@ class FrozenVGG19:
 
     def unnormalise_gradient(self, grad: Tensor, image: Tensor) -> Tensor:
         """Gradient at `image`, in its dtype and on its device, from that at the network's input."""
-        return grad.to(image.device, image.dtype) / image.new_tensor(STD).view(1, 3, 1, 1)
+        return grad.to(image.device, image.dtype) / _per_channel(STD, image.dtype, image.device)
+
+
+@cache
+def _per_channel(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(1, 3, 1, 1). Made once: to copy it from the host at each iteration is to wait for a GPU each time."""
+    return torch.tensor(values, dtype=dtype, device=device).view(1, 3, 1, 1)
 
 
 def mask_relu(grad: Tensor, output: Tensor) -> Tensor:
