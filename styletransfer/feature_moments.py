@@ -84,11 +84,14 @@ class StylePull:
         offset = weight / count * gradient.mean + (exact - matrix.to(exact.dtype)) @ found.mean
         return cls(matrix, offset.to(dtype))
 
-    def __call__(self, feats: Tensor, _region: Region) -> Tensor:
-        """Gradient at features (1, C, H, W), channels_last, wherever they lie: a new tensor."""
+    def __call__(self, feats: Tensor, _region: Region, grad: Tensor | None) -> Tensor:
+        """Gradient at features (1, C, H, W), wherever they lie; added to `grad`, channels_last, if there is one."""
         _, channels, height, width = feats.shape
-        grad = torch.addmm(self.offset, as_matrix(feats), self.matrix)
-        return grad.view(1, height, width, channels).permute(0, 3, 1, 2)
+        if grad is not None:
+            grad.permute(0, 2, 3, 1).view(-1, channels).addmm_(as_matrix(feats), self.matrix).add_(self.offset)
+            return grad
+        pulled = torch.addmm(self.offset, as_matrix(feats), self.matrix)
+        return pulled.view(1, height, width, channels).permute(0, 3, 1, 2)
 
 
 def as_matrix(feats: Tensor) -> Tensor:

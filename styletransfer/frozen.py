@@ -1,107 +1,30 @@
 """VGG-19 forward and backward by hand, for a network whose weights never change.
 
-Autograd keeps what it might need; here is kept what is needed: no weight gradients, ReLU in place, no indices of
-poolings. Tensors are channels_last throughout, so that features read as an (H W, C) matrix without a copy; in
-bf16 that and the data type together make a convolution several times faster, either alone does not. Values and
-gradients are those of `vgg.VGG19`.
+Autograd keeps what it might need; here is kept what is needed: no weight gradients, no indices of poolings. Tensors
+are channels_last throughout, so that features read as an (H W, C) matrix without a copy; in bf16 that and the data
+type together make a convolution several times faster, either alone does not. Values and gradients are those of
+`vgg.VGG19`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from styletransfer.convolutions import Convolution, FirstConvolution
 from styletransfer.layers import CONVOLUTIONS, LAYERS, POOLING_INDICES, last_layer, smallest_input
-from styletransfer.losses import fold_replicate_padding
+from styletransfer.poolings import Pooling2x2
 from styletransfer.settings import Pooling
-from styletransfer.vgg import FIRST_POOLING, MEAN, POOLING_GAIN, STD, check_size
+from styletransfer.vgg import FIRST_POOLING, MEAN, STD, check_size
 
 Outputs = dict[int, Tensor]
 """Outputs (1, C, H', W') of ReLUs and poolings by index, deeper ones later; first comes the input."""
 
-Pull = Callable[[Tensor], Tensor]
-"""Gradient of the loss with respect to a layer's features, from these features. A new tensor."""
-
-STRIP_ELEMENTS = 2**21
-"""Pooled values whose argmax is held at a time: 16 MB of indices, which torch makes int64."""
-
-
-@dataclass(frozen=True)
-class Convolution:
-    """A 3 x 3 convolution and its ReLU. `weight_back` is the weight of the convolution that its gradient is."""
-
-    weight: Tensor  # (C_out, C_in, 3, 3)
-    weight_back: Tensor  # (C_in, C_out, 3, 3): flipped in both directions
-    bias: Tensor
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.weight, self.bias, padding=1).relu_()
-
-    def backward(self, grad: Tensor) -> Tensor:
-        """Gradient at the input, from that before the ReLU."""
-        return F.conv2d(grad, self.weight_back, padding=1)
-
-
-@dataclass(frozen=True)
-class FirstConvolution(Convolution):
-    """Pads with 'replicate'. Its weight is kept in float32 at least: it works on the image, where rounding to
-    bf16 would be coarser than 8 bits are, and costs next to nothing.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        padded = F.pad(x, (1, 1, 1, 1), "replicate")
-        return F.conv2d(padded, self.weight, self.bias).to(self.weight_back.dtype).relu_()
-
-    def backward(self, grad: Tensor) -> Tensor:
-        return fold_replicate_padding(F.conv2d(grad, self.weight_back, padding=2))
-
-
-@dataclass(frozen=True)
-class Pooling2x2:
-    """A pooling by two; an odd last row or column is left out, as in torch."""
-
-    kind: Pooling
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.kind == "max":
-            return F.max_pool2d(x, 2)
-        if self.kind == "average":
-            return F.avg_pool2d(x, 2).mul_(POOLING_GAIN["average"])
-        return F.lp_pool2d(x, 2.0, 2).mul_(POOLING_GAIN["l2"])
-
-    def backward(self, grad: Tensor, x: Tensor, pooled: Tensor) -> Tensor:
-        """Gradient at `x`, from that at `pooled`."""
-        grad_x = torch.zeros_like(x)
-        for rows in _strips(pooled):
-            strip, rows_x = pooled[..., rows, :], slice(2 * rows.start, 2 * rows.stop)
-            self._backward(grad[..., rows, :], x[..., rows_x, :], strip, grad_x[..., rows_x, :])
-        return grad_x
-
-    def _backward(self, grad: Tensor, x: Tensor, pooled: Tensor, grad_x: Tensor) -> None:
-        width = 2 * pooled.shape[-1]
-        if self.kind == "max":  # of several maxima, the first is meant: ties are common in bf16
-            _, argmax = F.max_pool2d(x, 2, return_indices=True)
-            grad_x.copy_(F.max_unpool2d(grad, argmax, (2, 2), output_size=list(x.shape[-2:])))
-        elif self.kind == "average":
-            spread = F.interpolate(grad * (POOLING_GAIN["average"] / 4), scale_factor=2, mode="nearest")
-            grad_x[..., :width] = spread
-        else:
-            share = (grad * POOLING_GAIN["l2"] ** 2 / pooled).masked_fill_(pooled == 0, 0)
-            spread = F.interpolate(share, scale_factor=2, mode="nearest")
-            torch.mul(spread, x[..., :width], out=grad_x[..., :width])
-
-
-def _strips(pooled: Tensor) -> Iterator[slice]:
-    """Rows of `pooled` (1, C, H, W), a bounded number of values at a time."""
-    _, channels, height, width = pooled.shape
-    rows = max(1, STRIP_ELEMENTS // (channels * width))
-    for top in range(0, height, rows):
-        yield slice(top, min(top + rows, height))
+Pull = Callable[[Tensor, Tensor | None], Tensor]
+"""Gradient of the loss with respect to a layer's features, from these features; added to another, in place."""
 
 
 class FrozenVGG19:
@@ -135,16 +58,11 @@ class FrozenVGG19:
                 self.steps[index] = Pooling2x2(pooling)
 
     def _convolution(self, index: int, weight: Tensor, bias: Tensor) -> Convolution:
-        kind, dtype = Convolution, self.dtype
+        device = self.device_of(index)
         if index == 0:
-            kind, dtype = FirstConvolution, torch.promote_types(self.dtype, torch.float32)
-        device, layout = self.device_of(index), torch.channels_last
-        weight_back = weight.flip(2, 3).transpose(0, 1)
-        return kind(
-            weight.to(device, dtype).contiguous(memory_format=layout),
-            weight_back.to(device, self.dtype).contiguous(memory_format=layout),
-            bias.to(device, dtype),
-        )
+            exact = torch.promote_types(self.dtype, torch.float32)
+            return FirstConvolution.first(weight.to(device, exact), bias.to(device, exact), self.dtype)
+        return Convolution.of(weight.to(device, self.dtype), bias.to(device, self.dtype))
 
     def device_of(self, index: int) -> torch.device:
         """Where the layer with this index runs."""
@@ -188,8 +106,7 @@ class FrozenVGG19:
             index, output = outputs.popitem()
             step = self.steps[index]
             if index in pulls:
-                pull = pulls[index](output)
-                grad = pull if grad is None else grad.add_(pull)
+                grad = pulls[index](output, grad)
             if grad is None:
                 grad = torch.zeros_like(output)
             if isinstance(step, Pooling2x2):

@@ -26,8 +26,8 @@ from styletransfer.vgg import check_size
 
 EVERYWHERE: Region = (slice(None), slice(None))
 
-LayerPull = Callable[[Tensor, Region], Tensor]
-"""Gradient of the loss with respect to the part of a layer's features in a region, from these features."""
+LayerPull = Callable[[Tensor, Region, Tensor | None], Tensor]
+"""`frozen.Pull` for the part of a layer's features in a region."""
 
 
 Part = Callable[[Tensor, Region], None]
@@ -211,8 +211,9 @@ class ContentComparison:
         assert self._total is not None
         return self.weight / self.target.numel() * self._total
 
-    def pull(self, feats: Tensor, region: Region) -> Tensor:
-        return (feats - self._target(feats, region)).mul_(2 * self.weight / self.target.numel())
+    def pull(self, feats: Tensor, region: Region, grad: Tensor | None) -> Tensor:
+        pulled = (feats - self._target(feats, region)).mul_(2 * self.weight / self.target.numel())
+        return pulled if grad is None else grad.add_(pulled)
 
     def _target(self, feats: Tensor, region: Region) -> Tensor:
         return _part(self.target, region).to(feats.device, non_blocking=True)
@@ -248,19 +249,19 @@ def _both(first: LayerPull | None, second: LayerPull) -> LayerPull:
     """The sum of two pulls at one layer."""
     if first is None:
         return second
-    return lambda feats, region: first(feats, region).add_(second(feats, region))
+    return lambda feats, region, grad: second(feats, region, first(feats, region, grad))
 
 
 def _in_region(pull: LayerPull, region: Region) -> Pull:
-    return lambda feats: pull(feats, region)
+    return lambda feats, grad: pull(feats, region, grad)
 
 
 def _owned(pull: LayerPull, tile: Tile, index: int) -> Pull:
     """The pull of the features that are the tile's own; the halo's belong to others."""
 
-    def pull_own(feats: Tensor) -> Tensor:
-        grad, own = torch.zeros_like(feats), tile.owned_within(index)
-        _part(grad, own).copy_(pull(_part(feats, own), tile.owned(index)))
+    def pull_own(feats: Tensor, grad: Tensor | None) -> Tensor:
+        grad, own = torch.zeros_like(feats) if grad is None else grad, tile.owned_within(index)
+        _part(grad, own).add_(pull(_part(feats, own), tile.owned(index), None))
         return grad
 
     return pull_own

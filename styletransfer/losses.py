@@ -86,12 +86,12 @@ def wasserstein2_and_gradient(found: Moments, target: StyleTarget) -> tuple[Tens
     """`wasserstein2` and its gradient with respect to both moments, from one `eigh`."""
     channels = len(found.mean)
     covariance = found.covariance()
-    trace, slope = trace_root_and_gradient(target.root @ covariance @ target.root)
+    trace, slope = trace_root_and_gradient(covariance, target.root)
     difference = found.mean - target.mean
     variances = (target.covariance.diagonal() + covariance.diagonal()).sum()
     value = difference.square().mean() + (variances - 2 * trace) / channels
 
-    grad_srm = -2 / channels * (target.root @ slope @ target.root)
+    grad_srm = -2 / channels * slope
     grad_srm.diagonal().add_(1 / channels)
     grad_mean = (
         2 / channels * difference - 2 * grad_srm @ found.mean

@@ -49,7 +49,9 @@ def test_the_pull_is_the_gradient_that_autograd_finds():
     loss = 3 * ((found.mean * gradient.mean).sum() + (found.srm * gradient.srm).sum())
     (expected,) = torch.autograd.grad(loss, feats)
     pull = StylePull.of(gradient, moments(feats.detach()), 42, 3.0, torch.float64)
-    torch.testing.assert_close(pull(feats.detach(), EVERYWHERE), expected)
+    torch.testing.assert_close(pull(feats.detach(), EVERYWHERE, None), expected)
+    grad = features(5, 7, 6, seed=3)
+    torch.testing.assert_close(pull(feats.detach(), EVERYWHERE, grad.clone()), grad + expected)
 
 
 def test_rounding_pushes_no_channel_in_one_direction():
@@ -60,5 +62,5 @@ def test_rounding_pushes_no_channel_in_one_direction():
     pull = StylePull.of(
         MomentsGradient(balanced.mean.float(), balanced.srm.float()), found, 1024, 1.0, torch.bfloat16
     )
-    pulls = pull(feats, EVERYWHERE).float()
+    pulls = pull(feats, EVERYWHERE, None).float()
     assert (pulls.mean(dim=(0, 2, 3)).abs() < 0.01 * pulls.std(dim=(0, 2, 3))).all()

@@ -42,6 +42,11 @@ def semidefinite(draw: st.DrawFn, decades: float = 12.0) -> Tensor:
 # The two ways agree
 
 
+def trace_and_gradient(matrix):
+    """Of the root of the matrix itself."""
+    return trace_root_and_gradient(matrix, torch.eye(len(matrix), dtype=matrix.dtype))
+
+
 @quick
 @given(semidefinite())
 def test_spectral_root_is_the_newton_schulz_root(matrix):
@@ -54,7 +59,7 @@ def test_spectral_root_is_the_newton_schulz_root(matrix):
 @quick
 @given(semidefinite())
 def test_spectral_trace_and_gradient_are_those_of_newton_schulz(matrix):
-    found, gradient = trace_root_and_gradient(matrix)
+    found, gradient = trace_and_gradient(matrix)
     matrix.requires_grad_()
     trace = newton_schulz_root(matrix).trace()
     (expected,) = torch.autograd.grad(trace, matrix)
@@ -64,9 +69,22 @@ def test_spectral_trace_and_gradient_are_those_of_newton_schulz(matrix):
 
 
 @quick
+@given(semidefinite(), seeds)
+def test_the_gradient_between_two_roots_is_that_of_newton_schulz(covariance, seed):
+    """What the style loss needs: of the root of R C R, at C."""
+    root = random_symmetric(torch.linspace(0.1, 1, len(covariance)), seed)
+    found, gradient = trace_root_and_gradient(covariance, root)
+    covariance.requires_grad_()
+    trace = newton_schulz_root(root @ covariance @ root).trace()
+    (expected,) = torch.autograd.grad(trace, covariance)
+    torch.testing.assert_close(found, trace.detach(), rtol=1e-10, atol=0)
+    torch.testing.assert_close(gradient, expected, rtol=0, atol=1e-8 * float(expected.norm()))
+
+
+@quick
 @given(semidefinite())
 def test_trace_is_that_of_the_root(matrix):
-    trace, _ = trace_root_and_gradient(matrix)
+    trace, _ = trace_and_gradient(matrix)
     torch.testing.assert_close(trace, spectral_root(matrix).trace(), rtol=1e-11, atol=0)
 
 
@@ -75,8 +93,8 @@ def test_in_float32_the_spectral_trace_stays_close_to_float64(seed):
     """A covariance of features from few positions: few large eigenvalues, many at the eps of the diagonal."""
     eigenvalues = torch.cat([torch.full((250,), 1e-4), torch.logspace(-2, 1, 6)])
     matrix = random_symmetric(eigenvalues, seed).float()
-    exact, exact_gradient = trace_root_and_gradient(matrix.double())
-    trace, gradient = trace_root_and_gradient(matrix)
+    exact, exact_gradient = trace_and_gradient(matrix.double())
+    trace, gradient = trace_and_gradient(matrix)
     # Measured: 5e-7 and 3e-6. With eigenvalues as eigh gives them, both are ten times that, and biased.
     torch.testing.assert_close(trace.double(), exact, rtol=2e-6, atol=0)
     distance = torch.linalg.matrix_norm(gradient.double() - exact_gradient)
@@ -124,7 +142,7 @@ def test_the_lyapunov_gradient_is_that_of_finite_differences(seed):
 @pytest.mark.parametrize("seed", range(3))
 def test_the_spectral_gradient_is_that_of_autograd_through_the_exact_root(seed):
     matrix = random_symmetric(torch.linspace(0.2, 1, 16), seed)
-    _, gradient = trace_root_and_gradient(matrix)
+    _, gradient = trace_and_gradient(matrix)
     matrix.requires_grad_()
     (exact,) = torch.autograd.grad(exact_root(matrix).trace(), matrix)
     torch.testing.assert_close(gradient, exact, rtol=0, atol=1e-9)
@@ -146,7 +164,7 @@ def test_a_truncated_root_is_never_above_the_root(smaller, scale):
 def test_the_root_of_a_small_eigenvalue_is_cut_to_one_and_a_half_per_step(small):
     """Each step can raise it by 1.5 at most: the root becomes linear in the eigenvalue, its slope bounded."""
     matrix = torch.diag(torch.tensor([1.0, small], dtype=torch.float64))
-    root, slope = spectral_root(matrix)[1, 1], trace_root_and_gradient(matrix)[1][1, 1]
+    root, slope = spectral_root(matrix)[1, 1], trace_and_gradient(matrix)[1][1, 1]
     # One part in 1.5**24 * small of the way to convergence: 2e-4 at 1e-8, less below.
     assert root.item() == pytest.approx(1.5**STEPS * small, rel=1e-3)
     assert root.item() < math.sqrt(small) / 70 * (small / 1e-8) ** 0.5
