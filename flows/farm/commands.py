@@ -13,6 +13,10 @@ from styletransfer import storage
 from styletransfer.errors import StyleTransferError
 
 
+def deploy(options: argparse.Namespace) -> int:
+    return _run("deploy_command", options)
+
+
 def submit(options: argparse.Namespace) -> int:
     return _run("submit_command", options)
 

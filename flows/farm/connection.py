@@ -50,7 +50,7 @@ def default_state() -> Path:
 
 
 def record(farm: Farm, state: Path) -> None:
-    """Leave word of a running `up`. Read by this user only: the address is all that it takes to submit."""
+    """Leave word of a running `up`."""
     for path in _records(farm, state):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(farm.model_dump_json() + "\n", encoding="utf-8")

@@ -81,7 +81,7 @@ class StandingServer:
         end = time.monotonic() + STARTUP_TIMEOUT_S
         while not answers(self.api_url):
             if not self.alive or time.monotonic() > end:
-                reason = self._last_words()
+                reason = self.last_words()
                 self.stop()
                 raise StyleTransferError(f"Prefect's server did not start: {reason} (its log: {self.log})")
             time.sleep(_POLL_S)
@@ -90,7 +90,8 @@ class StandingServer:
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def _last_words(self) -> str:
+    def last_words(self) -> str:
+        """The last line of its log."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return lines[-1] if lines else f"no answer within {STARTUP_TIMEOUT_S} s"
 

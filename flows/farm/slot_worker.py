@@ -55,6 +55,8 @@ class SlotWorker(ProcessWorker):
 
     job_configuration = SlotConfiguration
     draining = False
+    ready_fd: int | None = None
+    """Where to say, once, that the server knows this worker."""
 
     @classmethod
     def __dispatch_key__(cls) -> str:
@@ -78,6 +80,16 @@ class SlotWorker(ProcessWorker):
             await super().sync_with_backend()
         except httpx.HTTPError as error:
             tell_if_transient(error)
+        else:
+            self._say_ready()
+
+    def _say_ready(self) -> None:
+        if self._work_pool is None:
+            log.warning("there is no pool %s yet: `styletransfer deploy` makes it", self._work_pool_name)
+        elif self.ready_fd is not None:
+            os.write(self.ready_fd, b"1")
+            os.close(self.ready_fd)
+            self.ready_fd = None
 
 
 def tell_if_transient(error: httpx.HTTPError) -> None:
@@ -114,9 +126,10 @@ class Drain:
         threading.Thread(target=wait_for_end, daemon=True).start()
 
 
-async def serve(pool: str, name: str) -> None:
+async def serve(pool: str, name: str, limit: int, ready_fd: int | None) -> None:
     """Run the worker until it is drained."""
-    worker = SlotWorker(pool, name=name, limit=1, create_pool_if_not_found=False)
+    worker = SlotWorker(pool, name=name, limit=limit, create_pool_if_not_found=False)
+    worker.ready_fd = ready_fd
     drain = Drain()
     drain.listen()
     working = asyncio.create_task(worker.start())
@@ -170,8 +183,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="One worker for one slot.")
     parser.add_argument("--pool", required=True)
     parser.add_argument("--name", required=True)
+    parser.add_argument("--limit", type=int, default=1, help="runs at a time")
+    parser.add_argument("--ready-fd", type=int, help="file descriptor to write to once the server knows it")
     options = parser.parse_args()
-    asyncio.run(serve(options.pool, options.name))
+    asyncio.run(serve(options.pool, options.name, options.limit, options.ready_fd))
 
 
 if __name__ == "__main__":
