@@ -252,7 +252,8 @@ def wanted_of_response(found: DeploymentResponse) -> dict[str, Any]:
 
 def run_environment() -> dict[str, str]:
     """Environment variables for the runs, whatever their worker's are: without its heartbeats a run seems lost."""
-    return {name: value for name, value in names.farm_environment().items() if "WORKER" not in name}
+    common = {name: value for name, value in names.farm_environment().items() if "WORKER" not in name}
+    return {**common, "PREFECT_CLIENT_MAX_RETRIES": str(names.RUN_RETRIES)}
 
 
 def parameters_of(entrypoint: str) -> ParameterSchema:

@@ -45,6 +45,12 @@ RENDER_TAG: Final = "nst-render"
 OUTPUT_TAG: Final = "output:"
 """How the tag of an output begins."""
 
+RUN_RETRIES: Final = 8
+"""How often a run asks its server again: for 2, 4, ... 256 s, over 8 minutes, where Prefect gives up after one.
+
+A render that ends while the server is away must not end Crashed for want of somebody to tell.
+"""
+
 HEARTBEAT_S: Final = 30
 """The shortest period that Prefect allows."""
 

@@ -8,8 +8,9 @@ import socket
 import threading
 from collections.abc import Mapping
 from functools import partial
-from typing import Final, cast
+from typing import cast
 
+from flows.farm.names import SLOT_VARIABLE
 from flows.farm.notes import Note, NoteState, delete_note, write_note
 from flows.patience import Patience
 from flows.watching import Watcher
@@ -21,9 +22,6 @@ from styletransfer.records import now
 from styletransfer.summary import Outcome
 
 log = logging.getLogger(__name__)
-
-SLOT_VARIABLE: Final = "NST_SLOT"
-"""Environment variable by which a worker tells its renders their slot's name."""
 
 
 class NoteWatcher(Watcher):
