@@ -34,9 +34,11 @@ MOST_PAIRS: Final = 128
 PAIR_S: Final = 0.5
 """Of a pair beside its iterations: fetching, storing, telling."""
 
+FIRST_PAIRS: Final = 4
+"""Of a run, as long as nobody knows how long a pair takes here: on a GPU a second, on a CPU an hour."""
+
 GUESSED_SPEED: Final = 2e6
-"""Pixel iterations per second, until pairs have been seen: between a CPU's and a GPU's, so that the first runs
-are neither a night's work nor all start."""
+"""Pixel iterations per second, until pairs have been seen: between a CPU's and a GPU's."""
 
 _RANK: Final[Mapping[Priority, int]] = {"high": 0, "normal": 1, "low": 2}
 
@@ -54,10 +56,14 @@ class Speed:
         self._work[gpus] = self._work.get(gpus, 0.0) + planned.work.total
         self._seconds[gpus] = self._seconds.get(gpus, 0.0) + max(record.seconds, 1e-3)
 
+    def is_known(self, gpus: GpuCount) -> bool:
+        """Whether any pair has been finished on so many GPUs."""
+        return bool(self._seconds.get(gpus))
+
     def seconds(self, planned: PlannedPair) -> float:
         """How long a pair will take."""
         gpus = gpus_of(planned)
-        speed = self._work[gpus] / self._seconds[gpus] if self._seconds.get(gpus) else GUESSED_SPEED
+        speed = self._work[gpus] / self._seconds[gpus] if self.is_known(gpus) else GUESSED_SPEED
         return PAIR_S + planned.work.total / speed
 
 
@@ -98,10 +104,10 @@ def make_groups(
     groups: list[Group] = []
     for gpus, most in wanted.items():
         pool = [planned for planned in queued if gpus_of(planned) == gpus]
-        target = _target(pool, max(1, slots.get(gpus, 0)), speed)
+        size = _size(pool, gpus, max(1, slots.get(gpus, 0)), speed)
         for rank in sorted(_RANK, key=_RANK.__getitem__):
             alike = [planned for planned in pool if (priority or planned.pair.priority) == rank]
-            groups += _fill(alike, gpus, rank, target, speed, alone)[: max(0, most - _count(groups, gpus))]
+            groups += _fill(alike, gpus, rank, size, speed, alone)[: max(0, most - _count(groups, gpus))]
     return groups
 
 
@@ -109,27 +115,37 @@ def _count(groups: Iterable[Group], gpus: GpuCount) -> int:
     return sum(group.gpus == gpus for group in groups)
 
 
-def _target(pool: Sequence[PlannedPair], slots: int, speed: Speed) -> float:
-    """Seconds that a run should take."""
-    total = sum(map(speed.seconds, pool))
-    return min(LONG_S, max(SHORT_S, total / (ROUNDS * slots)))
+@dataclass(frozen=True)
+class _Size:
+    """Of a run: the seconds that it should take, and pairs that it may have."""
+
+    seconds: float
+    pairs: int
+
+
+def _size(pool: Sequence[PlannedPair], gpus: GpuCount, slots: int, speed: Speed) -> _Size:
+    runs = ROUNDS * slots
+    seconds = min(LONG_S, max(SHORT_S, sum(map(speed.seconds, pool)) / runs))
+    if speed.is_known(gpus):
+        return _Size(seconds, MOST_PAIRS)
+    return _Size(seconds, min(FIRST_PAIRS, math.ceil(len(pool) / runs)))
 
 
 def _fill(
     alike: Sequence[PlannedPair],
     gpus: GpuCount,
     priority: Priority,
-    target: float,
+    size: _Size,
     speed: Speed,
     alone: Collection[str],
 ) -> list[Group]:
-    """Groups of about `target` seconds. Pairs that need caution first, then long ones: the night ends even."""
+    """Groups of about this size. Pairs that need caution first, then long ones: the night ends even."""
     groups: list[list[PlannedPair]] = []
     filled = math.inf  # seconds in the last group; infinite where nothing more goes there
     for planned in _ordered(alike, speed, alone):
         seconds = speed.seconds(planned)
-        apart = planned.id in alone or seconds >= target
-        if apart or filled + seconds > target * 1.1 or len(groups[-1]) >= MOST_PAIRS:
+        apart = planned.id in alone or seconds >= size.seconds
+        if apart or filled + seconds > size.seconds * 1.1 or len(groups[-1]) >= size.pairs:
             groups.append([])
             filled = 0.0
         groups[-1].append(planned)

@@ -1,7 +1,7 @@
 """Which pairs are rendered in one run."""
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import pytest
@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.farm.grouping import (
+    FIRST_PAIRS,
     GUESSED_SPEED,
     LONG_S,
     MOST_PAIRS,
@@ -42,8 +43,19 @@ def many(count, **options):
     return [planned(f"p{index}", **options) for index in range(count)]
 
 
-def groups(pairs, wanted=100, slots=2, **options):
-    return make_groups(pairs, {1: wanted, 2: wanted}, {1: slots, 2: slots}, Speed(), **options)
+def groups(pairs, wanted=100, slots=2, seen=True, **options):
+    speed = Speed()
+    for gpus in (1, 2) if seen else ():
+        one = planned(gpus=gpus)
+        speed.seen(one, Done(one.work.total / GUESSED_SPEED))
+    return make_groups(pairs, {1: wanted, 2: wanted}, {1: slots, 2: slots}, speed, **options)
+
+
+@dataclass
+class Done:
+    """A record, as far as it counts here."""
+
+    seconds: float
 
 
 def test_small_pairs_share_a_run_of_which_the_start_is_a_twentieth():
@@ -63,6 +75,12 @@ def test_slots_share_what_there_is():
 
 def test_the_last_runs_are_not_split_further_than_is_worth_it():
     assert len(groups(many(6, seconds=1), slots=2)) == 1
+
+
+def test_first_runs_are_small_while_nobody_knows_the_speed():
+    """What seems to take a second may take a minute: no slot is to be left without."""
+    assert [len(group.pairs) for group in groups(many(8, seconds=1), slots=2, seen=False)] == [2] * 4
+    assert len(groups(many(2000, seconds=1), slots=2, seen=False)[0].pairs) == FIRST_PAIRS
 
 
 def test_no_run_has_more_pairs_than_it_may():
@@ -96,12 +114,9 @@ def test_urgent_pairs_first_and_never_in_one_run_with_others():
 
 
 def test_speed_is_that_of_the_pairs_seen():
-    class Record:
-        seconds = 100.0
-
     slow = planned(seconds=10)
     speed = Speed()
-    speed.seen(slow, Record())
+    speed.seen(slow, Done(100.0))
     assert speed.seconds(slow) == pytest.approx(100 + PAIR_S)
     assert speed.seconds(planned(gpus=2)) < 20, "pairs on two GPUs have a speed of their own"
 
