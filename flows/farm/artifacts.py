@@ -82,12 +82,12 @@ class Artifacts:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def close(self) -> None:
-        """Write what waits, unless the server takes too long for that."""
+    def close(self, wait_s: float = CLOSE_S) -> None:
+        """Write what waits, unless that takes too long."""
         self._closed.set()
         with self._news:
             self._news.notify_all()
-        self._thread.join(CLOSE_S)
+        self._thread.join(wait_s)
 
     def _keep_writing(self) -> None:
         with get_client(sync_client=True, httpx_settings={"timeout": _TIMEOUT_S}) as client:

@@ -21,6 +21,8 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Running
 
 from flows.farm import drivers, names
+from flows.farm.artifacts import Artifacts
+from flows.farm.driver_board import DriverBoard
 from flows.farm.driver_watching import DriverWatcher, DriverWatchers, LogStates, SheetStates
 from flows.farm.driving import POLL_S, Drive, Wishes
 from flows.farm.findings import Findings
@@ -87,9 +89,11 @@ def drive_manifest(
             manifest, me.submission, plan.places, me.began if force else None, weights, output, end, timezone
         )
         watchers = [LogStates(get_run_logger()), *_watchers(end, timezone)]
-        with _sheet(plan) as sheet, Findings(plan, errand.force_before) as findings:
-            watcher = DriverWatchers([SheetStates(sheet), *watchers])
+        board = DriverBoard(Artifacts(str(me.run.id)))
+        with _sheet(plan) as sheet, Findings(plan, errand.force_before) as findings, board:
+            watcher = DriverWatchers([SheetStates(sheet), board, *watchers])
             drive = Drive(plan, Renders(client, errand), findings, Wishes(me.submission, priority, end), me.began)
+            board.live_runs = drive.live_runs
             watcher.planned(plan)
             try:
                 keep_driving(drive, lambda: watcher.states(drive.outcomes), me.check)

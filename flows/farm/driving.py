@@ -105,6 +105,10 @@ class Drive:
         """Whether nothing is left to do or to wait for."""
         return self.board.over or (self.time_is_up and self._recovered and not any(map(self._is_own, self._runs())))
 
+    def live_runs(self) -> dict[str, str]:
+        """Ids of the live render runs, by the pairs that are left to them."""
+        return {pair: run.id for run in self._runs() for pair in run.pairs}
+
     def step(self) -> None:
         """Bring everything up to date. Raises StorageError and the client's errors; may be repeated then."""
         if not self._recovered:

@@ -110,6 +110,7 @@ def render_pairs(
     `until`: ISO 8601, or a time of day (`07:00`), its next one in `timezone` after the run was submitted. Ends
     Completed; Failed, naming each failed pair; Cancelled, named Held where pairs are handed back.
     """
+    logging.getLogger("prefect.flow_runs").addFilter(_no_traceback)
     zone = parse_zone(timezone or host_zone())
     end = _moment(until, zone, _submitted()) if until else None
     errand = Errand(submission, _run_id(), gpus, attempts or {}, force_before, end, zone)
@@ -121,7 +122,6 @@ def render_pairs(
         run.render(make_plan(manifest, pairs, force_before is not None, weights, output))
     except (TerminationSignal, KeyboardInterrupt):  # before or after rendering
         run.stopped = run.stopped or why_stopped(errand.run)
-    logging.getLogger("prefect.flow_runs").addFilter(_no_traceback)
     return run.final_state(pairs)
 
 
