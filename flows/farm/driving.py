@@ -192,7 +192,7 @@ class Drive:
             self._seen[run.id] = Seen(news_at=self.clock())
             return True
         seen = self._seen.setdefault(run.id, Seen(news_at=self.clock()))
-        seen.crashed_since = seen.crashed_since or self.clock()
+        seen.crashed_since = self.clock() if seen.crashed_since is None else seen.crashed_since
         return self.clock() - seen.crashed_since < GRACE_S
 
     def _findings(self, run_id: str, pairs: list[str], *, ended_well: bool) -> dict[str, Finding]:

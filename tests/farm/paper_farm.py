@@ -1,0 +1,128 @@
+"""A farm on paper: render runs that end as a test says, with a real storage. In place of Prefect, for drivers."""
+
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+
+from flows.farm.driving import Drive, Wishes
+from flows.farm.findings import Findings
+from flows.farm.names import LOST_MESSAGE
+from flows.farm.notes import Note, delete_note, write_note
+from flows.farm.submitting import Run
+from styletransfer.errors import StorageError
+from styletransfer.plan import plan_manifest
+from styletransfer.records import now
+from styletransfer.render import store
+from tests.studio import pretend_rendered
+
+
+class PaperFarm:
+    """What all drivers share: runs, workers, and the clock."""
+
+    def __init__(self, manifest, slots=1):
+        self.manifest = manifest
+        self.slots = {1: slots, 2: 0}
+        self.clock = 0.0
+        self.runs = {}
+        self.attempts = {}
+        self.rendered = []
+        self.beating = set()
+        self._numbers = count(1)
+
+    def driver(self, submission="night", *, force_before=None, only=(), until=None, priority=None):
+        """A driver that has planned and not begun."""
+        plan = plan_manifest(self.manifest, only=only, force=force_before is not None)
+        wishes = Wishes(submission, priority, until)
+        began = force_before or now() - timedelta(hours=1)
+        renders = PaperRenders(self, submission)
+        return Drive(plan, renders, Findings(plan, force_before), wishes, began, lambda: self.clock)
+
+    def live(self, phase=None):
+        return [run for run in self.runs.values() if run.live and phase in (None, run.phase)]
+
+    def submit(self, submission, pairs, gpus=1):
+        run = Run(f"run {next(self._numbers)}", "demo", "waiting", tuple(pairs), submission, gpus)
+        self.runs[run.id] = run
+        return run
+
+    def become(self, run, phase, message=""):
+        self.runs[run.id] = replace(self.runs[run.id], phase=phase, message=message, since=now())
+
+    # What a render run does
+
+    def note(self, run, pair, state, **options):
+        attempt = self.attempts.get((run.id, pair), 1)
+        plain = {"fingerprint": None, "submission": run.submission, "run": run.id, "host": "h", "since": now()}
+        write_note(self.places, Note(pair=pair, state=state, attempt=attempt, **plain, **options))
+
+    def finish(self, run, *pairs):
+        """The pairs are rendered."""
+        planned = {each.id: each for each in plan_manifest(self.manifest, force=True).pairs}
+        for pair in pairs:
+            assert pair in run.pairs
+            self.rendered.append(pair)
+            store(pretend_rendered(planned[pair]), attempts=self.attempts.get((run.id, pair), 1))
+            delete_note(self.places, pair)
+
+    def complete(self, run):
+        self.become(run, "running")
+        self.finish(run, *run.pairs)
+        self.become(run, "completed", "done")
+
+    def crash(self, run, pair, message="exited with status code: -9"):
+        """Killed while it renders the pair."""
+        self.become(run, "running")
+        self.note(run, pair, "rendering")
+        self.become(run, "crashed", message)
+
+    def lose(self, run, pair):
+        self.crash(run, pair, LOST_MESSAGE)
+
+    @property
+    def places(self):
+        return plan_manifest(self.manifest).places
+
+
+class PaperRenders:
+    """The render runs as one driver sees them; see `flows.farm.submitting.Renders`. `away`: nobody answers."""
+
+    def __init__(self, farm, submission):
+        self.farm, self.submission = farm, submission
+        self.away = False
+
+    def _ask(self):
+        if self.away:
+            raise StorageError("the server is away", transient=True)
+
+    def live(self):
+        self._ask()
+        return self.farm.live()
+
+    def read(self, run_ids):
+        self._ask()
+        return {run_id: self.farm.runs[run_id] for run_id in run_ids if run_id in self.farm.runs}
+
+    def live_slots(self):
+        self._ask()
+        return self.farm.slots
+
+    def beats_since(self, run_id, moment):
+        return run_id in self.farm.beating
+
+    def submit(self, group, attempts):
+        self._ask()
+        run = self.farm.submit(self.submission, group.ids, group.gpus)
+        self.farm.attempts |= {(run.id, pair): attempt for pair, attempt in attempts.items()}
+        return run
+
+    def cancel(self, run):
+        self.farm.become(run, "cancelled" if run.phase == "waiting" else "cancelling")
+
+    def take_back(self, run, reason):
+        self.farm.become(run, "held", reason)
+
+    def give_up(self, run, reason):
+        self.farm.become(run, "crashed", reason)
+
+    def bring_back(self, run):
+        self.farm.become(run, "running")
