@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,6 +25,10 @@ from styletransfer.settings import Precision
 
 CPU = "cpu"
 GPU = "cuda"
+
+BF16_INSTRUCTIONS = frozenset({"amx_bf16", "avx512_bf16"})
+BF16_CAPABILITY = (8, 0)
+"""Of CUDA: Ampere and later."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,12 @@ class Hardware:
 
         torch.zeros(1, device=device).add_(1).cpu()
 
+    def load_linear_algebra(self, device: str) -> None:
+        """Have torch load the library of a CUDA `device`'s matrix decompositions."""
+        import torch
+
+        torch.linalg.eigh(torch.eye(2, device=device))
+
     def reset_peak_memory(self, device: str) -> None:
         import torch
 
@@ -81,6 +92,14 @@ class Hardware:
         free, _ = torch.cuda.mem_get_info(device)
         held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(free + held)
+
+    def has_bf16(self, device: str) -> bool:
+        """Whether `device` multiplies bf16 in hardware: elsewhere it is emulated, and slow."""
+        if device == CPU:
+            return not BF16_INSTRUCTIONS.isdisjoint(_cpu_instructions())
+        import torch
+
+        return torch.cuda.get_device_capability(device) >= BF16_CAPABILITY
 
     @staticmethod
     def _gpu(index: int) -> Gpu:
@@ -246,10 +265,13 @@ def _holder(path: Path) -> str:
         return "another process"
 
 
-def resolve_precision(precision: Precision, device: str) -> Literal["float32", "float64"]:
-    """The number type to compute with on `device`: `auto` is float32, on every device."""
-    del device  # no device is better at anything else yet
-    return "float32" if precision == "auto" else precision
+def resolve_precision(
+    precision: Precision, *devices: str, hardware: Hardware = HARDWARE
+) -> Literal["bfloat16", "float32", "float64"]:
+    """The number type of the network on `devices`: `auto` is bfloat16 where all have it in hardware, else float32."""
+    if precision != "auto":
+        return precision
+    return "bfloat16" if all(hardware.has_bf16(device) for device in devices) else "float32"
 
 
 def reset_peak_memory(*devices: str, hardware: Hardware = HARDWARE) -> None:
@@ -294,19 +316,32 @@ def release_memory(*devices: str) -> None:
         torch.cuda.empty_cache()
 
 
+DETERMINISTIC_VARIABLE = "STYLETRANSFER_DETERMINISTIC"
+
 _PREPARING = threading.Lock()
 
 
-def prepare(*devices: str) -> None:
-    """What a process must do once before it renders on GPUs; does no harm again. Nothing for the CPU."""
+def prepare(*devices: str, hardware: Hardware = HARDWARE) -> None:
+    """What a process must do once before it renders on GPUs; does no harm again. Nothing for the CPU.
+
+    torch's switches are the process's, not a render's: what they say must suit every precision.
+    """
     if all(device == CPU for device in devices):
         return
     import torch
 
     with _PREPARING:
-        torch.backends.cudnn.allow_tf32 = False  # its 10 bits of mantissa are not what records call float32
-        for device in devices:  # loading its library from several threads at once can fail (pytorch#90613)
-            torch.linalg.eigh(torch.eye(2, device=device))
+        # The 10 bits of TF32's mantissa are not what records call float32, and moments and roots need them all.
+        # `auto` gains nothing by it: every GPU that has TF32 (CUDA 8.0 and up) has bf16, which is faster.
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+        if os.environ.get(DETERMINISTIC_VARIABLE) == "1":
+            torch.backends.cudnn.deterministic = True
+        # A scale's convolutions are the same hundreds of times: worth timing every algorithm at the first. Which
+        # one wins may change from run to run, and with it the last bits.
+        by_rule = torch.backends.cudnn.deterministic or torch.are_deterministic_algorithms_enabled()
+        torch.backends.cudnn.benchmark = not by_rule
+        for device in devices:  # from several threads at once this can fail (pytorch#90613)
+            hardware.load_linear_algebra(device)
 
 
 def _host_memory() -> int:
@@ -338,11 +373,23 @@ def describe(device: str, hardware: Hardware = HARDWARE) -> str:
 
 
 def _cpu_model() -> str:
+    return _cpu_info("model name") or platform.processor() or platform.machine()
+
+
+def _cpu_instructions() -> frozenset[str]:
+    """Extensions of the instruction set, by Linux's names; empty where the system doesn't tell."""
+    return frozenset(_cpu_info("flags").split())
+
+
+@cache
+def _cpu_info(key: str) -> str:
+    """What Linux says of the first processor under `key`; empty where it says nothing."""
     try:
         with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
             for line in lines:
-                if line.startswith("model name"):
-                    return line.partition(":")[2].strip()
+                name, _, value = line.partition(":")
+                if name.strip() == key:
+                    return value.strip()
     except OSError:
         pass
-    return platform.processor() or platform.machine()
+    return ""

@@ -5,9 +5,11 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from styletransfer import devices
 from styletransfer.devices import (
     Gpu,
     Hardware,
@@ -17,6 +19,7 @@ from styletransfer.devices import (
     device_lock,
     parse_devices,
     peak_memory,
+    prepare,
     prove,
     reset_peak_memory,
     resolve_precision,
@@ -32,6 +35,7 @@ class Machine(Hardware):
 
     def __init__(self, count, broken=None):
         self.count, self.broken, self.peaks = count, broken, {}
+        self.loaded: list[str] = []
 
     def gpus(self):
         return tuple(Gpu(i, "NVIDIA L4", 24 * GB, f"uuid-{i}") for i in range(self.count))
@@ -39,6 +43,9 @@ class Machine(Hardware):
     def allocate(self, device):
         if device == self.broken:
             raise RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be reported later")
+
+    def load_linear_algebra(self, device):
+        self.loaded.append(device)
 
     def reset_peak_memory(self, device):
         self.peaks[device] = 0
@@ -186,9 +193,73 @@ def test_the_cpu_is_not_locked(tmp_path):
         assert list(tmp_path.iterdir()) == []
 
 
-def test_precision():
-    assert resolve_precision("auto", "cpu") == "float32"
-    assert resolve_precision("float64", "cuda:0") == "float64"
+class Bf16Here(Hardware):
+    """Multiplies bf16 in hardware on these devices."""
+
+    def __init__(self, *devices):
+        self.devices = devices
+
+    def has_bf16(self, device):
+        return device in self.devices
+
+
+@pytest.mark.parametrize(
+    ("able", "precision"),
+    [(["cuda:0", "cuda:1"], "bfloat16"), (["cuda:0"], "float32"), ([], "float32")],
+)
+def test_auto_is_bf16_where_all_devices_have_it_in_hardware(able, precision):
+    assert resolve_precision("auto", "cuda:0", "cuda:1", hardware=Bf16Here(*able)) == precision
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_a_precision_asked_for_is_what_one_gets(precision):
+    assert resolve_precision(precision, "cpu", hardware=Bf16Here("cpu")) == precision
+
+
+@pytest.mark.parametrize(
+    ("instructions", "able"),
+    [({"amx_bf16", "avx2"}, True), ({"avx512_bf16"}, True), ({"avx512f", "avx2"}, False), (set(), False)],
+)
+def test_a_cpu_has_bf16_by_its_instructions(instructions, able, monkeypatch):
+    monkeypatch.setattr(devices, "_cpu_instructions", lambda: frozenset(instructions))
+    assert Hardware().has_bf16("cpu") is able
+
+
+@pytest.fixture
+def switches():
+    """torch's, as they are in a new process, and again after the test."""
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic, matmul.allow_tf32
+    cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic, matmul.allow_tf32 = True, False, False, False
+    yield cudnn
+    cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic, matmul.allow_tf32 = before
+
+
+def test_gpus_are_prepared_to_be_exact_and_to_take_the_fastest_algorithms(switches):
+    torch.backends.cuda.matmul.allow_tf32 = True
+    machine = Machine(2)
+    prepare("cuda:0", "cuda:1", hardware=machine)
+    assert (switches.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == (False, False)
+    assert (switches.benchmark, switches.deterministic) == (True, False)
+    assert machine.loaded == ["cuda:0", "cuda:1"]
+
+
+def test_algorithms_are_taken_by_rule_where_asked_for(switches, monkeypatch):
+    monkeypatch.setenv("STYLETRANSFER_DETERMINISTIC", "1")
+    prepare("cuda:0", hardware=Machine(1))
+    assert (switches.benchmark, switches.deterministic) == (False, True)
+
+
+def test_a_process_that_wants_deterministic_algorithms_has_them(switches):
+    switches.deterministic = True
+    prepare("cuda:0", hardware=Machine(1))
+    assert (switches.benchmark, switches.deterministic) == (False, True)
+
+
+def test_nothing_is_prepared_for_the_cpu(switches):
+    machine = Machine(1)
+    prepare("cpu", "cpu", hardware=machine)
+    assert (switches.allow_tf32, switches.benchmark, machine.loaded) == (True, False, [])
 
 
 def test_peak_memory_of_gpus_is_reset_and_that_of_the_fullest_counts():
