@@ -53,7 +53,7 @@ def can_pack(weight: Tensor) -> bool:
     """Whether this torch has oneDNN's layouts for a weight of this kind."""
     if weight.device.type != "cpu" or weight.dtype not in ONE_DNN_DTYPES:
         return False
-    if not torch.backends.mkldnn.is_available():
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     names = ("_reorder_convolution_weight", "_convolution_pointwise")
     return all(hasattr(torch.ops.mkldnn, name) for name in names)

@@ -268,7 +268,7 @@ def _holder(path: Path) -> str:
 def resolve_precision(
     precision: Precision, *devices: str, hardware: Hardware = HARDWARE
 ) -> Literal["bfloat16", "float32", "float64"]:
-    """The number type of the network on `devices`: `auto` is bfloat16 where all have it in hardware, else float32."""
+    """The number type of the network on `devices`: `auto` is bfloat16 if all have it in hardware."""
     if precision != "auto":
         return precision
     return "bfloat16" if all(hardware.has_bf16(device) for device in devices) else "float32"

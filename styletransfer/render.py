@@ -168,7 +168,7 @@ def stylize_pair(
         WeightsRecord(source=weights.source, identity=weights.identity),
         tuple(_scale_record(report) for report in reports),
         tuple(device_names.describe(device) for device in devices),
-        device_names.resolve_precision(pair.settings.precision, devices[0]),
+        stylizer.precision,
         sum(report.seconds for report in reports),  # also those before it was resumed
     )
 

@@ -110,7 +110,10 @@ class Stylizer:
         self.engine = engine
         self.devices = tuple(devices)
         hosts.prepare(*self.devices)
-        self.dtype: torch.dtype = getattr(torch, hosts.resolve_precision(settings.precision, devices[0]))
+        self.precision = hosts.resolve_precision(settings.precision, *devices)
+        if engine == "reference" and settings.precision == "auto":
+            self.precision = "float32"  # as the original
+        self.dtype: torch.dtype = getattr(torch, self.precision)
         self.weights_identity = weights.shared_identity
         self.objective = make_objective(
             engine,

@@ -13,12 +13,20 @@ from styletransfer import decode, load_weights
 from styletransfer.frozen_objective import FrozenObjective
 from styletransfer.images import resize, to_tensor
 from styletransfer.objective import Objective, ReferenceObjective, Targets
+from styletransfer.picture import Picture
 from styletransfer.scales import size_to_fit
 from styletransfer.settings import Settings
 from styletransfer.tiles import Tiling
 
 IMAGES = Path(__file__).parents[2] / "manifests" / "images"
-CONTENT, STYLE = "photographs/coffee.jpg", "styles/wave.jpg"
+PAIRS = {
+    "coffee-wave": ("photographs/coffee.jpg", "styles/wave.jpg"),
+    "cat-glass": ("photographs/cat.jpg", "styles/glass.jpg"),
+    "astronaut-night": ("photographs/astronaut.jpg", "styles/night.jpg"),
+    "rocket-garden": ("photographs/rocket.jpg", "styles/garden.jpg"),
+    "cat-night": ("photographs/cat.jpg", "styles/night.jpg"),
+}
+CONTENT, STYLE = PAIRS["coffee-wave"]
 
 
 @dataclass(frozen=True)
@@ -50,9 +58,14 @@ def network(source: str) -> Mapping[str, Tensor]:
     return {name: tensor.float() for name, tensor in load_weights(source).tensors.items()}
 
 
+def source(name: str) -> Picture:
+    """A picture of manifests/images as a render gets it."""
+    return decode((IMAGES / name).read_bytes(), name)
+
+
 def picture(name: str, px: int, *, enlarge: bool) -> Tensor:
     """A picture of manifests/images (1, 3, H, W) with its longest edge at `px`."""
-    found = decode((IMAGES / name).read_bytes(), name)
+    found = source(name)
     return to_tensor(resize(found, size_to_fit(found.size, px, enlarge=enlarge)), torch.float32)
 
 
