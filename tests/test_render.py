@@ -56,7 +56,7 @@ def test_the_record_names_what_went_in(any_studio, weights):
     assert record.settings["content_weight"] == 0.015
     assert record.weights.identity == weights.identity
     assert record.devices[0].startswith("cpu")
-    assert record.precision == "float32"
+    assert record.precision in ("bfloat16", "float32")  # by the machine
     assert set(versions()) == set(record.versions) >= {"python", "torch", "styletransfer"}
     assert record.started.tzinfo == UTC
     assert record.started <= record.finished
