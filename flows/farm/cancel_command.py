@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Final
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.objects import FlowRun, State
-from prefect.states import Cancelled, Cancelling
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Cancelling
 
 from flows import cli
 from flows.farm import drivers, names
@@ -64,7 +64,5 @@ def of_submission(client: SyncPrefectClient, driver: FlowRun) -> list[FlowRun]:
 
 
 def end_run(client: SyncPrefectClient, run: FlowRun) -> None:
-    """Ask for a run's end: a worker ends one that has begun, one that has not is over at once."""
-    waiting = run.state is None or run.state.is_scheduled() or run.state.is_paused()
-    state: State[None] = Cancelled(message="cancelled before it began") if waiting else Cancelling()
-    client.set_flow_run_state(run.id, state)
+    """Ask for a run's end: its worker ends one that has begun; the server, at once, one that has not."""
+    client.set_flow_run_state(run.id, Cancelling())

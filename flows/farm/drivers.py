@@ -84,6 +84,7 @@ def submit(client: SyncPrefectClient, submission: Submission) -> FlowRun:
             names.submission_tag(key),
         ],
         work_queue_name=submission.priority or submission.queue,
+        idempotency_key=f"nst-submission:{key}",  # the client tries again what had no answer
     )
 
 
