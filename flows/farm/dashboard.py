@@ -135,7 +135,10 @@ class RenderBoard(Watcher):
             self._tell()
 
     def finished(self, pair: PlannedPair, outcome: Outcome) -> None:
-        self._estimate.finished(pair.id)
+        if outcome.state == "done":
+            self._estimate.progress(pair.id, 1.0)
+        if outcome.state in ("done", "failed"):  # what is held is as far as it was
+            self._estimate.finished(pair.id)
         with self._lock:
             self._rows.pop(pair.id, None)
             self._over += outcome.state in ("done", "failed")
