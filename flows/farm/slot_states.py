@@ -24,13 +24,12 @@ WORKER_LABEL: Final = "prefect.worker.name"
 
 STARTING: Final = "(starting)"
 
-_FIGURES = re.compile(r"\*\*(.+?)\*\*: (.*)")  # a line of `dashboard.Figures`
-_LEFT = re.compile(r"([\d:]+) left")
+_LEFT = re.compile(r"\d+ %, ([\d:]+) left")  # how `dashboard.RenderBoard` begins
 
 
 @dataclass(frozen=True)
 class SlotState:
-    """One slot. `pair` is empty where nothing is rendered, `left` where it can't be told yet."""
+    """One slot. `pair` is empty where nothing is rendered; `left`, of its render run, where it can't be told."""
 
     host: str
     slot: str
@@ -72,9 +71,9 @@ def _state(
     if run is None:
         return SlotState(host, slot, pool)
     note, artifact = notes.get(str(run.id)), progress.get(str(run.id))
-    told = figures(artifact.description or "") if artifact else {}
-    pair = note.pair if note else next(iter(told), STARTING)
-    return SlotState(host, slot, pool, _manifest(run), pair, told.get(pair, ""))
+    left, pairs = figures(artifact.description or "") if artifact else ("", ())
+    pair = note.pair if note else ", ".join(pairs) or STARTING
+    return SlotState(host, slot, pool, _manifest(run), pair, left)
 
 
 def _manifest(run: FlowRun) -> str:
@@ -82,11 +81,11 @@ def _manifest(run: FlowRun) -> str:
     return next((tag.removeprefix(prefix) for tag in run.tags if tag.startswith(prefix)), run.name)
 
 
-def figures(description: str) -> dict[str, str]:
-    """Time left of each pair that a render run's progress artifact tells of."""
-    lines = (_FIGURES.match(line) for line in description.splitlines())
-    found = {match[1]: _LEFT.search(match[2]) for match in lines if match}
-    return {pair: left[1] if left else "" for pair, left in found.items()}
+def figures(description: str) -> tuple[str, tuple[str, ...]]:
+    """Time left of a render run, and the pairs that it renders now, from what its progress artifact says."""
+    left, (_, _, rest) = _LEFT.match(description), description.partition("; ")
+    pairs = tuple(text.partition(": ")[0] for text in rest.split("; ") if text)
+    return left[1] if left else "", pairs
 
 
 def _rendering(runs: Sequence[FlowRun]) -> dict[str, Note]:
