@@ -105,7 +105,8 @@ def test_weights_by_name_are_no_location(weights):
 
 
 @pytest.mark.parametrize(
-    ("content", "private"), [("https://x.org/a.png?sig=1", True), ("https://me:pw@x.org/a.png", True), ("a.png", False)]
+    ("content", "private"),
+    [("https://x.org/a.png?sig=1", True), ("https://me:pw@x.org/a.png", True), ("a.png", False)],
 )
 def test_urls_with_secrets_are_told(content, private):
     text = f"version: 1\npairs: [{{content: '{content}', style: b.png}}]\n"

@@ -43,7 +43,9 @@ def test_a_moment_is_understood(text, expected):
     assert parse_at(text, BERLIN, NOW) == datetime.fromisoformat(expected)
 
 
-@pytest.mark.parametrize("text", ["", "soon", "tomorrow", "25:00", "07:60", "7", "1 am", "tomorrow at 01:00", "01.03."])
+@pytest.mark.parametrize(
+    "text", ["", "soon", "tomorrow", "25:00", "07:60", "7", "1 am", "tomorrow at 01:00", "01.03."]
+)
 def test_what_is_no_moment_is_told_what_is(text):
     with pytest.raises(TimeError, match="allowed: '22:30', 'today 22:30', 'tomorrow 01:00', or ISO 8601"):
         parse_at(text, BERLIN, NOW)
