@@ -25,7 +25,7 @@ from flows.farm.driver_run import DriverRun, ReplacedError
 from flows.farm.driver_watching import DriverWatchers, LogStates, SheetStates
 from flows.farm.driving import POLL_S, Drive, Wishes
 from flows.farm.findings import Findings
-from flows.farm.notify import Messenger
+from flows.farm.notify import Messenger, tell_wrong
 from flows.farm.outages import Outage
 from flows.farm.submitting import HELD, Errand, Renders
 from flows.farm.times import host_zone, next_clock, parse_clock, parse_zone, shown
@@ -34,7 +34,7 @@ from flows.render import final_state, make_plan, write_sheet
 from flows.sheet import LiveSheet
 from flows.watching import Result
 from styletransfer import storage
-from styletransfer.errors import StorageError
+from styletransfer.errors import StorageError, StyleTransferError
 from styletransfer.manifest import Priority
 from styletransfer.plan import Plan, patiently
 
@@ -71,8 +71,7 @@ def drive_manifest(
     with get_client(sync_client=True) as client:
         try:
             me = DriverRun(client, submission)
-            plan = make_plan(manifest, only or [], force, weights, output)
-            plan.check(troubles=False)
+            plan = _planned(manifest, only or [], force, weights, output)
             me.describe(plan)
             end = _end(until, timezone, me.began)
             before = me.began if force else None
@@ -82,13 +81,24 @@ def drive_manifest(
             return Completed(name=REPLACED, message=str(replaced))
 
 
+def _planned(location: str, only: list[str], force: bool, weights: str | None, output: str | None) -> Plan:
+    """The plan, without faults of the manifest; people are told of those, as no message at an end will come."""
+    try:
+        plan = make_plan(location, only, force, weights, output)
+        plan.check(troubles=False)
+    except StyleTransferError as error:
+        tell_wrong(location, str(error).splitlines())
+        raise
+    return plan
+
+
 def look_after(
     plan: Plan, errand: Errand, priority: Priority | None, me: DriverRun, client: SyncPrefectClient
 ) -> State[Any]:
     """Have the plan's pairs rendered, show how they stand, and sum up. Raises ReplacedError."""
     board = DriverBoard(Artifacts(str(me.run.id)))
     with _sheet(plan) as sheet, Findings(plan, errand.force_before) as findings, board:
-        watcher = DriverWatchers([SheetStates(sheet), LogStates(get_run_logger()), board, _messenger(errand)])
+        watcher = DriverWatchers([SheetStates(sheet), LogStates(get_run_logger()), board, _messenger(errand, me.began)])
         wishes = Wishes(errand.submission, priority, errand.until)
         drive = Drive(plan, Renders(client, errand), findings, wishes, me.began)
         board.live_runs = drive.live_runs
@@ -130,8 +140,8 @@ def keep_driving(
         time.sleep(POLL_S)
 
 
-def _messenger(errand: Errand) -> Messenger:
-    return Messenger(errand.until, parse_zone(errand.timezone or host_zone()))
+def _messenger(errand: Errand, began: datetime) -> Messenger:
+    return Messenger(errand.until, parse_zone(errand.timezone or host_zone()), began)
 
 
 @contextmanager
