@@ -6,8 +6,10 @@ truncated iteration (Higham 2008, Functions of Matrices, section 6.7; backward: 
 Maji 2017, https://arxiv.org/abs/1707.06772):
 
 - `newton_schulz_root`: as a chain of matrix products, with its Lyapunov gradient; the original's way.
-- `spectral_root`, `trace_root_and_gradient`: as scalar recurrences on the eigenvalues of one `eigh`. A spectral
+- `spectral_root`, `trace_by_eigenvalues`: as scalar recurrences on the eigenvalues of one `eigh`. A spectral
   function of a symmetric matrix acts on each eigenvalue alone, so value and gradient are the same.
+
+`trace_root_and_gradient` is what the style loss needs of either, chosen by the device.
 """
 
 from __future__ import annotations
@@ -75,8 +77,34 @@ def spectral_root(matrix: Tensor, steps: int = STEPS) -> Tensor:
 def trace_root_and_gradient(covariance: Tensor, root: Tensor, steps: int = STEPS) -> tuple[Tensor, Tensor]:
     """Trace of `newton_schulz_root(root @ covariance @ root)`; its Lyapunov gradient at `covariance`.
 
-    covariance, root (C, C), symmetric -> (), (C, C), same dtype and device. From the eigenvectors V of the product,
-    once X = root V is made, all that is left are Rayleigh quotients (as in `_eigh`) and a product X diag X^T.
+    covariance, root (C, C), symmetric -> (), (C, C), same dtype and device. By eigenvalues, but on CUDA by the chain
+    of products: there `eigh` is slow, and has the host wait, while products are what a GPU is made for.
+    """
+    way = trace_by_chain if covariance.device.type == "cuda" else trace_by_eigenvalues
+    return way(covariance, root, steps)
+
+
+def trace_by_chain(covariance: Tensor, root: Tensor, steps: int = STEPS) -> tuple[Tensor, Tensor]:
+    """`trace_root_and_gradient` by matrix products alone.
+
+    With an identity for gradient, all that the Lyapunov steps multiply are polynomials in the root, which commute:
+    what is left of `_lyapunov` is one product in place of four.
+    """
+    found = _newton_schulz(root @ covariance @ root, steps)
+    norm: Tensor = torch.linalg.matrix_norm(found)
+    identity = torch.eye(len(found), dtype=found.dtype, device=found.device)
+    a, q = found / norm, identity / norm
+    for _ in range(steps):
+        t = (3 * identity - a @ a) / 2
+        q, a = q @ t, a @ t
+    return found.trace(), root @ (q / 2) @ root
+
+
+def trace_by_eigenvalues(covariance: Tensor, root: Tensor, steps: int = STEPS) -> tuple[Tensor, Tensor]:
+    """`trace_root_and_gradient` by one `eigh`.
+
+    From the eigenvectors V of the product, once X = root V is made, all that is left are Rayleigh quotients (as in
+    `_eigh`) and a product X diag X^T.
     """
     _, vectors = torch.linalg.eigh(root @ covariance @ root)
     turned = root @ vectors
