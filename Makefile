@@ -3,6 +3,8 @@
 #   make quickstart   render manifests/quickstart.yaml and say where the pictures are
 #   make test         run the tests;  ARGS='-k sqrtm' passes options to pytest,
 #                     FAIL_ON_SKIP=1 makes a skipped test a failed one
+#   make bench        measure speed and memory, and write docs/performance/; quality takes hours and is measured by
+#                     python -m tests.bench.quality
 #   make lint         ruff, mypy, hadolint
 #   make venv         only set up .venv, with everything in it
 #   make clean        remove .venv and what the tools left behind
@@ -17,7 +19,7 @@ override VENV := .venv
 # Newer than 3.14 is refused as well: Prefect 3.8 does not install there.
 SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
 
-.PHONY: help quickstart test lint venv clean
+.PHONY: help quickstart test bench lint venv clean
 .NOTPARALLEL:               # two pips in one .venv do not go well
 
 help:
@@ -31,6 +33,11 @@ quickstart: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	$(VENV)/bin/python -m pytest -p tests.policy $(ARGS)
 
+bench: $(VENV)/.installed-bench
+	$(VENV)/bin/python -m tests.bench.speed
+	$(VENV)/bin/python -m tests.bench.memory
+	$(VENV)/bin/python -m tests.bench.report
+
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
@@ -43,11 +50,13 @@ clean:
 
 # Each stamp is one pip call, so that aiobotocore, botocore, boto3 and moto are resolved together.
 # A fuller installation stamps the lesser ones too.
-STAMPS := $(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-dev
+STAMPS := $(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-dev $(VENV)/.installed-bench
 $(VENV)/.installed-test: extras := [test]
 $(VENV)/.installed-test: lesser := $(VENV)/.installed
 $(VENV)/.installed-dev: extras := [test,dev]
 $(VENV)/.installed-dev: lesser := $(VENV)/.installed $(VENV)/.installed-test
+$(VENV)/.installed-bench: extras := [test,bench]
+$(VENV)/.installed-bench: lesser := $(VENV)/.installed $(VENV)/.installed-test
 $(STAMPS): pyproject.toml | $(VENV)/bin/python
 	@echo "Installing into $(VENV). The first time this fetches PyTorch: several GB with CUDA."
 	$(VENV)/bin/python -m pip install --editable '.$(extras)'

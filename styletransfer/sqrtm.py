@@ -77,7 +77,7 @@ def spectral_root(matrix: Tensor, steps: int = STEPS) -> Tensor:
 def trace_root_and_gradient(covariance: Tensor, root: Tensor, steps: int = STEPS) -> tuple[Tensor, Tensor]:
     """Trace of `newton_schulz_root(root @ covariance @ root)`; its Lyapunov gradient at `covariance`.
 
-    covariance, root (C, C), symmetric -> (), (C, C), same dtype and device. By eigenvalues, but on CUDA by the chain
+    covariance, root (C, C), symmetric -> (), (C, C), same dtype and device. By eigenvalues, but on CUDA by a chain
     of products: there `eigh` is slow, and has the host wait, while products are what a GPU is made for.
     """
     way = trace_by_chain if covariance.device.type == "cuda" else trace_by_eigenvalues

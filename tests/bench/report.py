@@ -1,0 +1,168 @@
+"""Tables and plots from what benchmarks measured: docs/performance/README.md and its pictures.
+
+python -m tests.bench.report
+
+Measures nothing. Needs matplotlib.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+from matplotlib import pyplot as plt
+
+from tests.bench import results
+
+Row = Mapping[str, Any]
+
+
+def main() -> None:
+    text = (results.FOLDER / "ABOUT.md").read_text(encoding="utf-8")
+    sections = [speed_section(), memory_section(), quality_section(), curve_section()]
+    page = "\n\n".join([text.strip(), *(section for section in sections if section)])
+    (results.FOLDER / "README.md").write_text(page + "\n", encoding="utf-8")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def measured_on(found: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in found["environment"].items())
+
+
+def speed_section() -> str:
+    found = results.read("speed")
+    if not found["rows"]:
+        return ""
+    plot_speed(found["rows"])
+    rows = [
+        [
+            f"{row['px']}",
+            row["engine"],
+            f"{row['wall_s']:.3f}",
+            f"{row['wall_range_s'][0]:.3f} to {row['wall_range_s'][1]:.3f}",
+            f"{row['ratio']:.2f}",
+            f"{row['ratio_processor']:.2f}",
+            f"{row['cosine']:.6f}",
+        ]
+        for row in found["rows"]
+    ]
+    head = ["px", "engine", "s per iteration", "range", "times as fast", "by processor time", "cosine of gradients"]
+    return f"## Seconds per iteration\n\n{measured_on(found)}\n\n{table(head, rows)}\n\n![by size](speed.png)"
+
+
+def plot_speed(rows: Sequence[Row]) -> None:
+    figure, axes = plt.subplots(figsize=(7, 4.5))
+    for engine, own in by_key(rows, "engine").items():
+        axes.plot([row["px"] for row in own], [row["wall_s"] for row in own], marker="o", label=engine)
+    axes.set(xscale="log", yscale="log", xlabel="longest edge in px", ylabel="seconds per iteration")
+    finish(figure, axes, "speed")
+
+
+def memory_section() -> str:
+    found = results.read("memory")
+    if not found["rows"]:
+        return ""
+    rows = found["rows"]
+    plot_memory(rows)
+    cells = [
+        [f"{row['px']}", row["engine"], mib(row["peak_bytes"]), mib(row.get("planned_bytes")), growth(rows, row)]
+        for row in rows
+    ]
+    head = ["px, square", "engine", "peak MiB", "planned MiB", "bytes per px more than at the size before"]
+    return f"## Peak memory\n\n{measured_on(found)}\n\n{table(head, cells)}\n\n![by size](memory.png)"
+
+
+def mib(count: int | None) -> str:
+    return "" if count is None else f"{count / 2**20:.0f}"
+
+
+def growth(rows: Sequence[Row], row: Row) -> str:
+    """Bytes per px from the next smaller size of this engine to this one."""
+    smaller = [other for other in rows if other["engine"] == row["engine"] and other["px"] < row["px"]]
+    if not smaller:
+        return ""
+    before = max(smaller, key=lambda other: int(other["px"]))
+    return f"{(row['peak_bytes'] - before['peak_bytes']) / (row['px'] ** 2 - before['px'] ** 2):.0f}"
+
+
+def plot_memory(rows: Sequence[Row]) -> None:
+    figure, axes = plt.subplots(figsize=(7, 4.5))
+    for engine, own in by_key(rows, "engine").items():
+        axes.plot([row["px"] for row in own], [row["peak_bytes"] / 2**30 for row in own], marker="o", label=engine)
+    axes.set(xscale="log", yscale="log", xlabel="edge of a square picture in px", ylabel="peak memory in GiB")
+    finish(figure, axes, "memory")
+
+
+def quality_section() -> str:
+    """Each render's objectives against the reference's, or float32's where the reference was not run."""
+    groups: dict[tuple[Any, ...], dict[str, Row]] = defaultdict(dict)
+    for row in results.renders():
+        groups[row["px"], row["weights"], row["pair"]][row["way"]] = row
+    cells = [
+        [f"{px}", weights, pair, way, against(rows, row, "twelve_steps"), against(rows, row, "exact")]
+        for (px, weights, pair), rows in sorted(groups.items())
+        for way, row in rows.items()
+    ]
+    if not cells:
+        return ""
+    head = ["px", "network", "pair", "way", "objective", "exact objective"]
+    return f"## Quality of finished pictures\n\n{table(head, cells)}"
+
+
+def against(rows: Mapping[str, Row], row: Row, objective: str) -> str:
+    base = rows.get("reference", rows.get("float32"))
+    if base is None or base is row:
+        return f"{row[objective]:.6f}"
+    return f"{row[objective]:.6f} ({100 * (row[objective] / base[objective] - 1):+.2f} %)"
+
+
+def curve_section() -> str:
+    curves = [row for row in results.renders() if row["curve"]]
+    sections = []
+    for (px, weights, pair), rows in by_keys(curves, "px", "weights", "pair").items():
+        name = f"objective-{pair}-{px}-{weights}"
+        plot_curves(rows, name)
+        sections.append(f"{pair}, {px} px, {weights} network:\n\n![objective over time]({name}.png)")
+    return "## Objective over processor time\n\n" + "\n\n".join(sections) if sections else ""
+
+
+def plot_curves(rows: Sequence[Row], name: str) -> None:
+    figure, axes = plt.subplots(figsize=(7, 4.5))
+    for row in rows:
+        times, objectives = zip(*((mark["processor_s"], mark["twelve_steps"]) for mark in row["curve"]), strict=True)
+        axes.plot(times, objectives, label=row["way"])
+    axes.set(xscale="log", yscale="log", xlabel="processor time in s", ylabel="objective at the end scale")
+    finish(figure, axes, name)
+
+
+def finish(figure: Any, axes: Any, name: str) -> None:
+    axes.grid(visible=True, which="both", alpha=0.3)
+    axes.legend()
+    figure.tight_layout()
+    figure.savefig(results.FOLDER / f"{name}.png", dpi=110)
+    plt.close(figure)
+
+
+def by_key(rows: Iterable[Row], key: str) -> dict[Any, list[Row]]:
+    return {names[0]: own for names, own in by_keys(rows, key).items()}
+
+
+def by_keys(rows: Iterable[Row], *keys: str) -> dict[tuple[Any, ...], list[Row]]:
+    """Rows that agree in these keys, together."""
+    groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[tuple(row[key] for key in keys)].append(row)
+    return groups
+
+
+if __name__ == "__main__":
+    main()
