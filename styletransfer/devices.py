@@ -291,13 +291,12 @@ def peak_memory(*devices: str, hardware: Hardware = HARDWARE) -> int | None:
     return max((peak for peak in peaks if peak is not None), default=None)
 
 
-def memory_budget(*devices: str, hardware: Hardware = HARDWARE) -> int:
-    """Bytes that a render may plan with on `devices` together. A tenth is left for what others take meanwhile.
+def memory_budgets(*devices: str, hardware: Hardware = HARDWARE) -> dict[str, int]:
+    """Bytes that a render may plan with on each of `devices` and in host memory (`cpu`).
 
-    Two GPUs share a render about evenly, so the smaller one counts twice.
+    A tenth is left for what others take meanwhile.
     """
-    free = [hardware.free_memory(device) for device in dict.fromkeys(devices)]
-    return int(0.9 * min(free) * len(free))
+    return {device: int(0.9 * hardware.free_memory(device)) for device in dict.fromkeys((*devices, CPU))}
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

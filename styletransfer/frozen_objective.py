@@ -10,6 +10,7 @@ is the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -49,12 +50,16 @@ class FrozenObjective:
     ) -> None:
         self.weighting = Weighting.of(settings)
         self.tiling = tiling
-        self.network = build(
-            tensors, settings.layers(), pooling=settings.pooling, devices=devices, dtype=dtype
-        )
+        self._build = partial(build, tensors, settings.layers(), pooling=settings.pooling, dtype=dtype)
+        self.network = self._build(devices=devices)
 
     def device_of(self, layer: str) -> torch.device:
         return self.network.device_of(LAYERS[layer])
+
+    def place(self, devices: Sequence[str], last_on_first: int) -> None:
+        network, wanted = self.network, [torch.device(device) for device in devices]
+        if network.devices != (wanted[0], wanted[-1]) or network.last_on_first != last_on_first:
+            self.network = self._build(devices=devices, last_on_first=last_on_first)
 
     @torch.no_grad()
     def style_moments(self, style: Tensor) -> dict[str, Moments]:

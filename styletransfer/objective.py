@@ -56,6 +56,9 @@ class Objective(Protocol):
     def device_of(self, layer: str) -> torch.device:
         """Where the features of `layer` are compared with its targets."""
 
+    def place(self, devices: Sequence[str], last_on_first: int) -> None:
+        """Runs the network on `devices`, layers up to `last_on_first` on the first, as far as the engine can."""
+
     def style_moments(self, style: Tensor) -> dict[str, Moments]:
         """Moments of one style (1, 3, H, W) at each style layer."""
 
@@ -115,6 +118,9 @@ class ReferenceObjective:
 
     def device_of(self, layer: str) -> torch.device:
         return self.network.device_of(LAYERS[layer])
+
+    def place(self, devices: Sequence[str], last_on_first: int) -> None:
+        """Changes nothing: the original has one way to split two devices."""
 
     @torch.no_grad()
     def style_moments(self, style: Tensor) -> dict[str, Moments]:

@@ -40,6 +40,12 @@ class Optimizer(Protocol):
         """Goes on from `state`; RecordError when it is not this kind of optimizer's."""
 
 
+def move(optimizer: Optimizer, device: torch.device) -> None:
+    """Moves the image and what the optimizer keeps to `device`; whoever holds the image sees it there."""
+    optimizer.image.data = optimizer.image.data.to(device)
+    optimizer.load_state(optimizer.state())
+
+
 def make_optimizer(image: Tensor, settings: Settings) -> Optimizer:
     """A fresh optimizer for `image`, which it moves in place."""
     return Lbfgs(image) if settings.optimizer == "lbfgs" else Adam(image)

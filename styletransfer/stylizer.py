@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -20,9 +20,9 @@ from styletransfer.errors import ImageError, OutOfMemoryError, RecordError, Styl
 from styletransfer.images import resize as resize_picture
 from styletransfer.images import to_tensor
 from styletransfer.losses import Moments, StyleTarget
-from styletransfer.memory import MemoryPlan, memory_plans, plan_memory
+from styletransfer.memory import MemoryPlan, Room, memory_plans, plan_memory
 from styletransfer.objective import Losses, Objective, Targets
-from styletransfer.optimize import Average, Optimizer, make_optimizer, resize
+from styletransfer.optimize import Average, Optimizer, make_optimizer, move, resize
 from styletransfer.picture import Picture
 from styletransfer.scales import Size, pyramid, resolve_end_scale, size_to_fit
 from styletransfer.schedule import Schedule, Work
@@ -30,6 +30,7 @@ from styletransfer.settings import Settings
 from styletransfer.starts import start_image
 from styletransfer.state import State, snapshot
 from styletransfer.style_cache import STYLE_CACHE, moments_key, moved, target_key
+from styletransfer.vgg import FIRST_POOLING
 from styletransfer.weights import Weights, load_weights
 
 log = logging.getLogger(__name__)
@@ -177,20 +178,22 @@ class _Run:
         self.scales = pyramid(self.settings.min_scale, end_scale)
         self.schedule = Schedule(self.settings)
         self.work = Work.of(self.settings, content.size, self.scales)
+        split = FIRST_POOLING if stylizer.engine == "reference" else None
+        self.room = Room(self.devices, hosts.memory_budgets(*self.devices), split)
         self._plans = self._plan_memory()
         self.reports: list[ScaleReport] = []
         self.scale_index = self.iteration = 0
         self.optimizer: Optimizer | None = None
         self.average: Average | None = None
+        self.targets: Targets | None = None
         self._resumed_seconds = self._scale_seconds = 0.0
         self._trace: list[Tensor] = []
         self.started = self._scale_began = time.perf_counter()
 
     def _plan_memory(self) -> list[MemoryPlan]:
         """One plan for each scale; OutOfMemoryError now if the last can't fit."""
-        budget = hosts.memory_budget(*self.devices)
         sizes = [size_to_fit(self.content.size, scale, enlarge=True) for scale in self.scales]
-        return [plan_memory(size, self.planned_settings, self.dtype.itemsize, budget) for size in sizes]
+        return [plan_memory(size, self.planned_settings, self.dtype.itemsize, self.room) for size in sizes]
 
     def finish(self, callback: Callback | None) -> Tensor:
         """Runs every scale that is left."""
@@ -207,20 +210,15 @@ class _Run:
         hosts.reset_peak_memory(*self.devices)
         self.scale_index, self._scale_began = index, time.perf_counter()
         size = self._size()
-        self.objective.tiling = self._plans[index].tiling
-        content = self._tensor(self.content, size)
-        targets = self._with_less_memory(lambda: self._targets(content))
-        if self.iteration == 0:
-            self._begin_scale(content)
+        self.targets = None
+        self._follow(self._plans[index])
+        self._prepare_scale(size)
         assert self.optimizer is not None
         assert self.average is not None
 
-        def evaluate(image: Tensor) -> tuple[Losses, Tensor]:
-            return self._with_less_memory(lambda: self.objective.value_and_gradient(image, targets))
-
         losses: Losses | None = None
         for iteration in range(self.iteration + 1, self.work.iterations[index] + 1):
-            losses = self.optimizer.step(evaluate, self.schedule.step_size(index, iteration))
+            losses = self.optimizer.step(self._evaluate, self.schedule.step_size(index, iteration))
             self.average.update(self.optimizer.image)
             self.iteration = iteration
             if self.settings.trace:
@@ -228,9 +226,34 @@ class _Run:
             if callback is not None:
                 callback(self._progress(losses))
         if losses is None:  # resumed behind the last iteration
-            losses, _ = evaluate(self.optimizer.image)
+            losses, _ = self._evaluate(self.optimizer.image)
         self._report(size, losses)
         self.scale_index, self.iteration, self._scale_seconds = index + 1, 0, 0.0
+
+    def _prepare_scale(self, size: Size) -> None:
+        """Targets and, unless it was resumed, what the scale begins with."""
+        content = self._tensor(self.content, size)
+        self.targets = self._with_less_memory(lambda: self._targets(content))
+        if self.iteration == 0:
+            self._begin_scale(content.to(self.device))
+
+    def _evaluate(self, image: Tensor) -> tuple[Losses, Tensor]:
+        def compute() -> tuple[Losses, Tensor]:
+            assert self.targets is not None
+            return self.objective.value_and_gradient(image, self.targets)
+
+        return self._with_less_memory(compute)
+
+    def _follow(self, plan: MemoryPlan) -> None:
+        """Renders by `plan` from here on: moves the network, the picture and what it is compared with."""
+        self.objective.tiling = plan.tiling
+        self.objective.place(plan.devices, plan.last_on_first)
+        self.device = torch.device(plan.home)
+        if self.optimizer is not None and self.average is not None:
+            move(self.optimizer, self.device)
+            self.average.total = self.average.total.to(self.device)
+        if self.targets is not None:
+            self.targets = replace(self.targets, style=moved(self.targets.style, self.objective.device_of))
 
     def _with_less_memory(self, compute: Callable[[], T]) -> T:
         """What `compute` returns; with the next cheaper memory plan each time it runs out of memory.
@@ -249,14 +272,14 @@ class _Run:
 
     def _take_cheaper_plan(self) -> None:
         tried = self._plans[self.scale_index]
-        plans = list(memory_plans(self._size(), self.planned_settings, self.dtype.itemsize))
+        plans = list(memory_plans(self._size(), self.planned_settings, self.dtype.itemsize, self.room))
         cheaper, where = plans[plans.index(tried) + 1 :], self._where()
         if not cheaper:
             done = f"; the largest scale that completed is {self.reports[-1].scale} px" if self.reports else ""
             raise OutOfMemoryError(f"out of memory at {where}{done}")
-        log.warning("out of memory at %s; going on with %s", where, cheaper[0].tiling)
+        log.warning("out of memory at %s; going on with %s", where, cheaper[0])
         self._plans[self.scale_index] = cheaper[0]
-        self.objective.tiling = cheaper[0].tiling
+        self._follow(cheaper[0])
 
     def _where(self) -> str:
         width, height = self._size()
@@ -307,8 +330,9 @@ class _Run:
         """What tells this style's moments at this scale from all others; None where the weights can't be told."""
         if self.weights_identity is None:
             return None
+        plan = self._plans[self.scale_index]
         return moments_key(
-            self.devices,
+            plan.devices,
             style=style.digest,
             size=self._style_size(style),
             weights=self.weights_identity,
@@ -316,7 +340,8 @@ class _Run:
             layers=[list(self.settings.style_layers), self.settings.layers()],
             pooling=self.settings.pooling,
             dtype=[str(self.dtype), str(self.image_dtype)],
-            tiling=str(self.objective.tiling),
+            tiling=str(plan.tiling),
+            last_on_first=plan.last_on_first,
         )
 
     def _style_size(self, style: Picture) -> Size:
@@ -414,6 +439,7 @@ class _Run:
             raise RecordError(
                 f"checkpoint's image is {tuple(state.image.shape)}; must be (1, 3, {height}, {width})"
             )
+        self._follow(self._plans[state.scale_index])
         image = state.image.to(self.device, self.image_dtype, copy=True)
         self.optimizer = make_optimizer(image, self.settings)
         self.optimizer.load_state(snapshot(state.optimizer))

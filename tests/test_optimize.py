@@ -10,7 +10,7 @@ from torch import Tensor
 
 from styletransfer.errors import RecordError
 from styletransfer.objective import Losses
-from styletransfer.optimize import Adam, Average, Lbfgs, Optimizer, make_optimizer, resize
+from styletransfer.optimize import Adam, Average, Lbfgs, Optimizer, make_optimizer, move, resize
 from styletransfer.settings import Settings
 from styletransfer.state import snapshot
 
@@ -87,6 +87,18 @@ def test_an_optimizer_with_anothers_state_goes_on_bit_by_bit_as_that_one(name, s
     second.load_state(snapshot(first.state()))  # a state is what it stands for only until the next step
     image = stepped(first, parabola, 3).image
     assert torch.equal(stepped(second, parabola, 3).image, image)
+
+
+@pytest.mark.parametrize("name", ["adam", "lbfgs"])
+@pytest.mark.parametrize("steps", [0, 3])
+def test_an_optimizer_that_was_moved_goes_on_bit_by_bit_with_the_same_image(name, steps):
+    chosen, parabola = Settings(optimizer=name), Parabola(picture(1), picture(2))
+    moved, image = make_optimizer(picture(0), chosen), picture(0)
+    held = stepped(moved, parabola, steps).image
+    move(moved, torch.device("cpu"))
+    expected = stepped(make_optimizer(image, chosen), parabola, steps + 2).image
+    assert torch.equal(stepped(moved, parabola, 2).image, expected)
+    assert moved.image is held
 
 
 # Adam
