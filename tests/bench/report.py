@@ -138,8 +138,9 @@ def curve_section() -> str:
 def plot_curves(rows: Sequence[Row], name: str) -> None:
     figure, axes = plt.subplots(figsize=(7, 4.5))
     for row in rows:
-        times, objectives = zip(*((mark["processor_s"], mark["twelve_steps"]) for mark in row["curve"]), strict=True)
-        axes.plot(times, objectives, label=row["way"])
+        marks = row["curve"]
+        times = [mark["processor_s"] for mark in marks]
+        axes.plot(times, [mark["twelve_steps"] for mark in marks], label=row["way"])
     axes.set(xscale="log", yscale="log", xlabel="processor time in s", ylabel="objective at the end scale")
     finish(figure, axes, name)
 
