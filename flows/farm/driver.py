@@ -98,7 +98,8 @@ def look_after(
     """Have the plan's pairs rendered, show how they stand, and sum up. Raises ReplacedError."""
     board = DriverBoard(Artifacts(str(me.run.id)))
     with _sheet(plan) as sheet, Findings(plan, errand.force_before) as findings, board:
-        watcher = DriverWatchers([SheetStates(sheet), LogStates(get_run_logger()), board, _messenger(errand, me.began)])
+        messenger = _messenger(errand, me.began)
+        watcher = DriverWatchers([SheetStates(sheet), LogStates(get_run_logger()), board, messenger])
         wishes = Wishes(errand.submission, priority, errand.until)
         drive = Drive(plan, Renders(client, errand), findings, wishes, me.began)
         board.live_runs = drive.live_runs

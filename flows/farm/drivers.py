@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,6 +33,9 @@ PAGE: Final = 200
 
 SHORT_ID: Final = 8
 """Digits of a run's id that are shown, and are enough to find it again."""
+
+REPLACED: Final = "Replaced"
+"""Name of the final state of a driver that found another at work in its place."""
 
 LIVE: Final = [state for state in StateType if state not in TERMINAL_STATES]
 
@@ -112,6 +115,28 @@ def recent(client: SyncPrefectClient, *, limit: int = PAGE) -> list[FlowRun]:
     )
 
 
+def submissions(runs: Iterable[FlowRun]) -> list[FlowRun]:
+    """One driver of each submission, in the order of the runs: the one that is at work, else the first.
+
+    A driver that died has a successor of the same submission, and one too many steps down.
+    """
+    chosen: dict[str, FlowRun] = {}
+    for run in runs:
+        known = chosen.setdefault(submission_of(run), run)
+        if _rank(run) < _rank(known):
+            chosen[submission_of(run)] = run
+    return list(chosen.values())
+
+
+def _rank(run: FlowRun) -> int:
+    """How well a driver stands for its submission, or a submission for its manifest: best first."""
+    if run.state is not None and run.state.name == REPLACED:
+        return 3
+    if is_over(run):
+        return 2
+    return 1 if run.state is None or run.state.is_scheduled() else 0
+
+
 def live(client: SyncPrefectClient, places: Places) -> list[FlowRun]:
     """Drivers of this output that are waiting or at work."""
     return with_tags(client, [names.TAG, names.DRIVER_TAG, names.output_tag(places)], states=LIVE)
@@ -150,14 +175,16 @@ class NoSuchRunError(FaultsError):
 
 
 def find(client: SyncPrefectClient, asked: str) -> FlowRun:
-    """The driver with this id (or its beginning), or else the newest for the manifest of this name.
+    """The driver with this id (or its beginning), or else the one for the manifest of this name: the newest
+    that is at work, or the newest.
 
     Raises NoSuchRunError.
     """
     runs = recent(client)
-    by_name = [run for run in runs if names.manifest_tag(asked) in run.tags or run.name == asked]
+    by_name = submissions(run for run in runs if names.manifest_tag(asked) in run.tags or run.name == asked)
     if by_name:
-        return by_name[0]
+        at_work = [run for run in by_name if _rank(run) == 0]
+        return (at_work or by_name)[0]
     wanted = asked.lower().replace("-", "")
     by_id = [run for run in runs if len(wanted) >= 4 and run.id.hex.startswith(wanted)]
     if len(by_id) == 1:

@@ -51,7 +51,8 @@ examples:
 STATUS_HELP: Final = """\
 Without RUN: what is waiting or being rendered, and what ended in the last
 days. With RUN: its pairs that are not done, and why. RUN is the name of a
-manifest (its newest run), or a run's id or how that begins.
+manifest (its run that is at work, or its newest), or a run's id or how that
+begins.
 
 exit status: 0 shown, 1 the server can't be reached, 2 there is no such run
 

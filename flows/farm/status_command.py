@@ -51,7 +51,11 @@ def show_slots(client: SyncPrefectClient) -> None:
 
 def show_runs(client: SyncPrefectClient) -> None:
     """Those that wait or are at work, and those that ended lately; the newest first."""
-    runs = [each for each in drivers.recent(client) if not drivers.is_over(each) or _ended(each) > now() - RECENT]
+    runs = [
+        each
+        for each in drivers.submissions(drivers.recent(client))
+        if not drivers.is_over(each) or _ended(each) > now() - RECENT
+    ]
     if not runs:
         output().print("no runs; hand over a manifest with: styletransfer submit MANIFEST")
         return

@@ -246,3 +246,22 @@ def test_a_driver_that_died_is_followed_in_the_one_that_took_its_place(night, ca
             ]
         )
         assert following.follow(client, night.run, night.places, Lines(Output()), lambda _: next(steps)()) == 0
+
+
+def test_a_submission_is_shown_once_by_the_driver_that_is_at_work(night):
+    """One driver died; of two successors one stepped down."""
+    night.set_state(Crashed())
+    with get_client(sync_client=True) as client:
+        deployment = client.read_deployment_by_name(names.DRIVER_DEPLOYMENT)
+        made = [
+            client.create_flow_run_from_deployment(
+                deployment.id, name=night.name, parameters=night.run.parameters, tags=night.run.tags
+            )
+            for _ in range(2)
+        ]
+        for run, state in zip(made, (Running(), Completed(name=drivers.REPLACED)), strict=True):
+            client.set_flow_run_state(run.id, state, force=True)
+        assert drivers.find(client, night.name).id == made[0].id
+        (line,) = [line for line in call("status").out.splitlines() if night.name in line]
+        assert line.startswith(drivers.short_id(made[0]))
+        client.set_flow_run_state(made[0].id, Completed(), force=True)
