@@ -33,7 +33,7 @@ quickstart: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	$(VENV)/bin/python -m pytest -p tests.policy $(ARGS)
 
-bench: $(VENV)/.installed-bench
+bench: $(VENV)/.installed-test
 	$(VENV)/bin/python -m tests.bench.speed
 	$(VENV)/bin/python -m tests.bench.memory
 	$(VENV)/bin/python -m tests.bench.report
@@ -50,13 +50,11 @@ clean:
 
 # Each stamp is one pip call, so that aiobotocore, botocore, boto3 and moto are resolved together.
 # A fuller installation stamps the lesser ones too.
-STAMPS := $(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-dev $(VENV)/.installed-bench
+STAMPS := $(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-dev
 $(VENV)/.installed-test: extras := [test]
 $(VENV)/.installed-test: lesser := $(VENV)/.installed
 $(VENV)/.installed-dev: extras := [test,dev]
 $(VENV)/.installed-dev: lesser := $(VENV)/.installed $(VENV)/.installed-test
-$(VENV)/.installed-bench: extras := [test,bench]
-$(VENV)/.installed-bench: lesser := $(VENV)/.installed $(VENV)/.installed-test
 $(STAMPS): pyproject.toml | $(VENV)/bin/python
 	@echo "Installing into $(VENV). The first time this fetches PyTorch: several GB with CUDA."
 	$(VENV)/bin/python -m pip install --editable '.$(extras)'

@@ -1,0 +1,69 @@
+"""What benchmarks judge and report by."""
+
+import json
+
+import pytest
+import torch
+
+from styletransfer.losses import COVARIANCE_EPS, Moments
+from styletransfer.picture import Picture
+from tests.bench import report, results
+from tests.bench.evaluate import Evaluator, exact_wasserstein2
+from tests.bench.quality import WAYS
+from tests.bench.setting import ENGINES, PAIRS, picture, source
+from tests.networks import shallow_network
+
+
+def gaussian(mean: list[float], deviations: list[float]) -> Moments:
+    """With a diagonal covariance."""
+    means, squares = torch.tensor(mean, dtype=torch.float64), torch.tensor(deviations, dtype=torch.float64) ** 2
+    return Moments(means, torch.diag(squares - COVARIANCE_EPS) + torch.outer(means, means))
+
+
+def test_the_exact_distance_of_independent_channels_is_that_of_means_and_deviations():
+    found, target = gaussian([1, 2, 3], [1, 2, 3]), gaussian([0, 2, 5], [2, 2, 1])
+    expected = ((1 + 0 + 4) + (1 + 0 + 4)) / 3
+    assert exact_wasserstein2(found, target) == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_distance_to_itself_is_nothing():
+    same = gaussian([1, -2, 0], [1e-3, 2, 30])
+    assert exact_wasserstein2(same, same) == pytest.approx(0, abs=1e-9)
+
+
+def test_pictures_of_the_content_in_its_own_style_are_worth_less_than_others():
+    """The content itself leaves the twelve steps' remainder and total variation, noise leaves everything."""
+    pair = source(PAIRS["cat-glass"][0])
+    judge = Evaluator(shallow_network("relu5_1"), pair, pair, 32)
+    itself = judge.worth(picture(PAIRS["cat-glass"][0], 32, enlarge=True))
+    noise = judge.worth(torch.rand(1, 3, 24, 32, generator=torch.Generator().manual_seed(1)))
+    assert itself.exact < 0.1 * noise.exact
+    assert itself.twelve_steps < 0.5 * noise.twelve_steps
+
+
+def test_all_pairs_are_there():
+    for content, style in PAIRS.values():
+        assert isinstance(source(content), Picture)
+        assert isinstance(source(style), Picture)
+
+
+def test_the_report_shows_what_was_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    (tmp_path / "ABOUT.md").write_text("# Performance\n")
+    speed = {"px": 128, "wall_s": 0.5, "wall_range_s": [0.4, 0.6], "ratio": 1, "ratio_processor": 1, "cosine": 1}
+    results.write("speed", [{**speed, "engine": name} for name in ENGINES])
+    peaks = [{"engine": "bf16", "px": px, "peak_bytes": 1000 * px**2, "planned_bytes": 10**9} for px in (512, 1024)]
+    results.write("memory", peaks)
+    worth = {"px": 256, "weights": "random", "pair": "cat-glass", "exact": 0.5, "curve": []}
+    (tmp_path / "renders").mkdir()
+    for way, objective in (("reference", 1.0), ("bf16", 1.002)):
+        assert way in WAYS
+        found = {**worth, "way": way, "twelve_steps": objective}
+        (tmp_path / "renders" / f"{way}.json").write_text(json.dumps(found))
+    report.main()
+    page = (tmp_path / "README.md").read_text()
+    assert "| 128 | bf16 | 0.500 | 0.400 to 0.600 |" in page
+    assert "| 1000 |" in page  # bytes per px
+    assert "1.002000 (+0.20 %)" in page
+    assert (tmp_path / "speed.png").stat().st_size > 1000
+    assert (tmp_path / "memory.png").stat().st_size > 1000
