@@ -35,12 +35,14 @@ def automations(driver_deployment: UUID) -> tuple[AutomationCore, ...]:
     """All that the farm needs; `driver_deployment` is what is run again for a driver that crashed."""
     return (
         AutomationCore(
+            enabled=True,  # said, or an update leaves one paused that was
             name="nst: crash lost runs",
             description=f"A run of the farm not heard of for {LOST_AFTER_S} s is lost: its host may be gone.",
             trigger=_silence(("heartbeat",), ("heartbeat", *_ENDS), TAG, LOST_AFTER_S),
             actions=[_crash(f"not heard of for {LOST_AFTER_S} s")],
         ),
         AutomationCore(
+            enabled=True,
             name="nst: crash drivers that never began",
             description=f"A driver handed to a worker that is not running {PENDING_LIMIT_S} s later is lost. "
             "It has not sent a heartbeat yet. Drivers look after their render runs in the same way.",
@@ -48,6 +50,7 @@ def automations(driver_deployment: UUID) -> tuple[AutomationCore, ...]:
             actions=[_crash(f"did not begin within {PENDING_LIMIT_S} s")],
         ),
         AutomationCore(
+            enabled=True,
             name="nst: revive drivers",
             description="A driver that crashed is run again with the same parameters. It renders nothing twice.",
             trigger=EventTrigger(

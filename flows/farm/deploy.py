@@ -185,8 +185,8 @@ class Deployer:
             self._change(f"deployment {deployed.name}: made", lambda: self._make(deployed, wanted))
             found = self._deployment(deployed.name)
             return None if found is None else found.id
-        there = wanted_of_response(found)
-        if different := [field for field in wanted.model_fields_set if getattr(wanted, field) != there[field]]:
+        different = [name for name in wanted.model_fields_set if getattr(wanted, name) != there_is(found, name)]
+        if different:
             line = f"deployment {deployed.name}: {', '.join(sorted(different))} changed"
             self._change(line, partial(self._client.update_deployment, found.id, wanted))
         return found.id
@@ -241,13 +241,12 @@ def wanted_of(deployed: Deployed) -> DeploymentUpdate:
     )
 
 
-def wanted_of_response(found: DeploymentResponse) -> dict[str, Any]:
-    """The same fields as the server has them."""
-    limit = found.global_concurrency_limit
-    return {
-        **{name: getattr(found, name) for name in DeploymentUpdate.model_fields if hasattr(found, name)},
-        "concurrency_limit": limit and limit.limit,
-    }
+def there_is(found: DeploymentResponse, name: str) -> object:
+    """What the server has for a field of DeploymentUpdate."""
+    if name == "concurrency_limit":  # Prefect keeps it elsewhere
+        limit = found.global_concurrency_limit
+        return None if limit is None else limit.limit
+    return getattr(found, name)
 
 
 def run_environment() -> dict[str, str]:

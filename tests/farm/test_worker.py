@@ -1,0 +1,154 @@
+"""Real workers under a real supervisor: drained, killed, orphaned; nothing of them is left."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from prefect import get_client
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.workers.process import ProcessWorker
+
+from flows.farm.deploy import parameters_of
+from tests.processes import processes_with
+
+ROOT = Path(__file__).parents[2]
+ENTRYPOINT = "tests.farm.sleeper.sleeper"
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A pool of this test's own, with a deployment of the sleeper, and what its supervisor says."""
+
+    name: str
+    client: Any
+    deployment: Any
+    folder: Path
+    supervisor: subprocess.Popen[str]
+
+    def submit(self, name, **parameters):
+        told = {"folder": str(self.folder), "name": name, **parameters}
+        return self.client.create_flow_run_from_deployment(self.deployment, parameters=told).id
+
+    def state(self, run):
+        return self.client.read_flow_run(run).state.name
+
+    def begun(self, name):
+        """Process id of the run that leaves word of this name, as soon as it does."""
+        file = self.folder / f"{name}.begun"
+        until(file.exists)
+        pid, slot = file.read_text().split()
+        assert slot == "cpu0"
+        return int(pid)
+
+    def says(self, word):
+        """Wait for a line with this word."""
+        assert self.supervisor.stdout is not None
+        for line in self.supervisor.stdout:
+            if word in line:
+                return line
+        raise AssertionError(f"the supervisor ended without {word!r}")
+
+    def workers(self):
+        """Processes of workers."""
+        return [process for process in self.left() if "flows.farm.slot_worker" in process.cmdline()]
+
+    def left(self):
+        return processes_with(f"TEST_POOL={self.name}", besides=self.supervisor.pid)
+
+    def known_workers(self):
+        return self.client.request("POST", f"/work_pools/{self.name}/workers/filter", json={}).json()
+
+
+def until(true, seconds=120.0):
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.2)
+
+
+@pytest.fixture
+def pool(farm, tmp_path, request):
+    """With its worker ready; whatever happens, nothing of it is left afterwards."""
+    name = f"test-{request.node.name.removeprefix('test_')[:30]}-{os.getpid()}"
+    with get_client(sync_client=True) as client:
+        template = ProcessWorker.get_default_base_job_template()
+        client.create_work_pool(WorkPoolCreate(name=name, type="process", base_job_template=template))
+        deployment = client.create_deployment(
+            client.create_flow_from_name("sleeper"),
+            name,
+            entrypoint=ENTRYPOINT,
+            work_pool_name=name,
+            parameter_openapi_schema=parameters_of(ENTRYPOINT).model_dump(),
+        )
+        with subprocess.Popen(
+            [sys.executable, "-m", "tests.farm.supervise", name],
+            cwd=ROOT,
+            env={**os.environ, "TEST_POOL": name},
+            stdout=subprocess.PIPE,
+            stderr=(tmp_path / "worker.log").open("w"),
+            text=True,
+            start_new_session=True,
+        ) as supervisor:
+            pool = Pool(name, client, deployment, tmp_path, supervisor)
+            try:
+                pool.says("ready")
+                yield pool
+            finally:
+                for process in [psutil.Process(supervisor.pid), *pool.left()]:
+                    process.kill()
+
+
+def test_the_first_signal_lets_runs_save_and_takes_no_more(pool):
+    run = pool.submit("first")
+    pool.begun("first")
+    waiting = pool.submit("second")
+    pool.supervisor.send_signal(signal.SIGINT)
+    assert pool.supervisor.wait(60) == 0
+    assert pool.left() == []
+    assert (pool.folder / "first.saved").exists()
+    assert pool.state(run) == "Held"
+    assert pool.state(waiting) == "Scheduled"
+    assert pool.known_workers() == []
+
+
+def test_a_second_signal_stops_at_once(pool):
+    run = pool.submit("stubborn", stubborn=True)
+    pool.begun("stubborn")
+    pool.supervisor.send_signal(signal.SIGTERM)
+    pool.says("draining")
+    time.sleep(2)
+    pool.supervisor.send_signal(signal.SIGTERM)
+    assert pool.supervisor.wait(30) == 0
+    assert pool.left() == []
+    assert pool.state(run) == "Crashed"
+
+
+def test_a_worker_that_is_killed_is_started_again_and_its_run_is_drained_all_the_same(pool):
+    run = pool.submit("orphan")
+    orphan = pool.begun("orphan")
+    (worker,) = pool.workers()
+    worker.kill()
+    pool.says("ended with status -9; starting it again")
+    pool.says("ready")
+    assert psutil.pid_exists(orphan)
+    pool.supervisor.send_signal(signal.SIGTERM)
+    assert pool.supervisor.wait(60) == 0
+    assert pool.left() == []
+    assert pool.state(run) == "Held"
+
+
+def test_when_the_supervisor_is_killed_its_workers_drain(pool):
+    run = pool.submit("left")
+    pool.begun("left")
+    pool.supervisor.kill()
+    until(lambda: pool.left() == [], 60)
+    assert pool.state(run) == "Held"
