@@ -9,11 +9,13 @@ That interface of torch is private, its compiler uses it: where it is gone, `tor
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from styletransfer import winograd
 from styletransfer.losses import fold_replicate_padding
 
 ONE_DNN_DTYPES = (torch.bfloat16, torch.float32)
@@ -21,8 +23,22 @@ TYPICAL_SIZE = (64, 64)
 """Of the features for which a layout is chosen; it does not depend on the size, as far as was seen."""
 
 
-class Kernel:
+class Kernel(Protocol):
     """A 3 x 3 convolution of channels_last tensors (1, C_in, H, W) with zeros or nothing around them."""
+
+    def __call__(self, x: Tensor, *, relu: bool = False) -> Tensor:
+        """(1, C_out, H', W'), channels_last."""
+
+
+def make_kernel(weight: Tensor, bias: Tensor | None, padding: int = 1) -> Kernel:
+    """The fastest kernel with this weight (C_out, C_in, 3, 3) and bias (C_out)."""
+    if winograd.suits(weight, padding):
+        return winograd.WinogradKernel(weight, bias)
+    return PlainKernel(weight, bias, padding)
+
+
+class PlainKernel:
+    """A convolution by torch, or by oneDNN with a weight in its own layout."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, padding: int = 1) -> None:
         """weight (C_out, C_in, 3, 3), bias (C_out) on one device, in one dtype."""
@@ -35,7 +51,6 @@ class Kernel:
             )
 
     def __call__(self, x: Tensor, *, relu: bool = False) -> Tensor:
-        """(1, C_out, H', W'), channels_last."""
         if self.packed:
             return self._packed(x, "relu" if relu else "none")
         y = F.conv2d(x, self.weight, self.bias, padding=self.padding)
@@ -69,7 +84,7 @@ class Convolution:
     @classmethod
     def of(cls, weight: Tensor, bias: Tensor) -> Convolution:
         """weight (C_out, C_in, 3, 3), bias (C_out)."""
-        return cls(Kernel(weight, bias), Kernel(turned_round(weight), None))
+        return cls(make_kernel(weight, bias), make_kernel(turned_round(weight), None))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.kernel(x, relu=True)
@@ -90,8 +105,8 @@ class FirstConvolution(Convolution):
     @classmethod
     def first(cls, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> FirstConvolution:
         """weight, bias in float32 at least; features and gradients are `dtype`."""
-        back = Kernel(turned_round(weight).to(dtype), None, padding=2)
-        return cls(Kernel(weight, bias, padding=0), back, dtype)
+        back = make_kernel(turned_round(weight).to(dtype), None, padding=2)
+        return cls(make_kernel(weight, bias, padding=0), back, dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         padded = F.pad(x, (1, 1, 1, 1), "replicate")

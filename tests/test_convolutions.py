@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from styletransfer import convolutions
-from styletransfer.convolutions import Convolution, FirstConvolution, Kernel, can_pack, turned_round
+from styletransfer.convolutions import Convolution, FirstConvolution, PlainKernel, can_pack, turned_round
 
 
 def random_tensor(*shape: int, seed: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -32,9 +32,9 @@ def test_packed_weights_give_what_plain_ones_give(dtype, height, width, padding,
         height, width = 3, 5
     weight, bias = weight_and_bias(16, 32, dtype)
     x = random_tensor(1, 16, height, width, seed=3, dtype=dtype)
-    packed = Kernel(weight, bias, padding)(x, relu=True)
+    packed = PlainKernel(weight, bias, padding)(x, relu=True)
     monkeypatch.setattr(convolutions, "can_pack", lambda _: False)
-    plain = Kernel(weight, bias, padding)(x, relu=True)
+    plain = PlainKernel(weight, bias, padding)(x, relu=True)
     assert packed.is_contiguous(memory_format=torch.channels_last)
     # The order of sums may differ with the layout: an ulp or two of the largest value.
     torch.testing.assert_close(packed, plain, rtol=0, atol=4 * torch.finfo(dtype).eps * float(plain.max()))
