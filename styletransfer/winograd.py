@@ -1,10 +1,10 @@
 """3 x 3 convolutions in float32 with 16 products for every 2 x 2 outputs, where the plain way takes 36.
 
 Winograd's minimal filtering F(2 x 2, 3 x 3) (Lavin & Gray 2015, https://arxiv.org/abs/1509.09308, section 4.1):
-tiles of 4 x 4 inputs and the filter are transformed, multiplied, and transformed back. Exact but for rounding, which
-is no coarser than the plain way's, as sums are shorter. In float32 on a CPU the network is nothing but such products:
-with 256 channels and more this takes two thirds of the time (an iteration at 256 px becomes 1.2 times as fast), with
-fewer the transforms eat up what is saved.
+tiles of 4 x 4 inputs and the filter are transformed, multiplied, and transformed back. Exact but for rounding,
+which is no coarser than the plain way's, as sums are shorter. In float32 on a CPU the network is nothing but such
+products: with 256 channels and more this takes two thirds of the time (an iteration at 256 px becomes 1.2 times
+as fast), with fewer the transforms eat up what is saved.
 """
 
 from __future__ import annotations
