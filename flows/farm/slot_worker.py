@@ -17,6 +17,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,7 +27,8 @@ from prefect.client.orchestration import get_client
 from prefect.utilities.processutils import command_to_string
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 
-from flows.farm.names import DRAIN_LIMIT_S
+from flows.farm.names import DRAIN_LIMIT_S, DRIVER_POOL
+from flows.farm.reviving import EVERY_S, revive_lost
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
@@ -55,6 +57,7 @@ class SlotWorker(ProcessWorker):
 
     job_configuration = SlotConfiguration
     draining = False
+    _revive_at = float("-inf")
     ready_fd: int | None = None
     """Where to say, once, that the server knows this worker."""
 
@@ -82,6 +85,17 @@ class SlotWorker(ProcessWorker):
             tell_if_transient(error)
         else:
             self._say_ready()
+            await self._revive_drivers()
+
+    async def _revive_drivers(self) -> None:
+        """A worker for drivers looks after those that died while the server could not."""
+        if self._work_pool_name != DRIVER_POOL or time.monotonic() < self._revive_at:
+            return
+        self._revive_at = time.monotonic() + EVERY_S
+        try:
+            await asyncio.to_thread(revive_lost)
+        except Exception as error:  # noqa: BLE001  (the next look may succeed; this worker serves all the same)
+            log.warning("no look for drivers that died: %s: %s", type(error).__name__, error)
 
     def _say_ready(self) -> None:
         if self._work_pool is None:

@@ -1,0 +1,68 @@
+"""Drivers that died and were not begun again: the server's automation sees a crash only if it is up at that moment.
+
+So whoever serves drivers looks for such ones now and then. Several may: a driver is begun again once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final
+
+from prefect import get_client
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Scheduled
+
+from flows.farm import drivers, names
+from styletransfer.records import now
+
+EVERY_S: Final = 60.0
+"""Between two looks."""
+
+AUTOMATION_S: Final = 60.0
+"""What the automation is given to begin a driver again."""
+
+FORGOTTEN_AFTER: Final = timedelta(days=1)
+"""A driver that died longer ago is nobody's expectation any more."""
+
+log = logging.getLogger(__name__)
+
+
+def revive_lost() -> None:
+    """Begin again every driver that has crashed, and in whose place there is no other."""
+    with get_client(sync_client=True) as client:
+        for run in lost(drivers.recent(client), now()):
+            log.warning("%s: its driver %s has crashed; it is begun again", run.name, run.id)
+            _revive(client, run)
+
+
+def lost(runs: list[FlowRun], moment: datetime) -> Iterator[FlowRun]:
+    """The last driver of each submission, if it has crashed some time ago."""
+    by_submission: dict[str, list[FlowRun]] = defaultdict(list)
+    for run in runs:
+        by_submission[drivers.submission_of(run)].append(run)
+    for same in by_submission.values():
+        if not all(run.state is not None and run.state.is_crashed() for run in same):
+            continue
+        last = max(same, key=lambda run: run.id)  # ids grow with time
+        assert last.state is not None
+        since = moment - last.state.timestamp
+        if timedelta(seconds=AUTOMATION_S) < since < FORGOTTEN_AFTER:
+            yield last
+
+
+def _revive(client: SyncPrefectClient, run: FlowRun) -> None:
+    submission = drivers.submission_of(run)
+    deployment = client.read_deployment_by_name(names.DRIVER_DEPLOYMENT)
+    client.create_flow_run_from_deployment(
+        deployment.id,
+        name=run.name,
+        parameters={**run.parameters, "submission": submission},
+        state=Scheduled(),
+        tags=list(dict.fromkeys([*run.tags, names.submission_tag(submission)])),
+        work_queue_name=run.work_queue_name,
+        idempotency_key=f"revive:{run.id}",
+    )
