@@ -6,6 +6,7 @@ Who publishes never waits for the server, and a server that is away costs no mor
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from uuid import UUID
 from prefect import get_client
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
+from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +31,8 @@ AWAY_S: Final = 30.0
 CLOSE_S: Final = 3.0
 """How long the end of a run waits for its last artifacts to be written."""
 
-_TIMEOUT_S: Final = 10.0
+_TIMEOUT_S: Final = 30.0
+_PAUSE_S: Final = 1.0  # between tries at the end
 
 ArtifactType = Literal["progress", "markdown", "table"]
 
@@ -64,6 +67,7 @@ class Artifacts:
         self._ids: dict[str, str] = {}
         self._news = threading.Condition()
         self._closed = threading.Event()
+        self._give_up_at = math.inf
         self._away = False
         # The thread sees the flow run's settings, not those that happen to be the process's.
         self._thread = threading.Thread(target=copy_context().run, args=(self._keep_writing,), daemon=True)
@@ -71,8 +75,7 @@ class Artifacts:
     def publish(self, name: str, make: Make) -> None:
         """Show this as the run's artifact `name`, soon. Returns at once."""
         with self._news:
-            self._waiting.setdefault(name, make)
-            self._waiting[name] = make
+            self._waiting[name] = make  # in the place of what waits there
             self._news.notify_all()
 
     def __enter__(self) -> Artifacts:
@@ -84,25 +87,32 @@ class Artifacts:
 
     def close(self, wait_s: float = CLOSE_S) -> None:
         """Write what waits, unless that takes too long."""
+        self._give_up_at = time.monotonic() + wait_s
         self._closed.set()
         with self._news:
             self._news.notify_all()
         self._thread.join(wait_s)
 
     def _keep_writing(self) -> None:
-        with get_client(sync_client=True, httpx_settings={"timeout": _TIMEOUT_S}) as client:
+        with (
+            temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}),  # by then there would be something newer to tell
+            get_client(sync_client=True, httpx_settings={"timeout": _TIMEOUT_S}) as client,
+        ):
             while (found := self._next()) is not None:
                 began = time.monotonic()
                 self._try_to_write(client, *found)
                 pause = AWAY_S if self._away else self.every_s
                 self._closed.wait(max(0.0, pause - (time.monotonic() - began)))
+                if self._away and self._closed.is_set():
+                    time.sleep(_PAUSE_S)
 
     def _next(self) -> tuple[str, Make] | None:
         """What has waited longest, as soon as there is something; None at the end."""
         with self._news:
             self._news.wait_for(lambda: self._waiting or self._closed.is_set())
             name = next(iter(self._waiting), None)
-            return None if name is None else (name, self._waiting.pop(name))
+            given_up = time.monotonic() > self._give_up_at
+            return None if name is None or given_up else (name, self._waiting.pop(name))
 
     def _try_to_write(self, client: SyncPrefectClient, name: str, make: Make) -> None:
         try:
@@ -113,6 +123,8 @@ class Artifacts:
             if not self._away:
                 log.warning("the dashboard is not kept up to date for now: %s: %s", type(error).__name__, error)
             self._away = True
+            with self._news:
+                self._waiting.setdefault(name, make)  # unless there is something newer
         else:
             self._away = False
 

@@ -31,8 +31,8 @@ BYTES_PER_S: Final = 20_000
 
 REASON_LETTERS: Final = 300
 
-GRID_S: Final = 30.0
-"""For the grid's pictures to be fetched at the end."""
+GRID_S: Final = 60.0
+"""For the grid's pictures to be fetched and sent at the end."""
 
 GRID_PICTURES: Final = 48
 GRID_COLUMNS: Final = 4

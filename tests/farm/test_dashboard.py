@@ -244,6 +244,18 @@ def test_a_server_in_trouble_costs_one_warning(api, monkeypatch, caplog):
     assert api.calls[-1][3]["data"] == "mended"
 
 
+def test_the_last_words_are_tried_again(api, monkeypatch):
+    monkeypatch.setattr(artifacts, "_PAUSE_S", 0.1)
+    api.broken = True
+    shown = Artifacts(str(uuid4()))
+    shown.publish("one", text("last"))
+    threading.Timer(1.0, setattr, (api, "broken", False)).start()
+    with shown:
+        shown.close(20)
+    assert len(api.calls) > 1
+    assert api.calls[-1][3]["data"] == "last"
+
+
 # A driver's
 
 
