@@ -54,6 +54,7 @@ def test_the_report_shows_what_was_measured(tmp_path, monkeypatch):
     results.write("speed", [{**speed, "engine": name} for name in ENGINES])
     peaks = [{"engine": "bf16", "px": px, "peak_bytes": 1000 * px**2, "planned_bytes": 10**9} for px in (512, 1024)]
     results.write("memory", peaks)
+    results.write("memory-once", [{**peaks[0], "px": 8192}])
     worth = {"px": 256, "weights": "random", "pair": "cat-glass", "exact": 0.5, "curve": []}
     (tmp_path / "renders").mkdir()
     for way, objective in (("reference", 1.0), ("bf16", 1.002)):
@@ -64,6 +65,7 @@ def test_the_report_shows_what_was_measured(tmp_path, monkeypatch):
     page = (tmp_path / "README.md").read_text()
     assert "| 128 | bf16 | 0.500 | 0.400 to 0.600 |" in page
     assert "| 1000 |" in page  # bytes per px
+    assert "One iteration at 8192 x 8192 px, bf16" in page
     assert "1.002000 (+0.20 %)" in page
     assert (tmp_path / "speed.png").stat().st_size > 1000
     assert (tmp_path / "memory.png").stat().st_size > 1000

@@ -78,7 +78,15 @@ def memory_section() -> str:
         for row in rows
     ]
     head = ["px, square", "engine", "peak MiB", "planned MiB", "bytes per px more than at the size before"]
-    return f"## Peak memory\n\n{measured_on(found)}\n\n{table(head, cells)}\n\n![by size](memory.png)"
+    page = f"## Peak memory\n\n{measured_on(found)}\n\n{table(head, cells)}\n\n![by size](memory.png)"
+    return "\n\n".join([page, *map(once, results.read("memory-once")["rows"])])
+
+
+def once(row: Row) -> str:
+    """One iteration on a very large picture."""
+    size, each = f"{row['px']} x {row['px']} px", row["peak_bytes"] / row["px"] ** 2
+    peak, plan = mib(row["peak_bytes"]), mib(row["planned_bytes"])
+    return f"One iteration at {size}, {row['engine']}: {peak} MiB at most ({plan} planned), {each:.0f} bytes per px."
 
 
 def mib(count: int | None) -> str:
