@@ -86,7 +86,7 @@ def once(row: Row) -> str:
     """One iteration on a very large picture."""
     size, each = f"{row['px']} x {row['px']} px", row["peak_bytes"] / row["px"] ** 2
     peak, plan = mib(row["peak_bytes"]), mib(row["planned_bytes"])
-    return f"One iteration at {size}, {row['engine']}: {peak} MiB at most ({plan} planned), {each:.0f} bytes per px."
+    return f"One iteration at {size}, {row['engine']}: {peak} MiB ({plan} planned), {each:.0f} bytes per px."
 
 
 def mib(count: int | None) -> str:
