@@ -7,7 +7,9 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from contextlib import suppress
 
+import psutil
 import pytest
 
 from flows.cli import main
@@ -39,7 +41,8 @@ def up(tmp_path, monkeypatch):
         finally:
             process.kill()
             for left in processes_with(f"TEST_UP={port}"):
-                left.kill()
+                with suppress(psutil.NoSuchProcess):
+                    left.kill()
 
 
 def says(process, word):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,22 +90,27 @@ def pool(farm, tmp_path, request):
             work_pool_name=name,
             parameter_openapi_schema=parameters_of(ENTRYPOINT).model_dump(),
         )
-        with subprocess.Popen(
-            [sys.executable, "-m", "tests.farm.supervise", name],
-            cwd=ROOT,
-            env={**os.environ, "TEST_POOL": name},
-            stdout=subprocess.PIPE,
-            stderr=(tmp_path / "worker.log").open("w"),
-            text=True,
-            start_new_session=True,
-        ) as supervisor:
+        with (
+            (tmp_path / "worker.log").open("w") as log,
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.farm.supervise", name],
+                cwd=ROOT,
+                env={**os.environ, "TEST_POOL": name},
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+            ) as supervisor,
+        ):
             pool = Pool(name, client, deployment, tmp_path, supervisor)
             try:
                 pool.says("ready")
                 yield pool
             finally:
-                for process in [psutil.Process(supervisor.pid), *pool.left()]:
-                    process.kill()
+                supervisor.kill()
+                for process in pool.left():
+                    with suppress(psutil.NoSuchProcess):
+                        process.kill()
 
 
 def test_the_first_signal_lets_runs_save_and_takes_no_more(pool):
