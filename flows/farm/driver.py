@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Any
 
 import httpx
 from prefect import flow, get_client, get_run_logger
@@ -18,7 +18,7 @@ from prefect.exceptions import TerminationSignal
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed
 
-from flows.farm import names
+from flows.farm import drivers, names
 from flows.farm.artifacts import Artifacts
 from flows.farm.driver_board import DriverBoard
 from flows.farm.driver_run import DriverRun, ReplacedError
@@ -37,9 +37,6 @@ from styletransfer import storage
 from styletransfer.errors import StorageError, StyleTransferError
 from styletransfer.manifest import Priority
 from styletransfer.plan import Plan, patiently
-
-REPLACED: Final = "Replaced"
-"""Name of the final state of a driver in whose place another is at work."""
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +75,7 @@ def drive_manifest(
             errand = Errand(manifest, me.submission, plan.places, before, weights, output, end, timezone)
             return look_after(plan, errand, priority, me, client)
         except ReplacedError as replaced:
-            return Completed(name=REPLACED, message=str(replaced))
+            return Completed(name=drivers.REPLACED, message=str(replaced))
 
 
 def _planned(location: str, only: list[str], force: bool, weights: str | None, output: str | None) -> Plan:

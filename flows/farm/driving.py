@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, cast
 
-from flows.farm.attempts import NOTHING, Board, Finding, RunEnd
+from flows.farm.attempts import NOTHING, Board, Ending, Finding, RunEnd
 from flows.farm.findings import Findings
 from flows.farm.grouping import Speed, gpus_of, make_groups
 from flows.farm.names import (
@@ -27,6 +27,7 @@ from flows.farm.names import (
 )
 from flows.farm.notes import Note
 from flows.farm.submitting import Renders, Run
+from styletransfer.errors import StorageError
 from styletransfer.manifest import Priority
 from styletransfer.plan import Plan
 from styletransfer.records import Record, now
@@ -125,11 +126,17 @@ class Drive:
         self._describe_open()
 
     def cancel(self) -> None:
-        """End all of this submission's runs, and count what is open as cancelled."""
+        """End all of this submission's runs, and count what is open as cancelled, but for what is done by now."""
         for run in self.renders.live():
             if self._is_own(run) and run.phase != "cancelling":
                 self.renders.cancel(run)
-        for pair in filter(self.board.is_open, self.board.standings):
+        still_open = list(filter(self.board.is_open, self.board.standings))
+        try:
+            for pair, record in self.findings.records(still_open).items():
+                self._done(pair, record)
+        except StorageError as error:  # the driver is ended soon, and can't wait
+            log.warning("%s: what was finished last may be called cancelled: %s", self.plan.manifest.name, error)
+        for pair in filter(self.board.is_open, still_open):
             self._settle(pair, Outcome("cancelled", "the manifest was cancelled"))
 
     # What was before
@@ -174,13 +181,18 @@ class Drive:
             run = found.get(run_id)
             if run is not None and (run.live or self._may_live(run)):
                 continue
-            how = cast(RunEnd, run.phase) if run else "crashed"
-            reason = (run.message if run else "it was deleted").partition("\n")[0]
-            own = run is None or self._is_own(run)
-            findings = self._findings(run_id, self.board.open_in(run_id), ended_well=own and how == "completed")
-            self.board.end(run_id, how, reason, findings, self.clock(), own=own)
+            ending = self._ending(run)
+            well = ending.own and ending.how == "completed"
+            findings = self._findings(run_id, self.board.open_in(run_id), ended_well=well)
+            self.board.end(run_id, ending, findings, self.clock())
             self._seen.pop(run_id, None)
-            self._tell_ended(run_id, run.name if run else run_id, how, reason, findings)
+            self._tell_ended(run_id, run.name if run else run_id, ending, findings)
+
+    def _ending(self, run: Run | None) -> Ending:
+        if run is None:
+            return Ending("crashed", "it was deleted")
+        reason = run.message.partition("\n")[0]
+        return Ending(cast(RunEnd, run.phase), reason, self._is_own(run), run.begun)
 
     def _may_live(self, run: Run) -> bool:
         """Whether a run that was taken for lost is to be waited for, since the server may have been away."""
@@ -213,11 +225,9 @@ class Drive:
             if note.run == run_id
         }
 
-    def _tell_ended(
-        self, run_id: str, name: str, how: RunEnd, reason: str, findings: Mapping[str, Finding]
-    ) -> None:
-        if how in ("crashed", "held"):
-            log.warning("%s: its render run %s %s: %s", name, run_id, how, reason)
+    def _tell_ended(self, run_id: str, name: str, ending: Ending, findings: Mapping[str, Finding]) -> None:
+        if ending.how in ("crashed", "held"):
+            log.warning("%s: its render run %s %s", name, run_id, ending.text)
         for pair, standing in self.board.standings.items():
             if standing.settled in ("failed", "cancelled") and pair not in self.outcomes_settled:
                 attempts = max(standing.attempts, findings.get(pair, NOTHING).attempt)

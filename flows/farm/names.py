@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 from typing import Final, Literal
 
@@ -51,16 +52,26 @@ RUN_RETRIES: Final = 8
 A render that ends while the server is away must not end Crashed for want of somebody to tell.
 """
 
-HEARTBEAT_S: Final = 30
-"""The shortest period that Prefect allows."""
 
-LOST_AFTER_S: Final = 120
+
+def _period(variable: str, seconds: int) -> int:
+    """A period in seconds, unless the environment has another. All processes of a farm must be told the same."""
+    return int(os.environ.get(variable, seconds))
+
+
+LEAST_HEARTBEAT_S: Final = 30
+"""The shortest period between two heartbeats that Prefect allows."""
+
+HEARTBEAT_S: Final = _period("NST_HEARTBEAT_S", LEAST_HEARTBEAT_S)
+"""Between two heartbeats of a run. Less than Prefect allows is for tests, which see to it themselves."""
+
+LOST_AFTER_S: Final = _period("NST_LOST_AFTER_S", 120)
 """A run not heard of for so long is taken for lost. At least three heartbeats, or healthy runs would be."""
 
 LOST_MESSAGE: Final = f"not heard of for {LOST_AFTER_S} s"
 """Of the Crashed state of a run that was taken for lost."""
 
-PENDING_LIMIT_S: Final = 180
+PENDING_LIMIT_S: Final = _period("NST_PENDING_LIMIT_S", 180)
 """A run handed to a worker that has not begun after this is taken for lost: it never sent a heartbeat."""
 
 NO_WORKER_S: Final = 300
@@ -113,6 +124,6 @@ def farm_environment() -> dict[str, str]:
     """Environment variables that every process of the farm needs: servers, workers, and the runs they start."""
     return {
         **quiet_settings(verbose=True),
-        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_S),
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(max(HEARTBEAT_S, LEAST_HEARTBEAT_S)),
         "PREFECT_WORKER_QUERY_SECONDS": str(WORKER_QUERY_S),
     }

@@ -276,6 +276,17 @@ def test_cancelling_ends_own_runs_only(farm):
     assert set(states(drive).values()) == {"cancelled"}
 
 
+def test_what_is_done_when_people_cancel_stays_done(farm):
+    drive = farm.driver()
+    drive.step()
+    run = farm.live()[0]
+    farm.become(run, "running")
+    farm.finish(run, run.pairs[0])
+    drive.cancel()
+    assert states(drive).pop(run.pairs[0]) == "done"
+    assert list(states(drive).values()).count("cancelled") == 3
+
+
 def test_a_step_that_failed_is_taken_again(farm):
     """Whatever was done of it before: the submitted run whose answer was lost, say."""
     drive = farm.driver(only=["a"])
