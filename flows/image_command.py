@@ -17,7 +17,8 @@ from flows import cli
 from flows.image_job import Job, check_size, make_job
 from flows.terminal import Lines, Output, display
 from styletransfer import images, storage
-from styletransfer.devices import Slot, device_lock, parse_devices, prove
+from styletransfer.device_locks import device_lock
+from styletransfer.devices import Slot, parse_devices, prove
 from styletransfer.errors import (
     Cancelled,
     ImageError,

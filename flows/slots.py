@@ -7,8 +7,10 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from styletransfer.devices import HARDWARE, Hardware, Slot, device_lock, prove
+from styletransfer.device_locks import device_lock
+from styletransfer.devices import Slot, prove
 from styletransfer.errors import Cancelled, DeviceError
+from styletransfer.hardware import HARDWARE, Hardware
 
 
 class Slots:

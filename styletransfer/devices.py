@@ -1,117 +1,19 @@
-"""Which devices there are, how they are shared out, and what they are asked about.
+"""Which devices a render gets: their names, how they are shared out, and how they are made ready.
 
-A device goes by its name: `cpu`, `cuda:0`. torch is asked in one place only, `Hardware`, and not before it is
-needed, so that help, checks of settings and skips don't wait for it.
+A device goes by its name: `cpu`, `cuda:0`.
 """
 
 from __future__ import annotations
 
 import os
-import platform
-import socket
-import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
-from typing import Any, Literal
-
-import psutil
+from typing import Literal
 
 from styletransfer.errors import DeviceError, NoSuchDeviceError
+from styletransfer.hardware import CPU, GPU, HARDWARE, Hardware, cpu_model, peak_rss
 from styletransfer.settings import Precision
-
-CPU = "cpu"
-GPU = "cuda"
-
-BF16_INSTRUCTIONS = frozenset({"amx_bf16", "avx512_bf16"})
-BF16_CAPABILITY = (8, 0)
-"""Of CUDA: Ampere and later."""
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """One CUDA device as this process sees it. `memory` in bytes; `uuid` is the card's own, if it tells."""
-
-    index: int
-    name: str
-    memory: int
-    uuid: str | None = None
-
-    @property
-    def device(self) -> str:
-        return f"{GPU}:{self.index}"
-
-
-class Hardware:
-    """What torch says about this machine's devices. Tests put other machines in its place."""
-
-    def gpus(self) -> tuple[Gpu, ...]:
-        """The CUDA devices that this process may use, in CUDA's order; empty without any."""
-        import torch
-
-        if not torch.cuda.is_available():
-            return ()
-        return tuple(self._gpu(index) for index in range(torch.cuda.device_count()))
-
-    def allocate(self, device: str) -> None:
-        """Put a little memory on `device` and use it; whatever torch raises when that fails."""
-        import torch
-
-        torch.zeros(1, device=device).add_(1).cpu()
-
-    def load_linear_algebra(self, device: str) -> None:
-        """Have torch load the library of a CUDA `device`'s matrix decompositions."""
-        import torch
-
-        torch.linalg.eigh(torch.eye(2, device=device))
-
-    def reset_peak_memory(self, device: str) -> None:
-        import torch
-
-        torch.cuda.reset_peak_memory_stats(device)
-
-    def peak_memory(self, device: str) -> int:
-        """Most bytes allocated on a CUDA `device` since the last reset."""
-        import torch
-
-        return int(torch.cuda.max_memory_allocated(device))
-
-    def free_memory(self, device: str) -> int:
-        """Bytes that this process can still allocate on `device`.
-
-        Of the CPU all that the machine, or the container, has: what is free at the moment would make the memory
-        plan, and with it a picture's last bits, a matter of chance.
-        """
-        if device == CPU:
-            return _host_memory()
-        import torch
-
-        free, _ = torch.cuda.mem_get_info(device)
-        held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return int(free + held)
-
-    def has_bf16(self, device: str) -> bool:
-        """Whether `device` multiplies bf16 in hardware: elsewhere it is emulated, and slow."""
-        if device == CPU:
-            return not BF16_INSTRUCTIONS.isdisjoint(_cpu_instructions())
-        import torch
-
-        return torch.cuda.get_device_capability(device) >= BF16_CAPABILITY
-
-    @staticmethod
-    def _gpu(index: int) -> Gpu:
-        import torch
-
-        properties: Any = torch.cuda.get_device_properties(index)
-        uuid = getattr(properties, "uuid", None)
-        return Gpu(index, properties.name, properties.total_memory, None if uuid is None else str(uuid))
-
-
-HARDWARE = Hardware()
-"""The machine that this process runs on."""
 
 
 def available_devices(hardware: Hardware = HARDWARE) -> tuple[str, ...]:
@@ -204,67 +106,6 @@ def slots(devices: Sequence[str], per_render: int = 1) -> tuple[Slot, ...]:
     return tuple(Slot(tuple(devices[i : i + size])) for i in range(0, len(devices) - size + 1, size))
 
 
-@contextmanager
-def device_lock(
-    slot: Slot, *, wait_s: float = 0.0, folder: Path | None = None, hardware: Hardware = HARDWARE
-) -> Iterator[None]:
-    """Hold the slot's GPUs against other processes of this user; the CPU is shared freely.
-
-    The process that renders must hold it itself: then it lasts as long as that process, however that ends.
-    Waits at most `wait_s` seconds for each GPU, then raises DeviceError naming the process that has it. Lock
-    files stay in `folder` (default: the user's state folder) and mean nothing once released.
-    """
-    from filelock import FileLock, Timeout
-
-    folder = folder or _lock_folder()
-    with ExitStack() as held:
-        # Sorted, so that two processes that want the same two GPUs can't each get one and wait for the other.
-        for device, name in sorted(_lock_names(slot.devices, hardware).items(), key=lambda item: item[1]):
-            path = folder / f"{name}.lock"
-            folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(path, thread_local=False)
-            try:
-                held.enter_context(lock.acquire(timeout=wait_s))
-            except Timeout as error:
-                raise DeviceError(f"device {device!r} is in use by {_holder(path)}") from error
-            except OSError as error:
-                raise DeviceError(f"device {device!r} can't be locked: {error}") from error
-            _sign(path)
-        yield
-
-
-def _lock_folder() -> Path:
-    # Not the runtime folder: a login shell and a service of the same user may see different ones.
-    from platformdirs import user_state_path
-
-    return user_state_path("styletransfer", appauthor=False) / "locks"
-
-
-def _lock_names(devices: Iterable[str], hardware: Hardware) -> dict[str, str]:
-    """Name of each GPU's lock: by its UUID, since the index depends on CUDA_VISIBLE_DEVICES."""
-    wanted = {device for device in devices if device != CPU}
-    known = {gpu.device: gpu for gpu in hardware.gpus()} if wanted else {}
-    names = {}
-    for device in wanted:
-        gpu = known.get(device)
-        own = gpu.uuid if gpu and gpu.uuid else f"{socket.gethostname()}-{device.replace(':', '-')}"
-        names[device] = f"gpu-{own}"
-    return names
-
-
-def _sign(path: Path) -> None:
-    """Leave word of who holds the lock. In a file of its own: opening a lock file may empty it."""
-    holder = f"process {os.getpid()} on {socket.gethostname()}\n"
-    path.with_suffix(".holder").write_text(holder, encoding="utf-8")
-
-
-def _holder(path: Path) -> str:
-    try:
-        return path.with_suffix(".holder").read_text(encoding="utf-8").strip() or "another process"
-    except OSError:
-        return "another process"
-
-
 def resolve_precision(
     precision: Precision, *devices: str, hardware: Hardware = HARDWARE
 ) -> Literal["bfloat16", "float32", "float64"]:
@@ -287,7 +128,7 @@ def peak_memory(*devices: str, hardware: Hardware = HARDWARE) -> int | None:
     resident size since it started, whatever else it did (to reset it would spoil what others measure of this
     process). None where the system doesn't tell.
     """
-    peaks = [_peak_rss() if device == CPU else hardware.peak_memory(device) for device in devices]
+    peaks = [peak_rss() if device == CPU else hardware.peak_memory(device) for device in devices]
     return max((peak for peak in peaks if peak is not None), default=None)
 
 
@@ -343,52 +184,11 @@ def prepare(*devices: str, hardware: Hardware = HARDWARE) -> None:
             hardware.load_linear_algebra(device)
 
 
-def _host_memory() -> int:
-    """Memory of this machine in bytes, or the control group's limit if that is lower."""
-    total = int(psutil.virtual_memory().total)
-    for limit in (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")):
-        if limit.is_file() and (text := limit.read_text().strip()).isdigit():
-            return min(total, int(text))
-    return total
-
-
-def _peak_rss() -> int | None:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # KiB, but bytes on macOS
-
-
 def describe(device: str, hardware: Hardware = HARDWARE) -> str:
     """The device's name and model, as records keep it: `cuda:0 (NVIDIA L4, 24 GB)`."""
     if device == CPU:
-        return f"cpu ({_cpu_model()}, {os.cpu_count()} cores)"
+        return f"cpu ({cpu_model()}, {os.cpu_count()} cores)"
     for gpu in hardware.gpus():
         if gpu.device == device:
             return f"{device} ({gpu.name}, {gpu.memory / 1e9:.0f} GB)"
     return device
-
-
-def _cpu_model() -> str:
-    return _cpu_info("model name") or platform.processor() or platform.machine()
-
-
-def _cpu_instructions() -> frozenset[str]:
-    """Extensions of the instruction set, by Linux's names; empty where the system doesn't tell."""
-    return frozenset(_cpu_info("flags").split())
-
-
-@cache
-def _cpu_info(key: str) -> str:
-    """What Linux says of the first processor under `key`; empty where it says nothing."""
-    try:
-        with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
-            for line in lines:
-                name, _, value = line.partition(":")
-                if name.strip() == key:
-                    return value.strip()
-    except OSError:
-        pass
-    return ""

@@ -22,6 +22,7 @@ from styletransfer import images, storage
 from styletransfer.checkpoints import Checkpoints, remove_all
 from styletransfer.errors import Cancelled, RecordError, StorageError
 from styletransfer.fingerprint import fingerprint
+from styletransfer.hardware import CPU
 from styletransfer.inputs import Use, uses
 from styletransfer.manifest import Manifest, Pair
 from styletransfer.picture import Dpi, Picture
@@ -145,7 +146,7 @@ def stylize_pair(
     fetched: Fetched,
     weights: Weights,
     *,
-    devices: Sequence[str] = (device_names.CPU,),
+    devices: Sequence[str] = (CPU,),
     engine: Engine = "default",
     callback: Callable[[Progress], None] | None = None,
 ) -> Rendered:

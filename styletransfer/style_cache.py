@@ -26,7 +26,8 @@ import torch
 from torch import Tensor
 
 from styletransfer.cached_files import CachedFiles, cache_folder, limit_bytes
-from styletransfer.devices import CPU, describe
+from styletransfer.devices import describe
+from styletransfer.hardware import CPU
 from styletransfer.losses import Moments, StyleTarget
 from styletransfer.state import metadata_of
 

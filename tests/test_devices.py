@@ -1,22 +1,17 @@
 """Devices: names, slots, locks between processes. A `Hardware` of our own plays machines with GPUs."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from styletransfer import devices
+from styletransfer import hardware
 from styletransfer.devices import (
-    Gpu,
-    Hardware,
     Slot,
     available_devices,
     describe,
-    device_lock,
     parse_devices,
     peak_memory,
     prepare,
@@ -26,6 +21,7 @@ from styletransfer.devices import (
     slots,
 )
 from styletransfer.errors import DeviceError, NoSuchDeviceError
+from styletransfer.hardware import Gpu, Hardware
 
 GB = 1_000_000_000
 
@@ -140,59 +136,6 @@ def test_no_device_is_in_two_slots(count, per_render):
     assert count - len(used) < per_render
 
 
-HOLD = """
-import sys, pathlib
-from styletransfer.devices import Gpu, Hardware, Slot, device_lock
-class Machine(Hardware):
-    def gpus(self):
-        return (Gpu(0, "", 0, "uuid-0"), Gpu(1, "", 0, "uuid-1"))
-with device_lock(Slot(("cuda:1",)), folder=pathlib.Path(sys.argv[1]), hardware=Machine()):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-def test_a_gpu_in_use_by_another_process_is_refused_until_that_process_ends(tmp_path):
-    holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    with holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        two = Slot(("cuda:0", "cuda:1"))
-        with (
-            pytest.raises(DeviceError, match=rf"^device 'cuda:1' is in use by process {holder.pid} on "),
-            device_lock(two, folder=tmp_path, hardware=FOUR),
-        ):
-            pass
-        with device_lock(Slot(("cuda:0",)), folder=tmp_path, hardware=FOUR):
-            pass  # not left locked by the attempt that got only this one
-        holder.kill()
-        holder.wait()
-        with device_lock(two, wait_s=10, folder=tmp_path, hardware=FOUR):
-            pass
-
-
-def test_a_lock_goes_by_the_card_whatever_its_index(tmp_path):
-    """With CUDA_VISIBLE_DEVICES=1 the second card is cuda:0."""
-
-    class OnlySecond(Machine):
-        def gpus(self):
-            return (Gpu(0, "NVIDIA L4", 24 * GB, "uuid-1"),)
-
-    with (
-        device_lock(Slot(("cuda:1",)), folder=tmp_path, hardware=FOUR),
-        pytest.raises(DeviceError, match=f"process {os.getpid()} "),
-        device_lock(Slot(("cuda:0",)), folder=tmp_path, hardware=OnlySecond(1)),
-    ):
-        pass
-
-
-def test_the_cpu_is_not_locked(tmp_path):
-    with device_lock(Slot(("cpu",)), folder=tmp_path), device_lock(Slot(("cpu",)), folder=tmp_path):
-        assert list(tmp_path.iterdir()) == []
-
-
 class Bf16Here(Hardware):
     """Multiplies bf16 in hardware on these devices."""
 
@@ -221,7 +164,7 @@ def test_a_precision_asked_for_is_what_one_gets(precision):
     [({"amx_bf16", "avx2"}, True), ({"avx512_bf16"}, True), ({"avx512f", "avx2"}, False), (set(), False)],
 )
 def test_a_cpu_has_bf16_by_its_instructions(instructions, able, monkeypatch):
-    monkeypatch.setattr(devices, "_cpu_instructions", lambda: frozenset(instructions))
+    monkeypatch.setattr(hardware, "cpu_instructions", lambda: frozenset(instructions))
     assert Hardware().has_bf16("cpu") is able
 
 

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.slots import Slots, lock_devices
-from styletransfer.devices import Gpu, Hardware, Slot
+from styletransfer.devices import Slot
 from styletransfer.errors import Cancelled, DeviceError, NoSuchDeviceError
+from styletransfer.hardware import Gpu, Hardware
 
 GPUS = ["cuda:0", "cuda:1", "cuda:2"]
 
