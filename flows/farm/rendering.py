@@ -41,7 +41,8 @@ from flows.render import LogWatcher, load_weights, make_plan
 from flows.slots import Slots
 from flows.watching import Watcher, Watchers
 from styletransfer import devices as hosts
-from styletransfer.devices import Slot, device_lock
+from styletransfer.device_locks import device_lock
+from styletransfer.devices import Slot
 from styletransfer.errors import DeviceError
 from styletransfer.plan import Plan, PlannedPair, picture_is_there
 from styletransfer.records import PAIR_STATES, now
