@@ -134,7 +134,7 @@ class Deployer:
                 name=name,
                 type=pool_type or "process",
                 description=POOL_DESCRIPTIONS[name],
-                base_job_template=job_template(pool_type or "process"),
+                base_job_template=job_template(pool_type or "process", name),
             )
             self._change(f"pool {name}: made, of type {new.type}", lambda: self._client.create_work_pool(new))
         elif pool_type not in (None, found.type):
@@ -261,10 +261,25 @@ def parameters_of(entrypoint: str) -> ParameterSchema:
     return parameter_schema(getattr(import_module(module), name))
 
 
-def job_template(pool_type: PoolType) -> dict[str, Any]:
+def job_template(pool_type: PoolType, pool: str) -> dict[str, Any]:
     """The job template of a new pool: for process pools Prefect's, for others the one that comes with us."""
     if pool_type == "process":
         return ProcessWorker.get_default_base_job_template()
     text = (resources.files("flows.farm") / "templates" / f"{pool_type}.json").read_text(encoding="utf-8")
     template: dict[str, Any] = json.loads(text)
+    if pool == names.DRIVER_POOL:
+        del template["variables"]["properties"]["gpus"]
+        _without_gpus(template["job_configuration"], pool_type)
+    else:
+        gpus = next(gpus for gpus, name in names.RENDER_POOLS.items() if name == pool)
+        template["variables"]["properties"]["gpus"]["default"] = gpus
     return template
+
+
+def _without_gpus(configuration: dict[str, Any], pool_type: PoolType) -> None:
+    """Take away what asks for GPUs: hosts without any could not start a container that does."""
+    if pool_type == "docker":
+        del configuration["container_create_kwargs"]["device_requests"]
+    else:
+        (container,) = configuration["job_manifest"]["spec"]["template"]["spec"]["containers"]
+        del container["resources"]["limits"]["nvidia.com/gpu"]
