@@ -1,4 +1,4 @@
-# A render worker for hosts with NVIDIA GPUs.
+# All of the farm: workers for hosts with NVIDIA GPUs, drivers, and Prefect's server. compose.yaml runs them.
 #
 #   docker build -t styletransfer .
 #
