@@ -38,7 +38,7 @@ def variables(text):
 
 @every_file
 def test_it_is_what_the_specification_takes(file):
-    schema = json.loads(Path(metadata.distribution("check-jsonschema").locate_file(SCHEMA)).read_text())
+    schema = json.loads(Path(str(metadata.distribution("check-jsonschema").locate_file(SCHEMA))).read_text())
     faults = jsonschema.Draft202012Validator(schema).iter_errors(read(file))
     assert [f"{fault.json_path}: {fault.message}" for fault in faults] == []
 
