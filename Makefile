@@ -3,6 +3,8 @@
 #   make quickstart   render manifests/quickstart.yaml and say where the pictures are
 #   make test         run the tests;  ARGS='-k sqrtm' passes options to pytest,
 #                     FAIL_ON_SKIP=1 makes a skipped test a failed one
+#   make test-faults  kill, stop and cut off a farm's parts while it renders, and write docs/faults.md; on PostgreSQL,
+#                     which has to be installed; FAULTS_DATABASE=sqlite goes without
 #   make bench        measure speed and memory, and write docs/performance/; quality takes hours and is measured by
 #                     python -m tests.bench.quality
 #   make lint         ruff, mypy, hadolint
@@ -19,7 +21,7 @@ override VENV := .venv
 # Newer than 3.14 is refused as well: Prefect 3.8 does not install there.
 SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
 
-.PHONY: help quickstart test bench lint venv clean
+.PHONY: help quickstart test test-faults bench lint venv clean
 .NOTPARALLEL:               # two pips in one .venv do not go well
 
 help:
@@ -32,6 +34,9 @@ quickstart: $(VENV)/.installed
 
 test: $(VENV)/.installed-test
 	$(VENV)/bin/python -m pytest -p tests.policy $(ARGS)
+
+test-faults: $(VENV)/.installed-test
+	$(VENV)/bin/python -m tests.faults $(ARGS)
 
 bench: $(VENV)/.installed-test
 	$(VENV)/bin/python -m tests.bench.speed

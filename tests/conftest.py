@@ -1,8 +1,6 @@
 """Shared fixtures: a real S3 server over HTTP, in a process of its own, with a fresh bucket for each test."""
 
 import os
-import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,23 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests.s3 import s3_server
 from tests.studio import Studio
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("project", deadline=None, max_examples=50)
 settings.load_profile("project")
-
-# Serves until its standard input closes, so it ends with the test run, however that ends.
-_SERVER = """
-import sys
-from moto.server import ThreadedMotoServer
-server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-server.start()
-print(*server.get_host_and_port(), flush=True)
-sys.stdin.read()
-server.stop()
-"""
-
 
 @pytest.fixture(scope="session", autouse=True)
 def no_files_of_the_user() -> Iterator[None]:
@@ -64,21 +51,8 @@ class Bucket:
 @pytest.fixture(scope="session")
 def s3_endpoint() -> Iterator[str]:
     """Address of an S3 server (moto) that runs for the whole session."""
-    environment = {**os.environ, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
-    with subprocess.Popen(
-        [sys.executable, "-c", _SERVER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=environment,
-        text=True,
-    ) as server:
-        assert server.stdin is not None
-        assert server.stdout is not None
-        host, port = server.stdout.readline().split()
-        yield f"http://{host}:{port}"
-        server.stdin.close()
-        server.wait(10)
+    with s3_server() as address:
+        yield address
 
 
 @pytest.fixture

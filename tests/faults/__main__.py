@@ -1,0 +1,71 @@
+"""All faults, one after the other: `make test-faults`, which writes docs/faults.md.
+
+    python -m tests.faults [FAULT ...]     those whose names contain one of these words; all without
+
+FAULTS_DATABASE: `sqlite`, or a connection URL; without it a PostgreSQL of our own is started.
+FAULTS_PERIODS=quick: the short periods that the tests have, in place of a farm's own.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.faults.farm import Farm, running_farm
+from tests.faults.faults import FAULTS, Fault, Seen, go_through
+from tests.faults.postgres import NoPostgresError, postgres
+from tests.faults.report import Row, Setting, write
+
+DONE, WRONG, UNABLE = 0, 1, 2
+
+
+def main(words: list[str]) -> int:
+    """Returns the exit status."""
+    chosen = [fault for fault in FAULTS if not words or any(word in fault.name for word in words)]
+    quick = os.environ.get("FAULTS_PERIODS") == "quick"
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+        Path(folder).chmod(0o755)  # PostgreSQL's user looks into it
+        try:
+            with (
+                database(Path(folder)) as (kind, url),
+                running_farm(Path(folder) / "farm", quick=quick, database=url) as farm,
+            ):
+                setting = Setting.here(kind, quick=quick)
+                for fault in chosen:
+                    rows.append(Row(fault.name, _seen(farm, fault)))
+                    print(rows[-1].text, flush=True)
+                    write(setting, rows)
+        except NoPostgresError as error:
+            print(error, file=sys.stderr)
+            return UNABLE
+    return WRONG if any(row.seen.wrong for row in rows) else DONE
+
+
+def _seen(farm: Farm, fault: Fault) -> Seen:
+    """What did not happen in time is a finding like others."""
+    try:
+        return go_through(farm, fault)
+    except AssertionError as error:
+        return Seen(0, 0, 0, 0, (str(error),))
+
+
+@contextmanager
+def database(folder: Path) -> Iterator[tuple[str, str | None]]:
+    """Which one it is, and its connection URL, if it has one."""
+    asked = os.environ.get("FAULTS_DATABASE", "")
+    if asked == "sqlite":
+        yield "SQLite", None
+    elif asked:
+        yield asked.partition("+")[0].partition(":")[0], asked
+    else:
+        with postgres(folder / "postgres") as url:
+            yield "PostgreSQL", url
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,103 @@
+"""The report of all faults: docs/faults.md."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import prefect
+
+from flows.farm import names
+from styletransfer.records import now
+from tests.faults.farm import CHECKPOINT_S, QUICK
+from tests.faults.faults import ITERATIONS, PAIRS, Seen
+
+PAGE: Final = Path(__file__).parents[2] / "docs/faults.md"
+
+_HEAD: Final = """\
+# Faults
+
+Written by `make test-faults` (`tests/faults/`). Every row is a manifest of {pairs} pairs that two hosts of one slot
+each were rendering when the fault struck; nobody helped afterwards. Hosts are separate process trees on one
+machine, with a real Prefect server, and S3 behind a proxy that can be cut.
+
+A row came through if the manifest completed, each pair has one record and its picture was written once, all
+pictures are byte for byte the same (the pairs differ in their names only, so a resumed one must equal the others),
+each record has all its iterations, what was interrupted went on from its checkpoint, nothing else was begun twice,
+and no more than the work since the last checkpoint was repeated. S3 keeps every version of every object: that is
+what is counted.
+
+{setting}
+
+| Fault | Seen | Recovery, s | Work repeated, s | Longest interval between checkpoints, s | Manifest, s |
+|---|---|--:|--:|--:|--:|
+"""
+
+_FOOT: Final = """
+Recovery: from the fault until the interrupted pair is being rendered again; where none was interrupted, from the
+end of the fault until the next picture or checkpoint is written. Work repeated: seconds of rendering that no
+checkpoint had. Times of S3 are whole seconds.
+
+A lost host is noticed when nothing has been heard of its run for {lost} s; the driver then waits {grace} s more, in
+case only the server was away. A run that its worker took and that never began is given up after {pending} s. These
+periods can be set by `NST_HEARTBEAT_S` (30 at least), `NST_LOST_AFTER_S` and `NST_PENDING_LIMIT_S` in the
+environment of `styletransfer deploy` and of every worker alike; keep `NST_LOST_AFTER_S` at three heartbeats or
+more.
+
+Three of these (kill of a render, loss of a host, S3 gone for 15 s) are also tests of `make test`, on SQLite and
+with shorter periods: a heartbeat every {quick_beat} s, lost after {quick_lost} s. Prefect allows no heartbeat
+under 30 s, so those runs are started by a module that sets it inside the process (`tests/faults/engine.py`); the
+automation that finds lost runs is the same, and still waits for four heartbeats.
+"""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What it ran on."""
+
+    database: str
+    quick: bool
+    text: str
+
+    @classmethod
+    def here(cls, database: str, *, quick: bool) -> Setting:
+        load = os.getloadavg()[0]
+        periods = "shortened, as in the tests" if quick else "a farm's own"
+        text = (
+            f"{now():%Y-%m-%d}; Prefect {prefect.__version__} on {database}; {os.cpu_count()} CPU cores, "
+            f"load {load:.0f} before it began; {2 * ITERATIONS} iterations per pair, "
+            f"`checkpoint_s: {CHECKPOINT_S}`; periods: {periods}."
+        )
+        return cls(database, quick, text)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One fault, and how the manifest came through."""
+
+    fault: str
+    seen: Seen
+
+    @property
+    def text(self) -> str:
+        """As a row of the table."""
+        seen = self.seen
+        what = "; ".join(seen.wrong).replace("|", "/").replace("\n", " ") or "came through"
+        numbers = (seen.recovery_s, seen.repeated_s, seen.interval_s, seen.whole_s)
+        return f"| {self.fault} | {what} | {' | '.join(f'{number:.0f}' for number in numbers)} |"
+
+
+def write(setting: Setting, rows: Sequence[Row]) -> None:
+    """The page, as far as it goes."""
+    head = _HEAD.format(pairs=PAIRS, setting=setting.text)
+    foot = _FOOT.format(
+        lost=names.LOST_AFTER_S,
+        grace=names.HEARTBEAT_S + 10,
+        pending=names.PENDING_LIMIT_S,
+        quick_beat=QUICK["NST_HEARTBEAT_S"],
+        quick_lost=QUICK["NST_LOST_AFTER_S"],
+    )
+    PAGE.write_text(head + "".join(f"{row.text}\n" for row in rows) + foot, encoding="utf-8")
