@@ -15,13 +15,31 @@ from typing import Final, Literal
 from flows.farm.names import ATTEMPTS
 
 STRIKES: Final = 3
-"""Runs in a row that may end without having begun anything."""
+"""Runs that may end before they have begun any of their pairs."""
 
-STRIKE_PAUSES_S: Final = (15.0, 60.0)
+MISSES: Final = 10
+"""Runs that may end before they are even under way: no fault of the pairs', but of a host, a worker, the server."""
+
+PAUSES_S: Final = (15.0, 60.0)
 """Before the next try: another host may take it then, or what is wrong with this one has passed."""
 
 RunEnd = Literal["completed", "failed", "held", "cancelled", "crashed"]
 """How a render run ended. `cancelled`: by people; `held`: it hands its pairs back."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The end of a run. `own`: it was submitted for us; `begun`: its process was under way."""
+
+    how: RunEnd
+    reason: str = ""
+    own: bool = True
+    begun: bool = True
+
+    @property
+    def text(self) -> str:
+        return f"{self.how}: {self.reason}" if self.reason else self.how
+
 
 Settled = Literal["done", "failed", "cancelled"]
 
@@ -42,12 +60,14 @@ class Finding:
 class Standing:
     """How a pair stands with the driver; as long as it is not settled it is queued or in a run.
 
-    `attempts`: those it was charged with, `strikes`: runs that got nowhere. `not_before`: of the driver's clock.
+    `attempts`: those it was charged with, `strikes`: runs that got nowhere, `misses`: runs that were never under
+    way. `not_before`: of the driver's clock.
     """
 
     settled: Settled | None = None
     attempts: int = 0
     strikes: int = 0
+    misses: int = 0
     reason: str = ""
     not_before: float = 0.0
 
@@ -112,10 +132,8 @@ class Board:
         self._got_somewhere |= {run for run, pairs in self.runs.items() if pair in pairs}
         self.standings[pair] = replace(self.standings[pair], settled=settled, reason=reason)
 
-    def end(
-        self, run: str, how: RunEnd, reason: str, findings: Mapping[str, Finding], clock: float, *, own: bool = True
-    ) -> None:
-        """A run is over; `findings` of each of its open pairs. `own`: it was submitted for us.
+    def end(self, run: str, ending: Ending, findings: Mapping[str, Finding], clock: float) -> None:
+        """A run is over; `findings` of each of its open pairs.
 
         Another driver's run that was cancelled, or got nowhere, says nothing about our pairs.
         """
@@ -127,21 +145,20 @@ class Board:
         somewhere = run in self._got_somewhere or any(each.trace != "nothing" for each in found.values())
         self.runs.pop(run, None)
         self._got_somewhere.discard(run)
+        nowhere = ending.own and not somewhere and ending.how not in ("held", "cancelled")
         for pair in filter(self.is_open, pairs):
+            after = _after(self.standings[pair], ending, found[pair])
             elsewhere = any(pair in others for others in self.runs.values())
-            strike = own and not somewhere and not elsewhere and how not in ("held", "cancelled")
-            after = _after(self.standings[pair], how, reason, found[pair], own=own)
-            self.standings[pair] = _struck(after, how, reason, clock) if strike else after
+            self.standings[pair] = _struck(after, ending, clock) if nowhere and not elsewhere else after
 
 
-def _after(standing: Standing, how: RunEnd, reason: str, finding: Finding, *, own: bool) -> Standing:
+def _after(standing: Standing, ending: Ending, finding: Finding) -> Standing:
     """A pair that is not done after the end of a run which had it."""
-    if own and (how == "cancelled" or finding.trace == "cancelled"):
-        return replace(standing, settled="cancelled", reason=finding.reason or reason or "cancelled")
-    if finding.trace == "rendering" and how != "held":
-        return _charged(standing, reason, finding)
-    why = finding.reason if finding.trace == "held" else _given_back(how, reason)
-    return replace(standing, reason=why)
+    if ending.own and (ending.how == "cancelled" or finding.trace == "cancelled"):
+        return replace(standing, settled="cancelled", reason=finding.reason or ending.reason or "cancelled")
+    if finding.trace == "rendering" and ending.how != "held":
+        return _charged(standing, ending.reason, finding)
+    return replace(standing, reason=finding.reason if finding.trace == "held" else ending.text)
 
 
 def _charged(standing: Standing, reason: str, finding: Finding) -> Standing:
@@ -153,18 +170,12 @@ def _charged(standing: Standing, reason: str, finding: Finding) -> Standing:
     return replace(standing, attempts=attempts, reason=f"attempt {attempts} ended with its run: {reason}")
 
 
-def _struck(standing: Standing, how: RunEnd, reason: str, clock: float) -> Standing:
+def _struck(standing: Standing, ending: Ending, clock: float) -> Standing:
     """The run got nowhere."""
-    if standing.settled is not None:
-        return standing
-    strikes = standing.strikes + 1
-    why = f"a run for it {_given_back(how, reason)}"
-    if strikes >= STRIKES:
-        why = f"{strikes} runs for it ended before it was begun, the last: {reason or how}"
-        return replace(standing, strikes=strikes, settled="failed", reason=why)
-    pause = STRIKE_PAUSES_S[strikes - 1]
-    return replace(standing, strikes=strikes, reason=why, not_before=clock + pause)
-
-
-def _given_back(how: RunEnd, reason: str) -> str:
-    return f"{how}: {reason}" if reason else how
+    strikes, misses = standing.strikes + ending.begun, standing.misses + (not ending.begun)
+    if strikes >= STRIKES or misses >= MISSES:
+        why = f"{strikes + misses} runs for it ended before it was begun, the last: {ending.text}"
+        return replace(standing, strikes=strikes, misses=misses, settled="failed", reason=why)
+    pause = PAUSES_S[min(strikes + misses, len(PAUSES_S)) - 1]
+    why = f"a run for it {ending.text}"
+    return replace(standing, strikes=strikes, misses=misses, reason=why, not_before=clock + pause)

@@ -65,7 +65,7 @@ _PHASES: Final[Mapping[StateType, Phase]] = {
 
 @dataclass(frozen=True)
 class Run:
-    """A render run as it stands: `phase`, `since` when (the server's clock), and why."""
+    """A render run as it stands: `phase`, `since` when (the server's clock), and why; whether it ever began."""
 
     id: str
     name: str
@@ -75,6 +75,7 @@ class Run:
     gpus: GpuCount
     message: str = ""
     since: datetime | None = None
+    begun: bool = True
 
     @property
     def live(self) -> bool:
@@ -223,6 +224,7 @@ def as_run(run: FlowRun) -> Run:
         gpus=2 if given.get("gpus") == 2 else 1,
         message=(state.message if state else None) or "",
         since=state.timestamp if state else None,
+        begun=run.start_time is not None,
     )
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.farm.attempts import STRIKE_PAUSES_S, STRIKES, Board, Finding
+from flows.farm.attempts import MISSES, PAUSES_S, STRIKES, Board, Ending, Finding
 from flows.farm.names import ATTEMPTS
 
 RENDERING = Finding("rendering")
@@ -19,7 +19,7 @@ def board(*pairs, run="run"):
 def test_only_the_pair_being_rendered_is_charged_and_goes_alone():
     night = board("a", "b", "c")
     night.settle("a", "done")
-    night.end("run", "crashed", "killed", {"b": RENDERING}, 0.0)
+    night.end("run", Ending("crashed", "killed"), {"b": RENDERING}, 0.0)
     assert night.waiting(0.0) == ["b", "c"]
     assert [night.standings[pair].attempts for pair in "abc"] == [0, 1, 0]
     assert [pair for pair in night.waiting(0.0) if night.standings[pair].alone] == ["b"]
@@ -30,7 +30,7 @@ def test_a_pair_fails_with_the_reason_of_its_last_attempt():
     night = board("a")
     for attempt in range(1, ATTEMPTS + 1):
         night.take("run", ["a"])
-        night.end("run", "crashed", f"killed {attempt}", {"a": Finding("rendering", attempt=attempt)}, 0.0)
+        night.end("run", Ending("crashed", f"killed {attempt}"), {"a": Finding("rendering", attempt=attempt)}, 0.0)
     assert night.over
     assert night.standings["a"].settled == "failed"
     assert night.standings["a"].reason == "3 attempts, each ended with its run: killed 3"
@@ -39,9 +39,9 @@ def test_a_pair_fails_with_the_reason_of_its_last_attempt():
 def test_a_crash_that_is_judged_by_two_drivers_counts_once():
     """The one that takes over reads the same note: attempt 1 was charged, whoever looks."""
     night = board("a")
-    night.end("run", "crashed", "killed", {"a": RENDERING}, 0.0)
+    night.end("run", Ending("crashed", "killed"), {"a": RENDERING}, 0.0)
     later = board("a")
-    later.end("run", "crashed", "killed", {"a": RENDERING}, 0.0)
+    later.end("run", Ending("crashed", "killed"), {"a": RENDERING}, 0.0)
     assert later.standings["a"].attempts == night.standings["a"].attempts == 1
 
 
@@ -50,14 +50,14 @@ def test_drained_runs_use_no_attempt(trace):
     night = board("a")
     for _ in range(5):
         night.take("run", ["a"])
-        night.end("run", "held", "stopped by its host", {"a": Finding(trace)}, 0.0)
+        night.end("run", Ending("held", "stopped by its host"), {"a": Finding(trace)}, 0.0)
     assert night.waiting(0.0) == ["a"]
     assert (night.standings["a"].attempts, night.standings["a"].strikes) == (0, 0)
 
 
 def test_a_failed_pair_fails_at_once():
     night = board("a", "b")
-    night.end("run", "failed", "1 failed", {"a": Finding("failed", "damaged")}, 0.0)
+    night.end("run", Ending("failed", "1 failed"), {"a": Finding("failed", "damaged")}, 0.0)
     assert (night.standings["a"].settled, night.standings["a"].reason) == ("failed", "damaged")
     assert night.waiting(0.0) == ["b"]
 
@@ -65,31 +65,45 @@ def test_a_failed_pair_fails_at_once():
 def test_a_run_that_begins_nothing_is_a_strike_and_waits():
     night = board("a")
     clock = 0.0
-    for pause in STRIKE_PAUSES_S:
+    for pause in PAUSES_S:
         night.take("run", ["a"])
-        night.end("run", "crashed", "out of disk", {}, clock)
+        night.end("run", Ending("crashed", "out of disk"), {}, clock)
         assert night.waiting(clock) == []
         clock += pause
         assert night.waiting(clock) == ["a"]
     assert night.standings["a"].alone
     night.take("run", ["a"])
-    night.end("run", "failed", "out of disk", {}, clock)
+    night.end("run", Ending("failed", "out of disk"), {}, clock)
     assert night.standings["a"].settled == "failed"
-    assert "3 runs for it ended before it was begun, the last: out of disk" in night.standings["a"].reason
+    assert "3 runs for it ended before it was begun, the last: failed: out of disk" in night.standings["a"].reason
+
+
+def test_a_run_that_was_never_under_way_is_less_of_a_strike():
+    """A server that is overloaded for minutes fails no pair."""
+    night, clock = board("a"), 0.0
+    for _ in range(MISSES - 1):
+        night.take("run", ["a"])
+        night.end("run", Ending("crashed", "no answer", begun=False), {}, clock)
+        clock += max(PAUSES_S)
+        assert night.waiting(clock) == ["a"]
+    assert not night.standings["a"].alone
+    night.take("run", ["a"])
+    night.end("run", Ending("crashed", "no answer", begun=False), {}, clock)
+    assert night.standings["a"].settled == "failed"
 
 
 def test_what_another_driver_does_with_its_runs_is_no_strike_and_no_cancelling():
     night = Board(["a"])
     for how in ("cancelled", "failed", "completed"):
         night.take("theirs", ["a"])
-        night.end("theirs", how, "", {}, 0.0, own=False)
+        night.end("theirs", Ending(how, "", own=False), {}, 0.0)
         assert night.waiting(0.0) == ["a"]
 
 
 def test_a_cancelled_run_cancels_its_pairs():
     night = board("a", "b")
     night.settle("a", "done")
-    night.end("run", "cancelled", "by Ann", {}, 0.0)
+    night.end("run", Ending("cancelled", "by Ann"), {}, 0.0)
     assert night.over
     assert (night.standings["b"].settled, night.standings["b"].reason) == ("cancelled", "by Ann")
 
@@ -97,9 +111,9 @@ def test_a_cancelled_run_cancels_its_pairs():
 def test_a_pair_in_a_live_run_waits_for_that():
     night = board("a")
     night.take("theirs", ["a", "x"])
-    night.end("run", "held", "left to others", {}, 0.0)
+    night.end("run", Ending("held", "left to others"), {}, 0.0)
     assert night.waiting(0.0) == []
-    night.end("theirs", "crashed", "killed", {"a": RENDERING}, 0.0, own=False)
+    night.end("theirs", Ending("crashed", "killed", own=False), {"a": RENDERING}, 0.0)
     assert night.waiting(0.0) == ["a"]
 
 
@@ -135,7 +149,7 @@ class Farm:
             found = dict.fromkeys(pairs[begun : begun + 1], RENDERING)
             for pair in found:
                 self.charged[pair] += 1
-        self.board.end(run, "crashed" if how == "crashed at" else how, how, found, self.clock)
+        self.board.end(run, Ending("crashed" if how == "crashed at" else how, how), found, self.clock)
 
 
 MOVES = st.tuples(
