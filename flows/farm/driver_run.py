@@ -52,7 +52,7 @@ class DriverRun:
         self.began = min([now(), *(run.start_time for run in (self.run, *others) if run.start_time)])
         for other in others:
             # One that is dead, and not known to be yet, will be: then a driver is started again.
-            if other.state and other.state.is_running() and other.id < self.run.id:
+            if other.state and other.state.is_running() and _is_older(other, self.run):
                 raise ReplacedError(f"{other.name} ({other.id}) looks after it already")
         crashed = sum(other.state is not None and other.state.is_crashed() for other in others)
         if crashed >= MOST_CRASHES:
@@ -97,3 +97,9 @@ class DriverRun:
             state = self._client.read_flow_run(self.run.id).state
             return state is not None and (state.is_cancelling() or state.is_cancelled())
         return False
+
+
+def _is_older(one: FlowRun, other: FlowRun) -> bool:
+    assert one.created is not None
+    assert other.created is not None
+    return (one.created, one.id) < (other.created, other.id)

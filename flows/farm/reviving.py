@@ -47,11 +47,15 @@ def lost(runs: list[FlowRun], moment: datetime) -> Iterator[FlowRun]:
     for same in by_submission.values():
         if not all(run.state is not None and run.state.is_crashed() for run in same):
             continue
-        last = max(same, key=lambda run: run.id)  # ids grow with time
-        assert last.state is not None
-        since = moment - last.state.timestamp
+        last = max(same, key=_crashed_at)
+        since = moment - _crashed_at(last)
         if timedelta(seconds=AUTOMATION_S) < since < FORGOTTEN_AFTER:
             yield last
+
+
+def _crashed_at(run: FlowRun) -> datetime:
+    assert run.state is not None
+    return run.state.timestamp
 
 
 def _revive(client: SyncPrefectClient, run: FlowRun) -> None:
