@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -20,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 MANIFEST = ROOT / "docs/manifest.md"
 PYTHON = ROOT / "docs/python.md"
+FARM = ROOT / "docs/farm.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 IMAGES = ROOT / "manifests/images"
 
@@ -93,13 +95,26 @@ def test_the_table_names_every_choice(name):
 
 
 def test_every_command_is_in_the_readme():
-    shown = re.findall(r"^\| `styletransfer (\w+) .*?`", section(README, "Commands"), re.MULTILINE)
+    shown = re.findall(r"^\| `styletransfer (\w+).*?`", section(README, "Commands"), re.MULTILINE)
     assert sorted(shown) == sorted(COMMANDS)
 
 
+def is_of_the_farm(command):
+    return COMMANDS[command].options.startswith("flows.farm.")
+
+
+def test_every_command_of_the_farm_is_in_its_page():
+    shown = re.findall(r"^\| `styletransfer (\w+).*?`", section(FARM, "Commands"), re.MULTILINE)
+    assert sorted(shown) == sorted(filter(is_of_the_farm, COMMANDS))
+
+
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_option_is_in_the_readme(command):
-    documented = section(README, "Commands") + section(README, "Settings")
+def test_every_option_is_documented(command):
+    """Those of the farm's commands in its page, others in the README."""
+    if is_of_the_farm(command):
+        documented = section(FARM, "Commands")
+    else:
+        documented = section(README, "Commands") + section(README, "Settings")
     for action in options(command):
         for option in action.option_strings:
             assert re.search(rf"(?<![\w-]){option}(?![\w-])", documented), option
@@ -107,9 +122,10 @@ def test_every_option_is_in_the_readme(command):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_line_shown_is_one_that_is_taken(page):
-    """Lines after `$ ` and those of plain shell blocks."""
-    for line in re.findall(r"^(?:\$ )?styletransfer ((?:.*\\\n)*.*)$", "".join(blocks(page, "sh")), re.MULTILINE):
-        arguments = line.replace("\\\n", " ").split()
+    """Lines of shell blocks, and those after `$ ` in what a console shows."""
+    shown = "".join(blocks(page, "sh") + blocks(page, "console"))
+    for line in re.findall(r"^(?:\$ )?styletransfer ((?:.*\\\n)*.*)$", shown, re.MULTILINE):
+        arguments = shlex.split(line.replace("\\\n", " "), comments=True)
         make_parser(arguments[0]).parse_args(arguments)
 
 
