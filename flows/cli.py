@@ -63,7 +63,9 @@ COMMANDS = {
         "have a message sent at the end of each manifest",
     ),
     "clean": Command(
-        "flows.farm.farm_options:add_clean_options", "flows.farm.commands:clean", "remove what no run needs any more"
+        "flows.farm.farm_options:add_clean_options",
+        "flows.farm.commands:clean",
+        "remove what no run needs any more",
     ),
     "up": Command(
         "flows.farm.host_options:add_up_options", "flows.farm.up_command:run", "start a whole farm on this machine"

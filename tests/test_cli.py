@@ -144,7 +144,7 @@ def test_examples_in_help_parse(name):
     examples = re.findall(rf"^  styletransfer ({name} .*)$", options_of(name).epilog, re.MULTILINE)
     assert examples
     for example in examples:
-        make_parser(name).parse_args(example.split())
+        make_parser(name).parse_args(shlex.split(example))
 
 
 @pytest.mark.parametrize("arguments", [[], ["render"], ["image"], ["check"]], ids=" ".join)

@@ -16,14 +16,16 @@ this host's own (`up`), or --shared-filesystem says that all hosts see them.
 Times: '22:30' (the next one), 'today 22:30', 'tomorrow 01:00', or ISO 8601,
 '2026-03-01 01:00' or '2026-03-01T01:00+01:00'.
 
+Ctrl-C while waiting leaves the run alone.
+
 exit status: 0 submitted (with --wait: all done), 1 some pair failed, time was
-up or the server can't be reached, 2 the manifest or an option is wrong, 130 cancelled;
-Ctrl-C while waiting leaves the run alone
+up or the server can't be reached, 2 the manifest or an option is wrong, 130
+cancelled
 
 examples:
   styletransfer submit s3://studio/harbour.yaml
   styletransfer submit harbour.yaml --priority high --wait
-  styletransfer submit harbour.yaml --at 'tomorrow 01:00' --timezone Europe/Berlin
+  styletransfer submit harbour.yaml --at 'tomorrow 01:00' --until 07:00
   styletransfer submit harbour.yaml --only harbour--wave --force
 """
 
@@ -42,8 +44,8 @@ next time.
 exit status: 0 done, 1 the server can't be reached, 2 something is wrong
 
 examples:
-  styletransfer schedule s3://studio/inbox --cron '0 22 * * 1-5' --timezone Europe/Berlin --until 07:00
-  styletransfer schedule harbour.yaml --cron '0 1 * * *'
+  styletransfer schedule s3://studio/inbox --cron '0 22 * * 1-5' --until 07:00
+  styletransfer schedule harbour.yaml --cron '0 1 * * *' --timezone Europe/Oslo
   styletransfer schedule --list
   styletransfer schedule --remove s3://studio/inbox
 """
@@ -92,13 +94,13 @@ then. The URL is kept in Prefect, encrypted, and shown nowhere.
 A webhook is sent a POST of {"text": "..."}, as Slack, Mattermost, Rocket.Chat
 and Google Chat take it. Others are reached by a notification block that was
 made in Prefect, in its dashboard or by its own commands: mail, Teams, Discord,
-PagerDuty and more.
+PagerDuty and more. `--webhook -` asks for the URL, so that no history has it.
 
 exit status: 0 done, 1 the test message could not be sent or the server can't
 be reached, 2 something is wrong
 
 examples:
-  styletransfer notify --webhook -          (asks for the URL, so that no history has it)
+  styletransfer notify --webhook -
   styletransfer notify --block discord-webhook/studio
   styletransfer notify --test
   styletransfer notify --off
