@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from styletransfer import devices
 from styletransfer.errors import OutOfMemoryError
 from styletransfer.frozen_objective import FrozenObjective
+from styletransfer.hardware import Hardware
 from styletransfer.layers import LAYERS
 from styletransfer.memory import FIXED_BYTES, TILE_EDGES, Room, memory_bytes, memory_plans, plan_memory
 from styletransfer.picture import Picture
@@ -136,7 +137,7 @@ def test_the_plan_counts_what_is_really_kept(blocks):
 
 
 def test_each_device_and_the_host_have_a_budget_of_their_own():
-    class Machine(devices.Hardware):
+    class Machine(Hardware):
         def free_memory(self, device):
             return {"cuda:0": 1000, "cuda:1": 500, "cpu": 2000}[device]
 
@@ -264,6 +265,6 @@ def test_tiles_of_a_fixed_size_change_nothing():
 
 
 def test_a_render_that_can_not_fit_ends_before_it_begins(monkeypatch):
-    monkeypatch.setattr(devices.Hardware, "free_memory", lambda self, device: 10 * 2**20)
+    monkeypatch.setattr(Hardware, "free_memory", lambda self, device: 10 * 2**20)
     with pytest.raises(OutOfMemoryError, match="need about"):
         _rendered()

@@ -271,13 +271,13 @@ def test_the_device_works_while_the_next_pair_is_fetched_and_the_last_one_stored
     until the second render has begun."""
     from styletransfer import render
 
-    steps = {"fetch": render.fetch, "stylize": render.stylize_pair, "store": render.store}
+    really_fetch, really_stylize, really_store = render.fetch, render.stylize_pair, render.store
     second_begun, third_fetched, first_stored = threading.Event(), threading.Event(), threading.Event()
     counts: Counter = Counter()
     waited: list[bool] = []
 
     def fetch(*args, **options):
-        fetched = steps["fetch"](*args, **options)
+        fetched = really_fetch(*args, **options)
         counts["fetched"] += 1
         if counts["fetched"] == 3:
             third_fetched.set()
@@ -288,13 +288,13 @@ def test_the_device_works_while_the_next_pair_is_fetched_and_the_last_one_stored
         if counts["stylized"] == 2:
             second_begun.set()
             waited.extend([third_fetched.wait(timeout=60), first_stored.wait(timeout=60)])
-        return steps["stylize"](*args, **options)
+        return really_stylize(*args, **options)
 
     def store(*args, **options):
         counts["stored"] += 1
         if counts["stored"] == 1:
             waited.append(second_begun.wait(timeout=60))
-        record = steps["store"](*args, **options)
+        record = really_store(*args, **options)
         first_stored.set()
         return record
 

@@ -35,7 +35,8 @@ class PaperFarm:
         wishes = Wishes(submission, priority, until)
         began = force_before or now() - timedelta(hours=1)
         renders = PaperRenders(self, submission)
-        return Drive(plan, renders, Findings(plan, force_before), wishes, began, lambda: self.clock)
+        findings = Findings(plan, force_before)
+        return Drive(plan, renders, findings, wishes, began, lambda: self.clock)  # type: ignore[arg-type]
 
     def live(self, phase=None):
         return [run for run in self.runs.values() if run.live and phase in (None, run.phase)]

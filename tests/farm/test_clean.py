@@ -98,8 +98,10 @@ def test_notes_of_pairs_that_are_done_go_at_once_and_others_with_age(studio):
 
     def note(pair, fingerprint, days):
         since = datetime.now(UTC) - timedelta(days=days)
-        run = {"submission": "s", "run": "r", "host": "h"}
-        write_note(places, Note(pair=pair, fingerprint=fingerprint, state="held", since=since, **run))
+        held = Note(
+            pair=pair, fingerprint=fingerprint, state="held", since=since, submission="s", run="r", host="h"
+        )
+        write_note(places, held)
         return places.note(pair)
 
     done, old, _ = note("a--b", record.fingerprint, 1), note("c--d", OTHER, 40), note("e--f", OTHER, 20)

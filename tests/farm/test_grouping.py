@@ -47,7 +47,7 @@ def groups(pairs, wanted=100, slots=2, seen=True, **options):
     speed = Speed()
     for gpus in (1, 2) if seen else ():
         one = planned(gpus=gpus)
-        speed.seen(one, Done(one.work.total / GUESSED_SPEED))
+        speed.seen(one, Done(one.work.total / GUESSED_SPEED))  # type: ignore[arg-type]
     return make_groups(pairs, {1: wanted, 2: wanted}, {1: slots, 2: slots}, speed, **options)
 
 
@@ -116,7 +116,7 @@ def test_urgent_pairs_first_and_never_in_one_run_with_others():
 def test_speed_is_that_of_the_pairs_seen():
     slow = planned(seconds=10)
     speed = Speed()
-    speed.seen(slow, Done(100.0))
+    speed.seen(slow, Done(100.0))  # type: ignore[arg-type]
     assert speed.seconds(slow) == pytest.approx(100 + PAIR_S)
     assert speed.seconds(planned(gpus=2)) < 20, "pairs on two GPUs have a speed of their own"
 

@@ -30,7 +30,7 @@ def test_connections_and_storages_come_back():
 
 
 def test_pauses_grow_and_end():
-    slept = []
+    slept: list[float] = []
 
     def clock():
         return sum(slept)
@@ -46,7 +46,7 @@ def test_pauses_grow_and_end():
 
 
 def test_once_it_is_over_it_begins_anew():
-    slept = []
+    slept: list[float] = []
     outage = Outage(slept.append, lambda: 0.0)
     for _ in range(3):
         outage.wait(httpx.ConnectError("refused"))

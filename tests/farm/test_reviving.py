@@ -1,6 +1,7 @@
 """Which drivers are begun again."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from prefect.client.schemas.objects import FlowRun
@@ -11,7 +12,7 @@ from styletransfer.records import now
 
 
 def driver(state, submission="night"):
-    return FlowRun(flow_id="0" * 32, state=state, parameters={"submission": submission})
+    return FlowRun(flow_id=UUID(int=0), state=state, parameters={"submission": submission})
 
 
 def found(*runs, minutes=5):
