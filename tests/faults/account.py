@@ -27,9 +27,10 @@ class Story:
 
     @property
     def longest_interval_s(self) -> float:
-        """Between two checkpoints, or the beginning and the first. In seconds."""
-        times = sorted([*self.checkpoints, *(note.since for note in self.begun)])
-        gaps = [(after - before).total_seconds() for before, after in pairwise(times)]
+        """Between two checkpoints of one run, or its beginning and its first. In seconds."""
+        begun = [note.since for note in self.begun]
+        times = sorted([*self.checkpoints, *begun])
+        gaps = [(after - before).total_seconds() for before, after in pairwise(times) if after not in begun]
         return max(gaps, default=0.0)
 
     @property

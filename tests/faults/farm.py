@@ -43,7 +43,7 @@ _POLL_S: Final = 0.3
 _Value = TypeVar("_Value")
 
 
-def until(found: Callable[[], _Value | None], what: str, seconds: float = 240.0) -> _Value:
+def until(found: Callable[[], _Value | None], what: str, seconds: float = 600.0) -> _Value:
     """What `found` gives as soon as that is something. Fails, naming what was waited for."""
     end = time.monotonic() + seconds
     while not (result := found()):
@@ -212,7 +212,7 @@ class Farm:
         found: list[dict[str, Any]] = self.ask("POST", "/flow_runs/filter", {"flow_runs": {"tags": tags}})
         return found
 
-    def wait(self, submission: Submission, seconds: float = 600.0) -> None:
+    def wait(self, submission: Submission, seconds: float = 1200.0) -> None:
         """Until the manifest has completed."""
 
         def completed() -> bool:
@@ -267,6 +267,7 @@ class FarmServer(StandingServer):
             **self._given,
             "PREFECT_API_URL": self.api_url,
             "PREFECT_HOME": str(self.folder / "prefect"),
+            "PREFECT_LOGGING_LOGGERS_PREFECT_EXTRA_LEVEL": "INFO",  # a run's log then says where it goes on
             "PYTHONPATH": python_path(),
             "OMP_NUM_THREADS": "1",
             "STYLETRANSFER_CACHE_MB": "0",
