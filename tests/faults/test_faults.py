@@ -1,4 +1,7 @@
-"""Three of the faults that `make test-faults` goes through, with short periods and on SQLite."""
+"""Three of the faults that `make test-faults` goes through, with short periods and on SQLite.
+
+Not collected by themselves: `pytest tests/faults`.
+"""
 
 import pytest
 
