@@ -1,7 +1,6 @@
 """A render run on a real Prefect server: what it renders, leaves in storage, and how it ends when stopped."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -124,10 +123,10 @@ class Process:
         call = f"render_pairs({manifest!r}, {pairs!r}, submission='night', return_state=True)"
         code = f"from flows.farm.rendering import render_pairs; s = {call}; print('STATE', s.name, s.message)"
         self.studio = studio
+        # As many threads as here, or the last bits would differ.
         self.process = subprocess.Popen(
-            [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
+            [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
 
     def __enter__(self):
         return self
