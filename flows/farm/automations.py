@@ -12,7 +12,7 @@ from prefect.events import EventTrigger, ResourceSpecification
 from prefect.events.actions import ChangeFlowRunState, RunDeployment
 from prefect.events.schemas.automations import AutomationCore, Posture
 
-from flows.farm.names import DRIVER_TAG, LOST_AFTER_S, PENDING_LIMIT_S, TAG
+from flows.farm.names import DRIVER_TAG, LOST_AFTER_S, LOST_MESSAGE, PENDING_LIMIT_S, TAG
 
 _RUNS: Final[dict[str, Any]] = {"prefect.resource.id": ["prefect.flow-run.*"]}
 _ENDS: Final = ("Completed", "Failed", "Cancelled", "Crashed")
@@ -39,7 +39,7 @@ def automations(driver_deployment: UUID) -> tuple[AutomationCore, ...]:
             name="nst: crash lost runs",
             description=f"A run of the farm not heard of for {LOST_AFTER_S} s is lost: its host may be gone.",
             trigger=_silence(("heartbeat",), ("heartbeat", *_ENDS), TAG, LOST_AFTER_S),
-            actions=[_crash(f"not heard of for {LOST_AFTER_S} s")],
+            actions=[_crash(LOST_MESSAGE)],
         ),
         AutomationCore(
             enabled=True,
