@@ -4,6 +4,7 @@
 
 FAULTS_DATABASE: `sqlite`, or a connection URL; without it a PostgreSQL of our own is started.
 FAULTS_PERIODS=quick: the short periods that the tests have, in place of a farm's own.
+FAULTS_FOLDER: a new folder for logs and state, which are then kept.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.faults.farm import Farm, running_farm
@@ -28,13 +29,9 @@ def main(words: list[str]) -> int:
     chosen = [fault for fault in FAULTS if not words or any(word in fault.name for word in words)]
     quick = os.environ.get("FAULTS_PERIODS") == "quick"
     rows: list[Row] = []
-    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
-        Path(folder).chmod(0o755)  # PostgreSQL's user looks into it
+    with workplace() as folder:
         try:
-            with (
-                database(Path(folder)) as (kind, url),
-                running_farm(Path(folder) / "farm", quick=quick, database=url) as farm,
-            ):
+            with database(folder) as (kind, url), running_farm(folder / "farm", quick=quick, database=url) as farm:
                 setting = Setting.here(kind, quick=quick)
                 for fault in chosen:
                     rows.append(Row(fault.name, _seen(farm, fault)))
@@ -52,6 +49,17 @@ def _seen(farm: Farm, fault: Fault) -> Seen:
         return go_through(farm, fault)
     except AssertionError as error:
         return Seen(0, 0, 0, 0, (str(error),))
+
+
+@contextmanager
+def workplace() -> Iterator[Path]:
+    """An empty folder, gone afterwards unless it was asked for."""
+    with ExitStack() as stack:
+        asked = os.environ.get("FAULTS_FOLDER")
+        folder = Path(asked or stack.enter_context(tempfile.TemporaryDirectory(prefix="faults-")))
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o755)  # PostgreSQL's user looks into it
+        yield folder
 
 
 @contextmanager
