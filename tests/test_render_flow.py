@@ -25,6 +25,9 @@ def prefect_server():
             environment.setenv(name, value)
         from prefect.testing.utilities import prefect_test_harness
 
+        from tests.prefect_services import end_services
+
+        end_services()
         with prefect_test_harness(server_startup_timeout=60):
             yield
 

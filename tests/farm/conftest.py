@@ -41,6 +41,9 @@ def farm(prefect_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv(name, value)
     from prefect import settings as prefect
 
+    from tests.prefect_services import end_services
+
     with ExitStack() as stack:  # Prefect has read its settings when it was imported
         stack.enter_context(prefect.temporary_settings({prefect.PREFECT_API_URL: prefect_server}))
         yield prefect_server
+        end_services()

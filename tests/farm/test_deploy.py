@@ -36,7 +36,7 @@ def deployed(client):
     return client
 
 
-def eventually(found, seconds=60.0):
+def eventually(found, seconds=120.0):
     """What `found` gives as soon as that is something; an empty thing after so long."""
     end = time.monotonic() + seconds
     while not (result := found()) and time.monotonic() < end:
