@@ -12,7 +12,7 @@ from prefect.events import EventTrigger, ResourceSpecification
 from prefect.events.actions import ChangeFlowRunState, RunDeployment
 from prefect.events.schemas.automations import AutomationCore, Posture
 
-from flows.farm.names import DRIVER_TAG, LOST_AFTER_S, LOST_MESSAGE, PENDING_LIMIT_S, TAG
+from flows.farm.names import DRIVER_TAG, LOST_AFTER_S, LOST_MESSAGE, MOST_REVIVALS, PENDING_LIMIT_S, TAG
 
 _RUNS: Final[dict[str, Any]] = {"prefect.resource.id": ["prefect.flow-run.*"]}
 _ENDS: Final = ("Completed", "Failed", "Cancelled", "Crashed")
@@ -24,11 +24,14 @@ PARAMETERS_AGAIN: Final = {
     "__prefect_kind": "json",
     "value": {
         "__prefect_kind": "jinja",
-        "template": "{{ dict(flow_run.parameters, submission=flow_run.parameters.submission or flow_run.id|string)"
-        " | tojson }}",
+        "template": "{{ dict(flow_run.parameters, submission=flow_run.parameters.submission or flow_run.id|string,"
+        " revivals=(flow_run.parameters.revivals or 0) + 1) | tojson }}",
     },
 }
-"""For RunDeployment: the parameters of the run that set it off, and the submission that it was."""
+"""For RunDeployment: the parameters of the run that set it off, the submission that it was, and the count.
+
+The server begins no run whose parameters are not the deployment's: so it ends with the greatest `revivals`.
+"""
 
 
 def automations(driver_deployment: UUID) -> tuple[AutomationCore, ...]:
@@ -52,7 +55,8 @@ def automations(driver_deployment: UUID) -> tuple[AutomationCore, ...]:
         AutomationCore(
             enabled=True,
             name="nst: revive drivers",
-            description="A driver that crashed is run again with the same parameters. It renders nothing twice.",
+            description="A driver that crashed is run again with the same parameters, "
+            f"{MOST_REVIVALS} times at most. It renders nothing twice.",
             trigger=EventTrigger(
                 expect={"prefect.flow-run.Crashed"},
                 match=ResourceSpecification(_RUNS),

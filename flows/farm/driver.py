@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
 from prefect import flow, get_client, get_run_logger
@@ -17,6 +17,7 @@ from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed
+from pydantic import Field
 
 from flows.farm import drivers, names
 from flows.farm.artifacts import Artifacts
@@ -57,13 +58,15 @@ def drive_manifest(
     submission: str | None = None,
     until: str | None = None,
     timezone: str | None = None,
+    revivals: Annotated[int, Field(ge=0, le=names.MOST_REVIVALS)] = 0,  # noqa: ARG001  (for who begins it again)
 ) -> State[Any]:
     """Have what is left to do of the manifest at this URL rendered by the farm's workers.
 
     `only` keeps the pairs with these ids, `force` renders what is done again; `weights` and `output` replace the
     manifest's, `priority` its pairs'. `submission` names what is submitted: a driver with the same one goes on
     where the last stopped. No pair is begun after `until` (`07:00`, in `timezone`; its next one after the
-    submission began). Ends Failed, naming each failed pair and why; Cancelled, named Held, if time was too short.
+    submission began). `revivals`: how often it was begun again for one that crashed. Ends Failed, naming each
+    failed pair and why; Cancelled, named Held, if time was too short.
     """
     with get_client(sync_client=True) as client:
         try:

@@ -14,12 +14,8 @@ from prefect.states import Running
 
 from flows.farm import drivers, names
 from flows.farm.outages import ask
-from styletransfer.errors import StyleTransferError
 from styletransfer.plan import Plan
 from styletransfer.records import now
-
-MOST_CRASHES: Final = 10
-"""Of a submission's drivers: after that, beginning once more would only crash once more."""
 
 LOOK_S: Final = 30.0
 """Between two looks at what the server thinks of this driver."""
@@ -29,14 +25,10 @@ class ReplacedError(Exception):
     """Another driver looks after this submission."""
 
 
-class CrashesError(StyleTransferError):
-    """Too many drivers of this submission have crashed."""
-
-
 class DriverRun:
     """The flow run that this process is. `began`: when its submission did, with whichever driver.
 
-    Raises ReplacedError if another driver is at work on it, CrashesError if too many were.
+    Raises ReplacedError if another driver is at work on it.
     """
 
     def __init__(self, client: SyncPrefectClient, submission: str | None) -> None:
@@ -54,11 +46,6 @@ class DriverRun:
             # One that is dead, and not known to be yet, will be: then a driver is started again.
             if other.state and other.state.is_running() and _is_older(other, self.run):
                 raise ReplacedError(f"{other.name} ({other.id}) looks after it already")
-        crashed = sum(other.state is not None and other.state.is_crashed() for other in others)
-        if crashed >= MOST_CRASHES:
-            raise CrashesError(
-                f"{crashed} drivers of this submission have crashed; submit it again to try once more"
-            )
         self._look_at = time.monotonic() + LOOK_S
 
     def _others(self) -> list[FlowRun]:

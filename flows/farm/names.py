@@ -80,6 +80,9 @@ NO_WORKER_S: Final = 300
 ATTEMPTS: Final = 3
 """Of a pair whose render run crashes while it is rendered."""
 
+MOST_REVIVALS: Final = 5
+"""How often a driver that crashed is begun again: one that can't even start would otherwise be for ever."""
+
 WORKER_QUERY_S: Final = 2
 """How often a worker asks for runs: the better part of what passes between two of them."""
 

@@ -1,6 +1,7 @@
 """Drivers that died and were not begun again: the server's automation sees a crash only if it is up at that moment.
 
-So whoever serves drivers looks for such ones now and then. Several may: a driver is begun again once.
+So whoever serves drivers looks for such ones now and then. Several may: a driver is begun again once. One that
+has crashed too often is left, and people are told.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from typing import Final
 from prefect import get_client
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
-from prefect.states import Scheduled
+from prefect.states import Crashed, Scheduled
 
 from flows.farm import drivers, names
+from flows.farm.notify import tell_wrong
 from styletransfer.records import now
 
 EVERY_S: Final = 60.0
@@ -28,6 +30,11 @@ AUTOMATION_S: Final = 60.0
 FORGOTTEN_AFTER: Final = timedelta(days=1)
 """A driver that died longer ago is nobody's expectation any more."""
 
+LEFT: Final = (
+    f"it was begun again {names.MOST_REVIVALS} times, which did not help; look for the cause, then submit it again"
+)
+"""What is said of a driver that stays crashed."""
+
 log = logging.getLogger(__name__)
 
 
@@ -35,8 +42,11 @@ def revive_lost() -> None:
     """Begin again every driver that has crashed, and in whose place there is no other."""
     with get_client(sync_client=True) as client:
         for run in lost(drivers.recent(client), now()):
-            log.warning("%s: its driver %s has crashed; it is begun again", run.name, run.id)
-            _revive(client, run)
+            if _revivals(run) < names.MOST_REVIVALS:
+                log.warning("%s: its driver %s has crashed; it is begun again", run.name, run.id)
+                _revive(client, run)
+            elif LEFT not in _message(run):
+                _leave(client, run)
 
 
 def lost(runs: list[FlowRun], moment: datetime) -> Iterator[FlowRun]:
@@ -53,6 +63,22 @@ def lost(runs: list[FlowRun], moment: datetime) -> Iterator[FlowRun]:
             yield last
 
 
+def _revivals(run: FlowRun) -> int:
+    """How often the driver's submission has been begun again by then."""
+    return int(run.parameters.get("revivals") or 0)
+
+
+def _message(run: FlowRun) -> str:
+    return (run.state.message if run.state else None) or ""
+
+
+def _leave(client: SyncPrefectClient, run: FlowRun) -> None:
+    """Say in its state, here, and to whoever gets messages that this driver is not begun again."""
+    log.error("%s: its driver %s has crashed, and %s: %s", run.name, run.id, LEFT, _message(run))
+    client.set_flow_run_state(run.id, Crashed(message=f"{LEFT}; {_message(run)}"), force=True)
+    tell_wrong(str(run.parameters.get("manifest")), [LEFT, _message(run)])
+
+
 def _crashed_at(run: FlowRun) -> datetime:
     assert run.state is not None
     return run.state.timestamp
@@ -64,7 +90,7 @@ def _revive(client: SyncPrefectClient, run: FlowRun) -> None:
     client.create_flow_run_from_deployment(
         deployment.id,
         name=run.name,
-        parameters={**run.parameters, "submission": submission},
+        parameters={**run.parameters, "submission": submission, "revivals": _revivals(run) + 1},
         state=Scheduled(),
         tags=list(dict.fromkeys([*run.tags, names.submission_tag(submission)])),
         work_queue_name=run.work_queue_name,

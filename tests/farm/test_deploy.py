@@ -127,20 +127,27 @@ PARAMETERS = {"manifest": 's3://studio/"a" {{ b }}.yaml', "only": ["wave--größ
 
 def test_a_driver_that_crashes_is_run_again_with_the_same_parameters(deployed):
     driver = deployed.read_deployment_by_name(names.DRIVER_DEPLOYMENT)
-    lost = deployed.create_flow_run_from_deployment(driver.id, parameters=PARAMETERS)
-    deployed.set_flow_run_state(lost.id, Pending(), force=True)
-    deployed.set_flow_run_state(lost.id, Running(), force=True)
-    deployed.set_flow_run_state(lost.id, Crashed(), force=True)
 
-    def revived():
+    def crashed(**parameters):
+        run = deployed.create_flow_run_from_deployment(driver.id, parameters={**PARAMETERS, **parameters})
+        for state in (Pending(), Running(), Crashed()):
+            deployed.set_flow_run_state(run.id, state, force=True)
+        return run
+
+    def revived(run):
         runs = deployed.read_flow_runs(deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[driver.id])))
-        return [run for run in runs if run.parameters.get("submission") == str(lost.id)]
+        return [each for each in runs if each.parameters.get("submission") == str(run.id)]
 
-    (again,) = eventually(revived)
-    assert again.parameters == {**PARAMETERS, "submission": str(lost.id)}
+    hopeless = crashed(revivals=names.MOST_REVIVALS)
+    last = crashed(revivals=names.MOST_REVIVALS - 1)
+    lost = crashed()
+    (again,) = eventually(lambda: revived(lost))
+    assert again.parameters == {**PARAMETERS, "submission": str(lost.id), "revivals": 1}
+    assert [run.parameters["revivals"] for run in eventually(lambda: revived(last))] == [names.MOST_REVIVALS]
+    assert revived(hopeless) == []
     assert again.deployment_id == driver.id
     assert set(again.tags) == {names.TAG, names.DRIVER_TAG}
-    for run in (lost, again):
+    for run in (hopeless, last, *revived(last), lost, again):
         deployed.delete_flow_run(run.id)
 
 
