@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import PurePosixPath
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import httpx
 from prefect import flow, get_client, get_run_logger
@@ -27,17 +28,19 @@ from flows.farm.driver_watching import DriverWatchers, LogStates, SheetStates
 from flows.farm.driving import POLL_S, Drive, Wishes
 from flows.farm.findings import Findings
 from flows.farm.notify import Messenger, tell_wrong
-from flows.farm.outages import Outage
+from flows.farm.outages import Outage, ask
 from flows.farm.submitting import HELD, Errand, Renders
 from flows.farm.times import host_zone, next_clock, parse_clock, parse_zone, shown
-from flows.patience import Patience
 from flows.render import final_state, make_plan, write_sheet
 from flows.sheet import LiveSheet
 from flows.watching import Result
 from styletransfer import storage
 from styletransfer.errors import StorageError, StyleTransferError
 from styletransfer.manifest import Priority
-from styletransfer.plan import Plan, patiently
+from styletransfer.plan import Plan
+
+PLANNED_AGAIN: Final = 3
+"""Plans that are made before some pairs are rendered without others whose storage is away: over ten minutes."""
 
 log = logging.getLogger(__name__)
 
@@ -84,12 +87,33 @@ def drive_manifest(
 def _planned(location: str, only: list[str], force: bool, weights: str | None, output: str | None) -> Plan:
     """The plan, without faults of the manifest; people are told of those, as no message at an end will come."""
     try:
-        plan = make_plan(location, only, force, weights, output)
+        plan = plan_patiently(lambda: make_plan(location, only, force, weights, output))
         plan.check(troubles=False)
     except StyleTransferError as error:
         tell_wrong(location, str(error).splitlines())
         raise
     return plan
+
+
+def plan_patiently(make: Callable[[], Plan], outage: Outage | None = None) -> Plan:
+    """What `make` gives; made again as long as storage is away, for the plan's own patience is one of minutes.
+
+    Where a storage keeps single pairs from being planned, the others wait for a few tries. Raises StorageError.
+    """
+    outage = outage or Outage()
+    for tries in itertools.count(1):
+        try:
+            plan = make()
+        except StorageError as error:
+            outage.wait(error)
+            continue
+        if not plan.troubles or plan.faults or (plan.having("queued") and tries >= PLANNED_AGAIN):
+            return plan
+        try:
+            outage.wait(StorageError(str(plan.troubles[0]), transient=True))
+        except StorageError:
+            return plan  # whose pairs tell why they fail
+    raise AssertionError  # never: the loop has no end
 
 
 def look_after(
@@ -112,7 +136,7 @@ def look_after(
                 watcher.states(drive.outcomes)
                 sheet.write()
             raise
-        result = Result.of(plan, write_sheet(sheet))
+        result = Result.of(plan, ask(lambda: write_sheet(sheet)))
         watcher.ended(result)
     if not drive.board.over:
         return Cancelled(name=HELD, message=f"time was up; {result.counts}")
@@ -147,7 +171,7 @@ def _messenger(errand: Errand, began: datetime) -> Messenger:
 
 @contextmanager
 def _sheet(plan: Plan) -> Iterator[LiveSheet]:
-    with patiently(lambda: LiveSheet(plan), Patience(log.warning)) as sheet:
+    with ask(lambda: LiveSheet(plan)) as sheet:
         yield sheet
 
 
@@ -157,5 +181,5 @@ def _end(until: str | None, timezone: str | None, began: datetime) -> datetime |
         return None
     zone = parse_zone(timezone or host_zone())
     end = next_clock(parse_clock(until), zone, began)
-    log.info("nothing is begun after %s", shown(end, zone))
+    get_run_logger().info("nothing is begun after %s", shown(end, zone))
     return end
