@@ -11,14 +11,14 @@ from functools import partial
 from typing import cast
 
 from flows.farm.names import SLOT_VARIABLE
-from flows.farm.notes import Note, NoteState, delete_note, write_note
+from flows.farm.notes import Note, NoteState, delete_note, read_note, write_note
 from flows.patience import Patience
 from flows.watching import Watcher
 from styletransfer.devices import Slot
-from styletransfer.errors import StorageError
+from styletransfer.errors import RecordError, StorageError
 from styletransfer.places import Places
 from styletransfer.plan import PlannedPair, patiently
-from styletransfer.records import now
+from styletransfer.records import now, read_record
 from styletransfer.summary import Outcome
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ class NoteWatcher(Watcher):
         self._begun: dict[str, Note] = {}
         self._devices: dict[str, Slot] = {}
         self._unwritten: dict[str, Note | None] = {}  # None: to be deleted
+        self._taken = False
         self._lock = threading.RLock()
 
     def attempt(self, pair_id: str) -> int:
@@ -66,10 +67,38 @@ class NoteWatcher(Watcher):
             for pair_id, note in self._begun.items():
                 self._put(pair_id, _ended(note, outcome))
 
+    def taken(self) -> str | None:
+        """Why this run is to end, if others have its pairs: it was taken for lost, and its notes say nothing more.
+
+        Another run that has begun a pair since has replaced its note; one that has finished it, deleted it.
+        """
+        with self._lock:
+            written = [note for pair_id, note in self._begun.items() if pair_id not in self._unwritten]
+        for note in written:
+            try:
+                reason = self._taken_from(note)
+            except (StorageError, RecordError) as error:
+                log.warning("%s: can't see whether another run has it: %s", note.pair, error)
+                continue
+            with self._lock:
+                if reason and self._begun.get(note.pair) == note:  # not finished here in the meantime
+                    self._taken = True
+                    return reason
+        return None
+
+    def _taken_from(self, own: Note) -> str | None:
+        found = read_note(self._places, own.pair)
+        if found is not None:
+            others = found.run != own.run and found.state == "rendering"
+            return f"{own.pair}: run {found.run} renders it as well" if others else None
+        record = read_record(self._places.record(own.pair))
+        done = record is not None and record.fingerprint == own.fingerprint and record.finished >= own.since
+        return f"{own.pair}: another run has finished it" if done else None
+
     def flush(self, *, patient: bool) -> None:
         """Write what could not be written before. Raises StorageError where patience does not help either."""
         with self._lock:
-            unwritten = list(self._unwritten.items())
+            unwritten = [(pair, note) for pair, note in self._unwritten.items() if not (note and self._taken)]
         for pair_id, note in unwritten:
             if patient:
                 patiently(partial(self._write, pair_id, note), Patience(log.warning))
@@ -102,6 +131,8 @@ class NoteWatcher(Watcher):
         )
 
     def _put(self, pair_id: str, note: Note | None) -> None:
+        if self._taken and note is not None:  # that it is done is to be seen by the other run, too
+            return
         try:
             self._write(pair_id, note)
         except StorageError as error:

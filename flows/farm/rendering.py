@@ -32,7 +32,7 @@ from prefect.states import Cancelled, Completed, Failed
 
 from flows.farm.artifacts import Artifacts
 from flows.farm.dashboard import RenderBoard
-from flows.farm.names import RENDER_FLOW, GpuCount
+from flows.farm.names import HEARTBEAT_S, RENDER_FLOW, GpuCount
 from flows.farm.note_watcher import NoteWatcher
 from flows.farm.submitting import HELD, claim
 from flows.farm.times import host_zone, next_clock, parse_clock, parse_zone, shown
@@ -112,6 +112,7 @@ def render_pairs(
     Completed; Failed, naming each failed pair; Cancelled, named Held where pairs are handed back.
     """
     logging.getLogger("prefect.flow_runs").addFilter(_no_traceback)
+    logging.getLogger("styletransfer").setLevel(logging.INFO)  # tells where a render goes on
     zone = parse_zone(timezone or host_zone())
     end = _moment(until, zone, _submitted()) if until else None
     errand = Errand(submission, _run_id(), gpus, attempts or {}, force_before, end, zone)
@@ -191,7 +192,7 @@ class PairsRun:
         weights = load_weights(plan, queued)
         with RenderBoard(queued, len(devices), Artifacts(self.errand.run)) as board:
             renders = Renders(Slots(devices), weights, Watchers(watcher, board), self.errand.attempts)
-            with self._window(renders):
+            with self._window(renders), self._giving_way(renders, notes):
                 self._run(renders, queued, notes)
 
     @contextmanager
@@ -213,6 +214,26 @@ class PairsRun:
             yield
         finally:
             timer.cancel()
+
+    @contextmanager
+    def _giving_way(self, renders: Renders, notes: NoteWatcher) -> Iterator[None]:
+        """Stops the renders if another run has got their pairs, as nothing was heard of this one for too long."""
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(HEARTBEAT_S):
+                reason = notes.taken()
+                if reason is not None:
+                    log.warning("%s; this run was taken for lost, and ends", reason)
+                    self.stopped = self.stopped or Outcome("held", reason)
+                    renders.stop(self.stopped)
+                    return
+
+        in_thread(watch)
+        try:
+            yield
+        finally:
+            over.set()
 
     def _run(self, renders: Renders, queued: Sequence[PlannedPair], notes: NoteWatcher) -> None:
         """Run the renders in a thread of their own, so that a signal only asks them to stop."""
