@@ -267,7 +267,6 @@ class FarmServer(StandingServer):
             **self._given,
             "PREFECT_API_URL": self.api_url,
             "PREFECT_HOME": str(self.folder / "prefect"),
-            "PREFECT_LOGGING_LOGGERS_PREFECT_EXTRA_LEVEL": "INFO",  # a run's log then says where it goes on
             "PYTHONPATH": python_path(),
             "OMP_NUM_THREADS": "1",
             "STYLETRANSFER_CACHE_MB": "0",
