@@ -34,7 +34,7 @@ def main(words: list[str]) -> int:
             with database(folder) as (kind, url), running_farm(folder / "farm", quick=quick, database=url) as farm:
                 setting = Setting.here(kind, quick=quick)
                 for fault in chosen:
-                    rows.append(Row(fault.name, _seen(farm, fault)))
+                    rows.append(Row(fault, _seen(farm, fault)))
                     print(rows[-1].text, flush=True)
                     write(setting, rows)
         except NoPostgresError as error:

@@ -38,9 +38,13 @@ Strike = Callable[[Farm, Submission], Blow]
 
 @dataclass(frozen=True)
 class Fault:
-    """`strike` waits for its moment. `saved`: who is hit can save its state, so that no work is repeated."""
+    """`strike` waits for its moment. `saved`: who is hit can save its state, so that no work is repeated.
+
+    `done`: what it does, for the report.
+    """
 
     name: str
+    done: str
     strike: Strike
     saved: bool = False
 
@@ -184,22 +188,37 @@ def kill_driver_and_worker(farm: Farm, submission: Submission) -> Blow:
     return Blow(now())
 
 
-KILL_OF_A_RENDER: Final = Fault("kill -9 of a render", kill_render)
-LOSS_OF_A_HOST: Final = Fault("loss of a host in mid-run", lose_host)
+KILL_OF_A_RENDER: Final = Fault("kill -9 of a render", "SIGKILL to the process of a render run", kill_render)
+LOSS_OF_A_HOST: Final = Fault(
+    "loss of a host in mid-run", "SIGKILL to supervisor, worker and render at once; nothing comes back", lose_host
+)
+
+
+def s3_gone(seconds: float) -> Fault:
+    return Fault(f"S3 gone for {seconds:.0f} s", "connections cut, and new ones refused", cut_storage(seconds))
+
 
 FAULTS: Final = (
     KILL_OF_A_RENDER,
-    Fault("kill -9 of a worker", kill_worker),
-    Fault("kill -9 of a worker and its render", kill_both),
+    Fault("kill -9 of a worker", "SIGKILL to a worker; its render lives", kill_worker),
+    Fault("kill -9 of a worker and its render", "SIGKILL to both", kill_both),
     LOSS_OF_A_HOST,
-    Fault("loss of a host before its run began", lose_host_before),
-    Fault("SIGTERM to a render", terminate_render, saved=True),
-    Fault("SIGTERM to a worker", terminate_worker, saved=True),
-    Fault("SIGTERM to a host's supervisor", drain_host, saved=True),
-    Fault(f"server gone for {DOWNTIME_S:.0f} s and its start", restart_server),
-    Fault(f"S3 gone for {OUTAGE_S:.0f} s", cut_storage(OUTAGE_S)),
-    Fault("kill -9 of a driver", kill_driver),
-    Fault("kill -9 of a driver and its worker", kill_driver_and_worker),
+    Fault(
+        "loss of a host before its run began",
+        "the same, between a worker's taking a run and the flow's beginning",
+        lose_host_before,
+    ),
+    Fault("SIGTERM to a render", "SIGTERM to the process of a render run", terminate_render, saved=True),
+    Fault("SIGTERM to a worker", "SIGTERM to a worker that has a run", terminate_worker, saved=True),
+    Fault("SIGTERM to a host's supervisor", "SIGTERM to `styletransfer worker`", drain_host, saved=True),
+    Fault(
+        f"server gone for {DOWNTIME_S:.0f} s and its start",
+        "the server stopped, and started again on the same database",
+        restart_server,
+    ),
+    s3_gone(OUTAGE_S),
+    Fault("kill -9 of a driver", "SIGKILL to the process of a driver", kill_driver),
+    Fault("kill -9 of a driver and its worker", "SIGKILL to both", kill_driver_and_worker),
 )
 
 

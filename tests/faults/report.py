@@ -13,7 +13,7 @@ import prefect
 from flows.farm import names
 from styletransfer.records import now
 from tests.faults.farm import CHECKPOINT_S, QUICK
-from tests.faults.faults import ITERATIONS, PAIRS, Seen
+from tests.faults.faults import ITERATIONS, PAIRS, Fault, Seen
 
 PAGE: Final = Path(__file__).parents[2] / "docs/faults.md"
 
@@ -32,20 +32,31 @@ what is counted.
 
 {setting}
 
-| Fault | Seen | Recovery, s | Work repeated, s | Longest interval between checkpoints, s | Manifest, s |
-|---|---|--:|--:|--:|--:|
+| Fault | What was done | What happened | Recovery, s | Work repeated, s | Longest interval, s | Manifest, s |
+|---|---|---|--:|--:|--:|--:|
 """
 
 _FOOT: Final = """
 Recovery: from the fault until the interrupted pair is being rendered again; where none was interrupted, from the
 end of the fault until the next picture or checkpoint is written. Work repeated: seconds of rendering that no
-checkpoint had. Times of S3 are whole seconds.
+checkpoint had. Longest interval: between two checkpoints of one run. Manifest: from its submission to its end.
+Times of S3 are whole seconds.
 
 A lost host is noticed when nothing has been heard of its run for {lost} s; the driver then waits {grace} s more, in
 case only the server was away. A run that its worker took and that never began is given up after {pending} s. These
 periods can be set by `NST_HEARTBEAT_S` (30 at least), `NST_LOST_AFTER_S` and `NST_PENDING_LIMIT_S` in the
 environment of `styletransfer deploy` and of every worker alike; keep `NST_LOST_AFTER_S` at three heartbeats or
 more.
+
+To see it again, on a machine with PostgreSQL installed (`apt-get install postgresql`):
+
+```console
+$ make test-faults                            # all of them
+$ make test-faults ARGS='"of a host"'         # those with these words in their names
+$ FAULTS_DATABASE=sqlite make test-faults     # without PostgreSQL
+$ FAULTS_PERIODS=quick make test-faults       # with the short periods of the tests
+$ FAULTS_FOLDER=/tmp/faults make test-faults  # logs and state are kept there
+```
 
 Three of these (kill of a render, loss of a host, S3 gone for 15 s) are also tests of `make test`, on SQLite and
 with shorter periods: a heartbeat every {quick_beat} s, lost after {quick_lost} s. Prefect allows no heartbeat
@@ -78,7 +89,7 @@ class Setting:
 class Row:
     """One fault, and how the manifest came through."""
 
-    fault: str
+    fault: Fault
     seen: Seen
 
     @property
@@ -87,7 +98,8 @@ class Row:
         seen = self.seen
         what = "; ".join(seen.wrong).replace("|", "/").replace("\n", " ") or "came through"
         numbers = (seen.recovery_s, seen.repeated_s, seen.interval_s, seen.whole_s)
-        return f"| {self.fault} | {what} | {' | '.join(f'{number:.0f}' for number in numbers)} |"
+        cells = [self.fault.name, self.fault.done, what, *(f"{number:.0f}" for number in numbers)]
+        return f"| {' | '.join(cells)} |"
 
 
 def write(setting: Setting, rows: Sequence[Row]) -> None:

@@ -6,7 +6,7 @@ Not collected by themselves: `pytest tests/faults`.
 import pytest
 
 from tests.faults.farm import running_farm
-from tests.faults.faults import KILL_OF_A_RENDER, LOSS_OF_A_HOST, Fault, cut_storage, go_through
+from tests.faults.faults import KILL_OF_A_RENDER, LOSS_OF_A_HOST, go_through, s3_gone
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +21,7 @@ def farm(tmp_path_factory):
 
 @pytest.mark.parametrize(
     "fault",
-    [KILL_OF_A_RENDER, LOSS_OF_A_HOST, Fault("S3 gone for a while", cut_storage(OUTAGE_S))],
+    [KILL_OF_A_RENDER, LOSS_OF_A_HOST, s3_gone(OUTAGE_S)],
     ids=lambda fault: fault.name.replace(" ", "-"),
 )
 def test_a_manifest_comes_through(farm, fault):
