@@ -69,7 +69,7 @@ _Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True)
-class Errand:
+class Assignment:
     """What a render run is asked for, beside its pairs, and where it runs.
 
     `attempts`: which attempt this is, of pairs that were tried before. With `force_before` a pair counts as done
@@ -115,30 +115,30 @@ def render_pairs(
     logging.getLogger("styletransfer").setLevel(logging.INFO)  # tells where a render goes on
     zone = parse_zone(timezone or host_zone())
     end = _moment(until, zone, _submitted()) if until else None
-    errand = Errand(submission, _run_id(), gpus, attempts or {}, force_before, end, zone)
-    run = PairsRun(errand)
+    assignment = Assignment(submission, _run_id(), gpus, attempts or {}, force_before, end, zone)
+    run = PairsRun(assignment)
     try:
-        pairs = claim(errand.run, pairs)
+        pairs = claim(assignment.run, pairs)
         if not pairs:
             return Cancelled(name=HELD, message="all its pairs are left to other runs")
         run.render(make_plan(manifest, pairs, force_before is not None, weights, output))
     except (TerminationSignal, KeyboardInterrupt):  # before or after rendering
-        run.stopped = run.stopped or why_stopped(errand.run)
+        run.stopped = run.stopped or why_stopped(assignment.run)
     return run.final_state(pairs)
 
 
 class PairsRun:
     """One render run, from its plan to its end. `outcomes` are those of pairs that are over, by id."""
 
-    def __init__(self, errand: Errand) -> None:
-        self.errand = errand
+    def __init__(self, assignment: Assignment) -> None:
+        self.assignment = assignment
         self.watcher = OutcomeWatcher()
         self.stopped: Outcome | None = None
         """Why it ends early, if it does: `held` or `cancelled`."""
 
     def render(self, plan: Plan) -> None:
         """Render what is left to do. Raises ManifestError for faults that are no pair's."""
-        notes = NoteWatcher(plan.places, self.errand.submission, self.errand.run, self.errand.attempts)
+        notes = NoteWatcher(plan.places, self.assignment.submission, self.assignment.run, self.assignment.attempts)
         watcher = Watchers(notes, self.watcher, LogWatcher(get_run_logger()))
         _check(plan)
         queued = self._settle(plan, notes)
@@ -163,7 +163,7 @@ class PairsRun:
         for planned in plan.pairs:
             if planned.state == "failed":
                 outcome = Outcome("failed", planned.reason, attempts=notes.attempt(planned.id))
-            elif planned.state == "skipped" or is_done_since(planned, self.errand.force_before):
+            elif planned.state == "skipped" or is_done_since(planned, self.assignment.force_before):
                 outcome = Outcome("skipped", planned.reason, planned.record)
             else:
                 queued.append(planned)
@@ -173,10 +173,10 @@ class PairsRun:
         return queued
 
     def _is_over(self) -> bool:
-        left = self.errand.seconds_left()
+        left = self.assignment.seconds_left()
         if left is None or left > 0:
             return False
-        self.stopped = Outcome("held", f"not begun by {self.errand.end_text}")
+        self.stopped = Outcome("held", f"not begun by {self.assignment.end_text}")
         return True
 
     def _render_on(
@@ -187,24 +187,24 @@ class PairsRun:
         notes: NoteWatcher,
         watcher: Watcher,
     ) -> None:
-        if self.errand.gpus > len(devices):
+        if self.assignment.gpus > len(devices):
             log.warning("%s is the only device, so pairs with `gpus: 2` are rendered on it alone", devices[0])
         weights = load_weights(plan, queued)
-        with RenderBoard(queued, len(devices), Artifacts(self.errand.run)) as board:
-            renders = Renders(Slots(devices), weights, Watchers(watcher, board), self.errand.attempts)
+        with RenderBoard(queued, len(devices), Artifacts(self.assignment.run)) as board:
+            renders = Renders(Slots(devices), weights, Watchers(watcher, board), self.assignment.attempts)
             with self._window(renders), self._giving_way(renders, notes):
                 self._run(renders, queued, notes)
 
     @contextmanager
     def _window(self, renders: Renders) -> Iterator[None]:
         """Stops the renders when the time is over."""
-        left = self.errand.seconds_left()
+        left = self.assignment.seconds_left()
         if left is None:
             yield
             return
 
         def close() -> None:
-            self.stopped = Outcome("held", f"held at {self.errand.end_text}")
+            self.stopped = Outcome("held", f"held at {self.assignment.end_text}")
             renders.stop(self.stopped)
 
         timer = threading.Timer(max(left, 0), close)
@@ -242,7 +242,7 @@ class PairsRun:
             rendering.result()
         except (TerminationSignal, KeyboardInterrupt):
             ignore_further_signals()
-            self.stopped = self.stopped or why_stopped(self.errand.run)
+            self.stopped = self.stopped or why_stopped(self.assignment.run)
             log.warning("%s: stopping after the iteration in hand", self.stopped.reason)
             renders.stop(self.stopped)
             in_thread(partial(notes.stopping, self.stopped))
