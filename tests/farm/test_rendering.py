@@ -103,7 +103,7 @@ def test_nothing_is_begun_after_its_time(studio, pair, render):
 def test_what_is_rendered_when_time_is_over_is_held(studio, pair, render, monkeypatch):
     from flows.farm.rendering import Assignment
 
-    monkeypatch.setattr(Assignment, "seconds_left", lambda self: 8.0)  # of rendering, however long it takes till then
+    monkeypatch.setattr(Assignment, "seconds_left", lambda self: 8.0)  # of rendering, whenever it begins
     # Either may be first: whose inputs arrive first.
     manifest = write_manifest(studio, pair("one", settings=LONG), pair("two", settings=LONG))
     state = render(manifest, ["one", "two"], until="2099-01-01T07:00", timezone="UTC")
