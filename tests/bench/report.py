@@ -7,6 +7,7 @@ Measures nothing. Needs matplotlib.
 
 from __future__ import annotations
 
+import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from matplotlib import pyplot as plt
 from tests.bench import results
 
 Row = Mapping[str, Any]
+OBJECTIVES = {"twelve_steps": "objective", "exact": "exact objective"}
 
 
 def main() -> None:
@@ -116,21 +118,55 @@ def quality_section() -> str:
     for row in results.renders():
         groups[row["px"], row["weights"], row["pair"]][row["way"]] = row
     cells = [
-        [f"{px}", weights, pair, way, against(rows, row, "twelve_steps"), against(rows, row, "exact")]
+        [f"{px}", weights, pair, way, *(against(rows, row, name) for name in OBJECTIVES), time_taken(rows, row)]
         for (px, weights, pair), rows in sorted(groups.items())
         for way, row in rows.items()
     ]
     if not cells:
         return ""
-    head = ["px", "network", "pair", "way", "objective", "exact objective"]
-    return f"## Quality of finished pictures\n\n{table(head, cells)}"
+    head = ["px", "network", "pair", "way", *OBJECTIVES.values(), "processor time in s"]
+    page = f"## Quality of finished pictures\n\n{table(head, cells)}"
+    return f"{page}\n\nMeans over the pairs of a size:\n\n{means(groups)}"
+
+
+def means(groups: Mapping[tuple[Any, ...], Mapping[str, Row]]) -> str:
+    """How far each way's objectives are from those it is compared with, over all pairs and networks of a size."""
+    changes: dict[tuple[int, str, str], list[list[float]]] = defaultdict(list)
+    for (px, *_), rows in groups.items():
+        base = base_of(rows)
+        for way, row in rows.items():
+            if base is not None and row is not base:
+                changes[px, way, base["way"]].append([row[name] / base[name] - 1 for name in OBJECTIVES])
+    cells = [
+        [
+            f"{px}",
+            way,
+            base,
+            f"{len(each)}",
+            *(f"{100 * statistics.mean(one):+.2f} %" for one in zip(*each, strict=True)),
+        ]
+        for (px, way, base), each in sorted(changes.items())
+    ]
+    return table(["px", "way", "against", "pictures", *OBJECTIVES.values()], cells)
 
 
 def against(rows: Mapping[str, Row], row: Row, objective: str) -> str:
-    base = rows.get("reference", rows.get("float32"))
+    base = base_of(rows)
     if base is None or base is row:
         return f"{row[objective]:.6f}"
     return f"{row[objective]:.6f} ({100 * (row[objective] / base[objective] - 1):+.2f} %)"
+
+
+def time_taken(rows: Mapping[str, Row], row: Row) -> str:
+    """With how much less that is than the reference's; both ran with as many threads."""
+    base = rows.get("reference")
+    if base is None or base is row or base["threads"] != row["threads"]:
+        return f"{row['processor_s']:.0f}"
+    return f"{row['processor_s']:.0f} (1/{base['processor_s'] / row['processor_s']:.1f})"
+
+
+def base_of(rows: Mapping[str, Row]) -> Row | None:
+    return rows.get("reference", rows.get("float32"))
 
 
 def curve_section() -> str:
@@ -139,8 +175,30 @@ def curve_section() -> str:
     for (px, weights, pair), rows in by_keys(curves, "px", "weights", "pair").items():
         name = f"objective-{pair}-{px}-{weights}"
         plot_curves(rows, name)
-        sections.append(f"{pair}, {px} px, {weights} network:\n\n![objective over time]({name}.png)")
+        title = f"{pair}, {px} px, {weights} network"
+        sections.append(f"{title}:\n\n![objective over time]({name}.png)\n\n{reached(rows)}")
     return "## Objective over processor time\n\n" + "\n\n".join(sections) if sections else ""
+
+
+def reached(rows: Sequence[Row]) -> str:
+    """When each way was first as good as the reference at its end, and within 1 % of that."""
+    reference = next((row for row in rows if row["way"] == "reference"), None)
+    if reference is None:
+        return ""
+    cells = [
+        [row["way"], *(time_until(row, goal * reference["twelve_steps"], reference) for goal in (1.01, 1.0))]
+        for row in rows
+    ]
+    return table(["way", "within 1 % of the reference's last objective", "as good as that"], cells)
+
+
+def time_until(row: Row, objective: float, reference: Row) -> str:
+    """Processor time at which the picture, at the end scale, was first that good."""
+    end = max(mark["scale"] for mark in row["curve"])
+    for mark in row["curve"]:
+        if mark["scale"] == end and mark["twelve_steps"] <= objective:
+            return f"{mark['processor_s']:.0f} s (1/{reference['processor_s'] / mark['processor_s']:.1f})"
+    return "not reached"
 
 
 def plot_curves(rows: Sequence[Row], name: str) -> None:
