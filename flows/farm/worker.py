@@ -6,11 +6,11 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import IO, Final
 
@@ -40,7 +40,7 @@ class Signals:
 
     def __init__(self) -> None:
         self.count = 0
-        self._came = threading.Event()
+        self._came: SimpleQueue[None] = SimpleQueue()  # an Event would lock up when heard while it is cleared
 
     @contextmanager
     def heard(self) -> Iterator[None]:
@@ -48,7 +48,7 @@ class Signals:
 
         def count(_: int, __: FrameType | None) -> None:
             self.count += 1
-            self._came.set()
+            self._came.put(None)
 
         before = {number: signal.signal(number, count) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -59,8 +59,8 @@ class Signals:
 
     def wait(self, seconds: float) -> None:
         """Until one comes, or so long."""
-        self._came.wait(seconds)
-        self._came.clear()
+        with suppress(Empty):
+            self._came.get(timeout=seconds)
 
 
 class Child:
