@@ -11,6 +11,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from flows.sqlite_cursors import use_orderly_cursors
+
 if TYPE_CHECKING:
     import uvicorn
 
@@ -21,6 +23,7 @@ def main() -> None:
     if configured := PREFECT_API_URL.value():
         _print(configured)
         return
+    use_orderly_cursors()
     import uvicorn
     from prefect.server.api.server import create_app
 

@@ -10,10 +10,13 @@ import signal
 import sys
 import threading
 
+from flows.sqlite_cursors import use_orderly_cursors
+
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job inherits it ignored
     threading.Thread(target=end_with_input, daemon=True).start()
+    use_orderly_cursors()
     from prefect.cli import app
 
     sys.argv[1:1] = ["server", "start"]
