@@ -4,6 +4,7 @@
 
 FAULTS_DATABASE: `sqlite`, or a connection URL; without it a PostgreSQL of our own is started.
 FAULTS_PERIODS=quick: the short periods that the tests have, in place of a farm's own.
+FAULTS_ITERATIONS: at each of two scales (400); fewer where the machine has much else to do.
 FAULTS_FOLDER: a new folder for logs and state, which are then kept.
 """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from tests.faults.farm import CHECKPOINT_S, HOSTS, OFFICE, Farm, Host, Submissio
 PAIRS: Final = 5
 """Of each manifest: runs of two, of two, and of one."""
 
-ITERATIONS: Final = 400
+ITERATIONS: Final = int(os.environ.get("FAULTS_ITERATIONS", 400))
 """At each of two scales: 8 s on one core, a minute where it has other things to do."""
 
 DOWNTIME_S: Final = 20.0
@@ -82,6 +83,25 @@ def kill_render(farm: Farm, submission: Submission) -> Blow:
     assert run is not None
     run.kill()
     return Blow(now(), (pair,))
+
+
+def freeze_render(farm: Farm, submission: Submission) -> Blow:
+    """A render that stands still until another has its pair, and then goes on as if nothing had been."""
+    host, pair = in_hand(farm, submission)
+    run, run_id = host.run, host.run_id
+    assert run is not None
+    run.suspend()
+    at = now()
+
+    def is_elsewhere() -> bool:
+        note = submission.account.note(pair)
+        return note is not None and note.state == "rendering" and note.run != run_id
+
+    try:
+        until(is_elsewhere, "another run for the pair")
+    finally:
+        run.resume()
+    return Blow(at, (pair,))
 
 
 def kill_worker(farm: Farm, submission: Submission) -> Blow:
@@ -200,6 +220,11 @@ def s3_gone(seconds: float) -> Fault:
 
 FAULTS: Final = (
     KILL_OF_A_RENDER,
+    Fault(
+        "a render frozen until it is taken for lost",
+        "SIGSTOP to the process of a render run, SIGCONT once another run has begun its pair",
+        freeze_render,
+    ),
     Fault("kill -9 of a worker", "SIGKILL to a worker; its render lives", kill_worker),
     Fault("kill -9 of a worker and its render", "SIGKILL to both", kill_both),
     LOSS_OF_A_HOST,
