@@ -16,7 +16,7 @@ from tests.faults.farm import CHECKPOINT_S, HOSTS, OFFICE, Farm, Host, Submissio
 PAIRS: Final = 5
 """Of each manifest: runs of two, of two, and of one."""
 
-ITERATIONS: Final = int(os.environ.get("FAULTS_ITERATIONS", 400))
+ITERATIONS: Final = int(os.environ.get("FAULTS_ITERATIONS", "400"))
 """At each of two scales: 8 s on one core, a minute where it has other things to do."""
 
 DOWNTIME_S: Final = 20.0
