@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Final
 
 from prefect.client.orchestration import SyncPrefectClient
@@ -44,18 +45,26 @@ def follow(
     told, crashed = "", 0.0
     while True:
         run = _current(client, run)
-        if drivers.state_text(run) != told:
-            told = drivers.state_text(run)
-            lines.say(f"{run.name}: {told}")
         crashed = crashed + POLL_S if run.state is not None and run.state.is_crashed() else 0.0
         over = drivers.is_over(run) and not 0 < crashed < REVIVAL_S
-        summary = _summary(places)
+        summary = _summary(places)  # read after the run: that of one that is over is its last
         now = _pairs(summary)
+        if not drivers.is_over(run):
+            told = _tell_state(run, told, lines)
         _tell_changes(before, now, lines)
-        before = now
+        told = _tell_state(run, told, lines)
+        before = now or before
         if over:
             return _sum_up(run, summary, places, lines)
         sleep(POLL_S)
+
+
+def _tell_state(run: FlowRun, told: str, lines: Lines) -> str:
+    """Say how the run stands, unless that is what was told last; returns it."""
+    state = drivers.state_text(run)
+    if state != told:
+        lines.say(f"{run.name}: {state}")
+    return state
 
 
 def _current(client: SyncPrefectClient, run: FlowRun) -> FlowRun:
@@ -82,10 +91,16 @@ def _pairs(summary: Summary | None) -> dict[str, SummaryPair]:
 def _tell_changes(before: Mapping[str, SummaryPair], now: Mapping[str, SummaryPair], lines: Lines) -> None:
     for pair in now.values():
         former = before.get(pair.id)
-        if former is not None and (former.state, former.finished) == (pair.state, pair.finished):
+        if former is not None and _stand(former) == _stand(pair):
             continue
         if pair.state not in ("queued", "skipped"):
             lines.say(pair_text(pair), _STYLES.get(pair.state, ""))
+
+
+def _stand(pair: SummaryPair) -> tuple[str, datetime | None]:
+    """What is told when it changes. Two drivers of one output write its summary in turns: what the one has
+    done, the other has skipped."""
+    return ("done" if pair.state == "skipped" else pair.state, pair.finished)
 
 
 def pair_text(pair: SummaryPair) -> str:
