@@ -6,6 +6,9 @@ import argparse
 import getpass
 import sys
 
+from prefect.events.clients import NullEventsClient
+from prefect.events.worker import EventsWorker
+
 from flows import cli
 from flows.farm import notify
 from flows.farm.notify import NotifyError
@@ -15,6 +18,7 @@ from flows.terminal import Lines, Output
 def run(options: argparse.Namespace) -> int:
     """Set up, test or turn off messages; returns the exit status."""
     lines = Lines(Output())
+    EventsWorker.set_client_override(NullEventsClient)  # nobody needs to hear of blocks; sending that takes long
     if options.off:
         lines.say("no messages are sent any more" if notify.use_nothing() else "no messages were sent anyway")
         return cli.DONE
