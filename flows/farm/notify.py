@@ -166,6 +166,8 @@ def end_message(result: Result, seconds: float) -> tuple[str, str]:
     lines += [f"failed: {pair.id}: {_one_line(pair)}" for pair in islice(failed, _MOST_FAILURES)]
     if len(failed) > _MOST_FAILURES:
         lines.append(f"... and {len(failed) - _MOST_FAILURES} more")
+    if held := sum(pair.state == "held" for pair in result.pairs):
+        lines.append(f"time was up: {held} left over; they go on when the manifest is rendered next")
     return head, "\n".join([*lines, f"contact sheet: {result.index}"])
 
 

@@ -41,6 +41,12 @@ def test_the_message_at_the_end_tells_counts_failures_time_and_where_to_look():
     ]
 
 
+def test_the_message_of_a_night_that_was_too_short_tells_what_becomes_of_the_rest():
+    subject, body = end_message(result(pair(1), pair(2, "held", "held at 07:00"), pair(3, "held")), 60)
+    assert subject == "harbour: 2 held, 1 done"
+    assert "time was up: 2 left over; they go on when the manifest is rendered next" in body.splitlines()
+
+
 def test_a_message_does_not_grow_without_bound():
     _, body = end_message(result(*(pair(number, "failed", "x") for number in range(500))), 60)
     assert len(body.splitlines()) == 23
