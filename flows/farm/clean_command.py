@@ -14,7 +14,7 @@ from flows.farm import clean, names, schedules
 from flows.farm.clean import Limits, Waste
 from flows.farm.schedule_command import put, zone_and_until
 from flows.farm.schedules import Schedule
-from flows.farm.tables import output, table
+from flows.farm.tables import output, show, table
 from flows.terminal import Lines, Output
 from styletransfer import storage
 from styletransfer.errors import Fault, SettingsError
@@ -60,7 +60,7 @@ def _show(found: list[Waste]) -> None:
         wastes = [waste for waste in found if waste.kind == kind]
         rows = [_row(waste) for waste in wastes[:_MOST_SHOWN]]
         if rows:
-            output().print(table((kind, "size", "why"), rows, right=("size",)))
+            show(table((kind, "size", "why"), rows, right=("size",)))
         if len(wastes) > _MOST_SHOWN:
             output().print(f"... and {len(wastes) - _MOST_SHOWN} more\n")
 

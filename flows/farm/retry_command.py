@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
@@ -12,6 +13,7 @@ from flows.farm import drivers, times
 from flows.farm.drivers import Submission
 from flows.farm.submit_command import hand_over
 from flows.terminal import Lines, Output
+from styletransfer import storage
 from styletransfer.manifest import Manifest
 from styletransfer.places import Places
 from styletransfer.records import read_summary
@@ -27,6 +29,7 @@ def run(options: argparse.Namespace) -> int:
         failed = failed_pairs(former, manifest, places)
         if not failed:
             lines.say(f"{former.name}: no pair has failed")
+            _tell_open(former, places, lines)
             return cli.DONE
         lines.say(f"{former.name}: to render once more: {', '.join(failed)}")
         submission = Submission(
@@ -45,3 +48,12 @@ def failed_pairs(former: FlowRun, manifest: Manifest, places: Places) -> tuple[s
     failed = {pair.id for pair in summary.pairs if pair.state == "failed"} if summary else set()
     asked = set(former.parameters.get("only") or ()) or failed
     return tuple(pair.id for pair in manifest.pairs if pair.id in failed & asked)
+
+
+def _tell_open(former: FlowRun, places: Places, lines: Lines) -> None:
+    """Pairs that are not done, but have not failed either: how they are rendered after all."""
+    summary = read_summary(places.summary)
+    left = sum(pair.state in ("queued", "held", "cancelled") for pair in summary.pairs) if summary else 0
+    if left and drivers.is_over(former):
+        again = shlex.quote(storage.public(former.parameters["manifest"]))
+        lines.note(f"note: {left} not done; to go on with what is not done: styletransfer submit {again}")

@@ -14,7 +14,7 @@ from flows.farm.drivers import live_workers
 from flows.farm.inbox import is_manifest, manifests_in
 from flows.farm.schedules import Schedule
 from flows.farm.submit_command import check_reach, stored, worker_notes
-from flows.farm.tables import output, table
+from flows.farm.tables import show, table
 from flows.terminal import Lines, Output
 from styletransfer import storage
 from styletransfer.errors import Fault, SettingsError, StorageError, StyleTransferError
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     lines = Lines(Output())
     with get_client(sync_client=True) as client:
         if options.list:
-            return show(client)
+            return show_all(client)
         if options.remove:
             return _remove(client, options.remove, lines)
         _check(options)
@@ -106,7 +106,7 @@ def _check_folder(folder: str, lines: Lines, *, shared: bool) -> None:
         found = manifests_in(folder)
     except StorageError as error:
         raise SettingsError([Fault("", str(error))]) from error
-    lines.say(f"{storage.public(folder)}: {len(found)} manifests now")
+    lines.say(f"{storage.public(folder)}: {len(found)} manifest{'' if len(found) == 1 else 's'} now")
     for url in found:
         try:
             plan_manifest(load_manifest(url)).check()
@@ -135,14 +135,14 @@ def _remove(client: SyncPrefectClient, asked: str, lines: Lines) -> int:
     return cli.DONE
 
 
-def show(client: SyncPrefectClient) -> int:
+def show_all(client: SyncPrefectClient) -> int:
     """A table of the schedules on stdout; returns the exit status."""
     found = schedules.read_all(client)
     if not found:
         Lines(Output()).say("nothing is scheduled")
         return cli.DONE
     rows = [row for deployment in found for row in _rows(client, deployment)]
-    output().print(table(("what", "when", "time zone", "until", "next"), rows))
+    show(table(("what", "when", "time zone", "until", "next"), rows))
     return cli.DONE
 
 

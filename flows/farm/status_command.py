@@ -12,7 +12,8 @@ from rich.text import Text
 
 from flows import cli
 from flows.farm import drivers, slot_states, times
-from flows.farm.tables import output, table
+from flows.farm.following import HELD
+from flows.farm.tables import output, show, table
 from styletransfer import storage
 from styletransfer.errors import StyleTransferError
 from styletransfer.places import Places
@@ -43,7 +44,7 @@ def show_slots(client: SyncPrefectClient) -> None:
         return
     headings = ("host", "slot", "pool", "manifest", "pair", "left")
     rows = [(slot.host, slot.slot, slot.pool, slot.manifest, slot.pair or "idle", slot.left) for slot in found]
-    output().print(table(headings, rows, right=("left",)))
+    show(table(headings, rows, right=("left",)))
 
 
 # Runs
@@ -60,7 +61,7 @@ def show_runs(client: SyncPrefectClient) -> None:
         output().print("no runs; hand over a manifest with: styletransfer submit MANIFEST")
         return
     headings = ("run", "manifest", "state", "pairs", "begun", "time")
-    output().print(table(headings, [_row(each) for each in runs], right=("time",)))
+    show(table(headings, [_row(each) for each in runs], right=("time",)))
 
 
 def _row(run: FlowRun) -> tuple[str, ...]:
@@ -71,9 +72,10 @@ def _row(run: FlowRun) -> tuple[str, ...]:
 
 def _counts(run: FlowRun) -> str:
     """`7 done, 1 failed`: of a run that is over as it said itself, else by its summary."""
-    if drivers.is_over(run):
-        message = (run.state.message if run.state else None) or ""
-        return message.partition("\n")[0]
+    if run.state is not None and run.state.is_final():
+        if run.state.is_cancelled() and run.state.name != HELD:
+            return ""  # its message is the worker's, that it has ended the process
+        return (run.state.message or "").partition("\n")[0]
     if run.start_time is None:
         return ""
     summary = _summary(run)
@@ -127,7 +129,7 @@ def _show_pairs(summary: Summary) -> None:
     order = {"failed": 0, "rendering": 1, "held": 2, "cancelled": 3, "queued": 4}
     pairs = sorted((pair for pair in summary.pairs if pair.state in order), key=lambda pair: order[pair.state])
     if pairs:
-        output().print(table(("pair", "state", "why"), [_pair_row(pair) for pair in pairs[:_MOST_PAIRS]]))
+        show(table(("pair", "state", "why"), [_pair_row(pair) for pair in pairs[:_MOST_PAIRS]]))
     if len(pairs) > _MOST_PAIRS:
         output().print(f"... and {len(pairs) - _MOST_PAIRS} more")
 

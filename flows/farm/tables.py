@@ -32,6 +32,14 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Sequenc
     return made
 
 
+def show(made: Table) -> None:
+    """Write a table to stdout; its lines end with their last word, not with the column."""
+    console = output()
+    with console.capture() as captured:
+        console.print(made)
+    console.out("\n".join(line.rstrip() for line in captured.get().splitlines()), highlight=False)
+
+
 def output() -> Console:
     """stdout: as wide as the terminal, or as its longest line where somebody reads it through a pipe."""
     return Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False)

@@ -20,7 +20,7 @@ from styletransfer.plan import plan_manifest
 from styletransfer.records import now
 from styletransfer.summary import Outcome
 from tests.farm.commands import call, deploy_all, runs_of, unique
-from tests.studio import QUICK
+from tests.studio import QUICK, pretend_all
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +75,15 @@ def test_runs_are_listed_with_how_they_stand(night):
     assert "failed" in line
     assert "2 done, 1 failed" in line
     assert "because" not in line
+    night.set_state(Cancelled(message="Flow run was cancelled successfully."))  # a worker's words, not ours
+    (line,) = [line for line in call("status").out.splitlines() if night.name in line]
+    assert "successfully" not in line
+
+
+def test_lines_of_tables_end_with_their_last_word(night):
+    night.stands(one="failed", two="queued")
+    lines = call("status", night.name).out.splitlines()
+    assert [line for line in lines if line != line.rstrip()] == []
 
 
 def test_a_run_is_shown_with_its_pairs_that_are_not_done(night):
@@ -191,6 +200,10 @@ def test_when_nothing_failed_nothing_is_submitted(night):
     done = call("retry", night.name)
     assert done.status == 0
     assert "no pair has failed" in done.out
+    night.set_state(Cancelled())
+    assert f"2 not done; to go on with what is not done: styletransfer submit {night.url}" in " ".join(
+        call("retry", night.name).out.split()
+    )
     assert len(runs_of(night.name)) == 1
 
 
@@ -222,6 +235,26 @@ def test_following_a_run_ends_with_it(night, capsys, state, status):
     assert "one: failed: because of one" in told
     assert "two: rendering: because of two" in told
     assert f"contact sheet: {night.places.index}" in told
+
+
+def test_a_picture_that_two_drivers_tell_of_in_turns_is_told_once(night, capsys):
+    night.set_state(Running())
+    (record, *_) = pretend_all(night.plan.manifest)
+    finished = Outcome("done", record=record)
+    sheets = [ContactSheet(night.plan), ContactSheet(plan_manifest(night.plan.manifest))]
+    steps = iter(
+        [
+            lambda: sheets[0].write({"one": finished}),
+            lambda: sheets[1].write({}),  # planned later: skips what is done
+            lambda: sheets[0].write({"one": finished}),
+            lambda: night.set_state(Completed()),
+        ]
+    )
+    with get_client(sync_client=True) as client:
+        following.follow(client, night.run, night.places, Lines(Output()), lambda _: next(steps)())
+    told = capsys.readouterr().out.splitlines()
+    assert len([line for line in told if line.startswith("one: done")]) == 1
+    assert told.index(f"{night.name}: completed") > told.index(next(line for line in told if "one: done" in line))
 
 
 def test_a_driver_that_died_is_followed_in_the_one_that_took_its_place(night, capsys):
