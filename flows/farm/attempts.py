@@ -82,6 +82,8 @@ class Standing:
         return self.attempts + 1
 
 
+NOT_BEGUN: Final = "not begun yet"
+
 NOTHING: Final = Finding("nothing")
 
 
@@ -158,7 +160,14 @@ def _after(standing: Standing, ending: Ending, finding: Finding) -> Standing:
         return replace(standing, settled="cancelled", reason=finding.reason or ending.reason or "cancelled")
     if finding.trace == "rendering" and ending.how != "held":
         return _charged(standing, ending.reason, finding)
-    return replace(standing, reason=finding.reason if finding.trace == "held" else ending.text)
+    return replace(standing, reason=_why_back(ending, finding))
+
+
+def _why_back(ending: Ending, finding: Finding) -> str:
+    """Why a pair waits again."""
+    if finding.trace == "held":
+        return finding.reason
+    return NOT_BEGUN if ending.how == "held" and finding.trace == "nothing" else ending.text
 
 
 def _charged(standing: Standing, reason: str, finding: Finding) -> Standing:

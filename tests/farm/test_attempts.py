@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.farm.attempts import MISSES, PAUSES_S, STRIKES, Board, Ending, Finding
+from flows.farm.attempts import MISSES, NOT_BEGUN, PAUSES_S, STRIKES, Board, Ending, Finding
 from flows.farm.names import ATTEMPTS
 
 RENDERING = Finding("rendering")
@@ -53,6 +53,8 @@ def test_drained_runs_use_no_attempt(trace):
         night.end("run", Ending("held", "stopped by its host"), {"a": Finding(trace)}, 0.0)
     assert night.waiting(0.0) == ["a"]
     assert (night.standings["a"].attempts, night.standings["a"].strikes) == (0, 0)
+    if trace == "nothing":
+        assert night.standings["a"].reason == NOT_BEGUN
 
 
 def test_a_failed_pair_fails_at_once():
