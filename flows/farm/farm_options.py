@@ -137,7 +137,7 @@ DEFAULT_CACHE: Final = "10GB"
 
 
 def add_submit_options(parser: argparse.ArgumentParser) -> None:
-    _describe(parser, "submit MANIFEST [options]", "Hand a manifest to the farm.", SUBMIT_HELP)
+    describe(parser, "submit MANIFEST [options]", "Hand a manifest to the farm.", SUBMIT_HELP)
     parser.add_argument("manifest", metavar="MANIFEST", help="path or URL of the manifest (YAML)")
     parser.add_argument(
         "--only", nargs="+", action="extend", default=[], metavar="ID", help="only the pairs with these ids"
@@ -160,7 +160,7 @@ def add_submit_options(parser: argparse.ArgumentParser) -> None:
 
 def add_schedule_options(parser: argparse.ArgumentParser) -> None:
     usage = "schedule MANIFEST_OR_FOLDER --cron CRON [options] | --list | --remove MANIFEST_OR_FOLDER"
-    _describe(parser, usage, "Render a manifest, or all in a folder, night by night.", SCHEDULE_HELP)
+    describe(parser, usage, "Render a manifest, or all in a folder, night by night.", SCHEDULE_HELP)
     parser.add_argument("source", nargs="?", metavar="MANIFEST_OR_FOLDER", help="path or URL")
     parser.add_argument("--cron", metavar="CRON", help="when: minute, hour, day, month, day of the week")
     _add_timezone(parser)
@@ -173,20 +173,20 @@ def add_schedule_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_status_options(parser: argparse.ArgumentParser) -> None:
-    _describe(parser, "status [RUN] [--slots]", "Show how runs, or slots, stand.", STATUS_HELP)
+    describe(parser, "status [RUN] [--slots]", "Show how runs, or slots, stand.", STATUS_HELP)
     parser.add_argument("run", nargs="?", metavar="RUN", help="name of a manifest, or a run's id")
     parser.add_argument("--slots", action="store_true", help="show each slot: host, device, pair, time left")
     _add_state(parser)
 
 
 def add_cancel_options(parser: argparse.ArgumentParser) -> None:
-    _describe(parser, "cancel RUN", "End a run; renders keep their checkpoints.", CANCEL_HELP)
+    describe(parser, "cancel RUN", "End a run; renders keep their checkpoints.", CANCEL_HELP)
     parser.add_argument("run", metavar="RUN", help="name of a manifest, or a run's id")
     _add_state(parser)
 
 
 def add_retry_options(parser: argparse.ArgumentParser) -> None:
-    _describe(parser, "retry RUN [--wait]", "Render the failed pairs of a run once more.", RETRY_HELP)
+    describe(parser, "retry RUN [--wait]", "Render the failed pairs of a run once more.", RETRY_HELP)
     parser.add_argument("run", metavar="RUN", help="name of a manifest, or a run's id")
     _add_priority(parser)
     _add_wait(parser)
@@ -195,7 +195,7 @@ def add_retry_options(parser: argparse.ArgumentParser) -> None:
 
 def add_notify_options(parser: argparse.ArgumentParser) -> None:
     usage = "notify --webhook URL | --block TYPE/NAME | --test | --off"
-    _describe(parser, usage, "Have a message sent at the end of each manifest.", NOTIFY_HELP)
+    describe(parser, usage, "Have a message sent at the end of each manifest.", NOTIFY_HELP)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--webhook", metavar="URL", help="send messages there; - asks for the URL")
     what.add_argument("--block", metavar="TYPE/NAME", help="send messages through this notification block")
@@ -207,7 +207,7 @@ def add_notify_options(parser: argparse.ArgumentParser) -> None:
 
 def add_clean_options(parser: argparse.ArgumentParser) -> None:
     usage = "clean [OUTPUT ...] [--delete] [options]"
-    _describe(parser, usage, "Remove what no run needs any more.", CLEAN_HELP)
+    describe(parser, usage, "Remove what no run needs any more.", CLEAN_HELP)
     parser.add_argument("outputs", nargs="*", metavar="OUTPUT", help="output folders to clean as well")
     parser.add_argument("--delete", action="store_true", help="remove; without it nothing is, only shown")
     parser.add_argument(
@@ -228,7 +228,8 @@ def add_clean_options(parser: argparse.ArgumentParser) -> None:
     _add_state(parser)
 
 
-def _describe(parser: argparse.ArgumentParser, usage: str, description: str, text: str) -> None:
+def describe(parser: argparse.ArgumentParser, usage: str, description: str, text: str) -> None:
+    """Give a command its help: usage without the program's name, a sentence, and all there is to say below."""
     parser.usage = f"styletransfer {usage}".replace("%", "%%")
     parser.description = description
     parser.epilog = text.replace("%", "%%")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
+from flows.farm.farm_options import describe
+
 DEFAULT_PORT: Final = 4200
 """Where Prefect's own `server start` listens."""
 
@@ -69,7 +71,7 @@ examples:
 
 
 def add_deploy_options(parser: argparse.ArgumentParser) -> None:
-    _describe(parser, "deploy [options]", "Set a Prefect server up for the farm.", DEPLOY_HELP)
+    describe(parser, "deploy [options]", "Set a Prefect server up for the farm.", DEPLOY_HELP)
     parser.add_argument(
         "--type",
         choices=["process", "docker", "kubernetes"],
@@ -80,14 +82,14 @@ def add_deploy_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_worker_options(parser: argparse.ArgumentParser) -> None:
-    _describe(parser, "worker [options]", "Have this machine render for a farm.", WORKER_HELP)
+    describe(parser, "worker [options]", "Have this machine render for a farm.", WORKER_HELP)
     _add_slots(parser)
     parser.add_argument("--driver", action="store_true", help="run drivers here, too")
     parser.add_argument("--state", metavar="DIR", help="state folder of the `up` to serve")
 
 
 def add_up_options(parser: argparse.ArgumentParser) -> None:
-    _describe(parser, "up [options]", "A whole farm on this machine.", UP_HELP)
+    describe(parser, "up [options]", "A whole farm on this machine.", UP_HELP)
     _add_slots(parser)
     parser.add_argument(
         "--port",
@@ -97,12 +99,6 @@ def add_up_options(parser: argparse.ArgumentParser) -> None:
         help=f"where the server listens (default: {DEFAULT_PORT})",
     )
     parser.add_argument("--state", metavar="DIR", help="folder for all that is kept (default: in one's own state)")
-
-
-def _describe(parser: argparse.ArgumentParser, usage: str, description: str, text: str) -> None:
-    parser.usage = f"styletransfer {usage}"
-    parser.description = description
-    parser.epilog = text
 
 
 def _add_slots(parser: argparse.ArgumentParser) -> None:
