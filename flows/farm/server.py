@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -39,6 +40,7 @@ class StandingServer:
         self.folder = folder
         self.port = port
         self.log = folder / "server.log"
+        self._log_mode = "wb"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -66,7 +68,7 @@ class StandingServer:
         check_port(self.port)
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "flows.farm.standing_server", "--host", HOST, "--port", str(self.port)]
-        with self.log.open("wb") as log:
+        with self.log.open(self._log_mode) as log:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
@@ -75,6 +77,7 @@ class StandingServer:
                 start_new_session=True,  # not to be ended by the Ctrl-C that is meant for its user
                 env={**self.environment, "PREFECT_CLI_PROMPT": "false", "PREFECT_SERVER_LOGGING_LEVEL": "WARNING"},
             )
+        self._log_mode = "ab"  # what ended the first one must not be lost when it is started again
 
     def wait(self) -> None:
         """Until it answers. Raises StyleTransferError when it ends or stays silent instead."""
@@ -94,6 +97,12 @@ class StandingServer:
         """The last line of its log."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return lines[-1] if lines else f"no answer within {STARTUP_TIMEOUT_S} s"
+
+    def dump(self) -> None:
+        """Have it write to its log where each of its threads is."""
+        if self._process is not None and self.alive:
+            self._process.send_signal(signal.SIGUSR1)
+            time.sleep(_POLL_S)
 
     def stop(self) -> None:
         """End it, if it was started, and wait until it is gone."""

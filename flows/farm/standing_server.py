@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ from flows.sqlite_cursors import use_orderly_cursors
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job inherits it ignored
+    faulthandler.register(signal.SIGUSR1)  # whoever finds it stuck can have it say where
     threading.Thread(target=end_with_input, daemon=True).start()
     use_orderly_cursors()
     from prefect.cli import app

@@ -20,12 +20,10 @@ from flows import cli
 from flows.farm.connection import FARM_FILE, Farm, default_state, record, running, withdraw
 from flows.farm.host import driver_worker, render_workers
 from flows.farm.server import StandingServer
+from flows.farm.server_watch import ServerWatch
 from flows.farm.worker import Signals, Supervisor
 from flows.farm.worker_command import tell
 from styletransfer.errors import StyleTransferError
-
-_SHORT_LIFE_S: Final = 60
-"""A server that ends so soon after its start would do so again."""
 
 _LAST_EVENTS_S: Final = 3
 """Before the server ends: for its automation to note drivers that were drained, so that they go on next time."""
@@ -49,7 +47,9 @@ def run(options: argparse.Namespace) -> int:
         stack.callback(withdraw, farm, state)
         supervisor = Supervisor(specs, server.environment, tell, output)
         stack.enter_context(signals.heard())
-        supervisor.run(signals, Watch(server, supervisor, _hint(options)))
+        watch = Watch(server, supervisor, _hint(options))
+        stack.callback(watch.close)
+        supervisor.run(signals, watch)
         if signals.count == 1:
             time.sleep(_LAST_EVENTS_S)
     tell("stopped")
@@ -100,32 +100,24 @@ def _hint(options: argparse.Namespace) -> str:
 
 
 class Watch:
-    """Tells once when all is ready, and starts the server again if it ends."""
+    """Keeps the server, and tells once when all is ready."""
 
     def __init__(self, server: StandingServer, supervisor: Supervisor, hint: str) -> None:
         self._server = server
         self._supervisor = supervisor
         self._hint = hint
         self._told = False
-        self._began = time.monotonic()
+        self._server_watch = ServerWatch(server, tell)
+        self.close = self._server_watch.close
 
     def __call__(self) -> bool:
         """Goes on for ever. Raises StyleTransferError for a server that does not stay."""
-        if not self._server.alive:
-            self._again()
+        self._server_watch.keep()
         if not self._told and self._supervisor.ready:
             self._told = True
             tell(f"dashboard: {self._server.address}")
             tell(f"ready; in another terminal: {self._hint}")
         return True
-
-    def _again(self) -> None:
-        if time.monotonic() - self._began < _SHORT_LIFE_S:
-            raise StyleTransferError(f"Prefect's server ended: {self._server.last_words()} ({self._server.log})")
-        tell("Prefect's server ended; starting it again")
-        self._began = time.monotonic()
-        self._server.stop()
-        self._server.start()
 
 
 @contextmanager
