@@ -29,6 +29,7 @@ from flows.farm.driving import POLL_S, Drive, Wishes
 from flows.farm.findings import Findings
 from flows.farm.notify import Messenger, tell_wrong
 from flows.farm.outages import Outage, ask
+from flows.farm.rendering import outlive_worker
 from flows.farm.submitting import HELD, Errand, Renders
 from flows.farm.times import host_zone, next_clock, parse_clock, parse_zone, shown
 from flows.render import final_state, make_plan, write_sheet
@@ -71,6 +72,7 @@ def drive_manifest(
     submission began). `revivals`: how often it was begun again for one that crashed. Ends Failed, naming each
     failed pair and why; Cancelled, named Held, if time was too short.
     """
+    outlive_worker()
     with get_client(sync_client=True) as client:
         try:
             me = DriverRun(client, submission)

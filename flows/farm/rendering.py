@@ -29,6 +29,7 @@ from prefect.context import FlowRunContext
 from prefect.exceptions import CancelledRun, FailedRun, TerminationSignal
 from prefect.runtime import deployment
 from prefect.states import Cancelled, Completed, Failed
+from rich.console import Console
 
 from flows.farm.artifacts import Artifacts
 from flows.farm.dashboard import RenderBoard
@@ -112,6 +113,7 @@ def render_pairs(
     Completed; Failed, naming each failed pair; Cancelled, named Held where pairs are handed back.
     """
     logging.getLogger("prefect.flow_runs").addFilter(_no_traceback)
+    outlive_worker()
     logging.getLogger("styletransfer").setLevel(logging.INFO)  # tells where a render goes on
     zone = parse_zone(timezone or host_zone())
     end = _moment(until, zone, _submitted()) if until else None
@@ -350,6 +352,19 @@ def in_thread(work: Callable[[], _Value]) -> Future[_Value]:
 
     threading.Thread(target=copy_context().run, args=(run,), daemon=True).start()
     return future
+
+
+def outlive_worker() -> None:
+    """What this process logs goes nowhere once the worker that reads it is dead: rich would end the process."""
+    Console.on_broken_pipe = _print_nowhere  # type: ignore[method-assign,assignment]
+
+
+def _print_nowhere(console: Console) -> None:
+    console.quiet = True
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
 
 
 def ignore_further_signals() -> None:
