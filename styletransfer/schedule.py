@@ -16,8 +16,9 @@ from styletransfer.settings import Settings
 
 FAST_SHARE = 1 / 4
 """Of the original schedule's iterations."""
-FAST_STEP = 1.5
-"""First step size of a scale, in units of `step_size`."""
+FAST_STEP = 3
+"""First step size of a scale, in units of `step_size`. At 256 px the objective ends 0.5 to 0.7 % above that of all
+iterations; half the step leaves 1.1 %, five times `step_size` as good an objective and a worse exact one."""
 FAST_AVERAGE = 10
 """How many times shorter the average looks back: 0.99 becomes 0.9."""
 

@@ -24,7 +24,7 @@ def test_the_fast_schedule_takes_a_quarter_of_the_iterations_rounded_up():
 
 def test_fast_steps_shrink_to_nothing_within_each_scale():
     steps = [FAST.step_size(1, iteration) for iteration in range(1, 126)]
-    assert steps[0] == pytest.approx(1.5 * 0.02)
+    assert steps[0] == pytest.approx(3 * 0.02)
     assert steps == sorted(steps, reverse=True)
     assert 0 < steps[-1] < 1e-3 * steps[0]
 
