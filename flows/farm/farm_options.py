@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Final, get_args
 
+from flows.farm.host_options import describe
 from styletransfer.manifest_file import Priority
 
 SUBMIT_HELP: Final = """\
@@ -226,13 +227,6 @@ def add_clean_options(parser: argparse.ArgumentParser) -> None:
     _add_timezone(parser)
     parser.add_argument("--no-cron", action="store_true", help="clean by schedule no more")
     _add_state(parser)
-
-
-def describe(parser: argparse.ArgumentParser, usage: str, description: str, text: str) -> None:
-    """Give a command its help: usage without the program's name, a sentence, and all there is to say below."""
-    parser.usage = f"styletransfer {usage}".replace("%", "%%")
-    parser.description = description
-    parser.epilog = text.replace("%", "%%")
 
 
 def _add_priority(parser: argparse.ArgumentParser) -> None:

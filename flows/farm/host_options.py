@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import Final
 
-from flows.farm.farm_options import describe
-
 DEFAULT_PORT: Final = 4200
 """Where Prefect's own `server start` listens."""
 
@@ -99,6 +97,13 @@ def add_up_options(parser: argparse.ArgumentParser) -> None:
         help=f"where the server listens (default: {DEFAULT_PORT})",
     )
     parser.add_argument("--state", metavar="DIR", help="folder for all that is kept (default: in one's own state)")
+
+
+def describe(parser: argparse.ArgumentParser, usage: str, description: str, text: str) -> None:
+    """Give a command its help: usage without the program's name, a sentence, and all there is to say below."""
+    parser.usage = f"styletransfer {usage}".replace("%", "%%")
+    parser.description = description
+    parser.epilog = text.replace("%", "%%")
 
 
 def _add_slots(parser: argparse.ArgumentParser) -> None:
