@@ -17,7 +17,9 @@ def plan(queued=("a",), troubles=(), faults=()):
 
 def planned(*results, last=None):
     """What becomes of these results of planning, one after the other; how often, and how long was waited."""
-    slept, left = [], list(results)
+    slept: list[float] = []
+    made: list[object] = []
+    left = list(results)
 
     def make():
         result = left.pop(0) if left else last
@@ -26,7 +28,6 @@ def planned(*results, last=None):
             raise result
         return result
 
-    made = []
     return plan_patiently(make, Outage(slept.append, lambda: sum(slept))), made, sum(slept)
 
 

@@ -195,8 +195,12 @@ os._exit(7)
 
 def test_a_run_outlives_the_worker_that_reads_what_it_prints():
     command = [sys.executable, "-c", PRINTS_TO_NOBODY]
-    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    with subprocess.Popen(command, cwd=Path(__file__).parents[2], **streams) as run:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, cwd=Path(__file__).parents[2], stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT
+    ) as run:
+        assert run.stdin
+        assert run.stdout
         run.stdout.close()
         run.stdin.close()
         assert run.wait(120) == 7

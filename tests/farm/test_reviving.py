@@ -7,7 +7,7 @@ import pytest
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Completed, Crashed, Running, Scheduled
 
-from flows.farm import names, reviving
+from flows.farm import drivers, names, reviving
 from flows.farm.reviving import AUTOMATION_S, LEFT, lost, revive_lost
 from styletransfer.records import now
 
@@ -73,7 +73,7 @@ def look(monkeypatch):
     def look(run):
         server, messages = Server(run), []
         monkeypatch.setattr(reviving, "get_client", lambda **_: server)
-        monkeypatch.setattr(reviving.drivers, "recent", lambda _: [server.run])
+        monkeypatch.setattr(drivers, "recent", lambda _: [server.run])
         monkeypatch.setattr(reviving, "now", lambda: now() + timedelta(minutes=2))
         monkeypatch.setattr(reviving, "tell_wrong", lambda *told: messages.append(told))
         for _ in range(3):

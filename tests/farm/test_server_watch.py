@@ -30,6 +30,7 @@ def held(database):
         [sys.executable, "-c", HOLD, str(database)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         try:
+            assert process.stdout
             assert process.stdout.readline() == "held\n"
             yield
         finally:
@@ -51,7 +52,7 @@ def server(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_server_that_can_not_write_is_started_again(server, tmp_path):
-    told = []
+    told: list[str] = []
     watch = ServerWatch(server, told.append, QUICK)
     try:
         watch.keep()
