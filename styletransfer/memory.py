@@ -21,6 +21,8 @@ from styletransfer.tiles import ALL_BLOCKS, Tiling, halo_px, stride
 HOST = "cpu"
 FIXED_BYTES = 900 * 2**20
 """The network in both directions, style targets, libraries. On each device."""
+WINOGRAD_BYTES = 250 * 2**20
+"""What float32 needs beside that on a CPU: weights of twice the size, and those of deep layers transformed."""
 PICTURES: Mapping[Optimizer, int] = {"adam": 5, "lbfgs": 28}
 """Copies of the picture: image, average, gradient; Adam's two moments, or L-BFGS's history of ten pairs, last
 gradient, direction and flat views."""
@@ -156,7 +158,7 @@ def memory_bytes(
     px, last = size[0] * size[1], LAYERS[last_layer(settings.layers())]
     needed: dict[str, float] = dict.fromkeys((*devices, home), 0)
     for device in set(devices):
-        needed[device] += FIXED_BYTES
+        needed[device] += FIXED_BYTES + (WINOGRAD_BYTES if device == HOST and element_size == 4 else 0)
 
     def device_of(index: int) -> str:
         return devices[0] if index <= last_on_first else devices[-1]
