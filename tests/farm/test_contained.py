@@ -40,7 +40,8 @@ def contained(run_id, tmp_path):
     """Its process, once the flow has begun; nothing of it is left."""
     environment = {**os.environ, "PREFECT__FLOW_RUN_ID": str(run_id), "NST_SLOT": "cpu0", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "flows.farm.contained"]
-    with subprocess.Popen(command, env=environment, cwd=ROOT) as process:
+    (tmp_path / "empty").mkdir()  # Prefect copies the folder that it is started in, for every run
+    with subprocess.Popen(command, env=environment, cwd=tmp_path / "empty") as process:
         below = []
         try:
             end = time.monotonic() + 120
