@@ -55,17 +55,21 @@ def test_the_report_shows_what_was_measured(tmp_path, monkeypatch):
     peaks = [{"engine": "bf16", "px": px, "peak_bytes": 1000 * px**2, "planned_bytes": 10**9} for px in (512, 1024)]
     results.write("memory", peaks)
     results.write("memory-once", [{**peaks[0], "px": 8192}])
-    worth = {"px": 256, "weights": "random", "pair": "cat-glass", "exact": 0.5, "curve": []}
+    worth = {"px": 256, "weights": "random", "pair": "cat-glass", "threads": 1, "exact": 0.5}
     (tmp_path / "renders").mkdir()
-    for way, objective in (("reference", 1.0), ("bf16", 1.002)):
+    for way, objective, seconds in (("reference", 1.0, 80), ("bf16", 1.002, 10)):
         assert way in WAYS
-        found = {**worth, "way": way, "twelve_steps": objective}
+        begun = {"scale": 256, "iteration": 1, "processor_s": seconds / 2, "twelve_steps": 1.5}
+        ended = {"scale": 256, "iteration": 2, "processor_s": seconds, "twelve_steps": objective}
+        found = {**worth, "way": way, "twelve_steps": objective, "processor_s": seconds, "curve": [begun, ended]}
         (tmp_path / "renders" / f"{way}.json").write_text(json.dumps(found))
     report.main()
     page = (tmp_path / "README.md").read_text()
     assert "| 128 | bf16 | 0.500 | 0.400 to 0.600 |" in page
     assert "| 1000 |" in page  # bytes per px
     assert "One iteration at 8192 x 8192 px, bf16" in page
-    assert "1.002000 (+0.20 %)" in page
+    assert "| 1.002000 (+0.20 %) | 0.500000 (+0.00 %) | 10 (1/8.0) |" in page
+    assert "| 256 | bf16 | reference | 1 | +0.20 % | +0.00 % |" in page  # means
+    assert "| bf16 | 10 s (1/8.0) | not reached |" in page
     assert (tmp_path / "speed.png").stat().st_size > 1000
     assert (tmp_path / "memory.png").stat().st_size > 1000
