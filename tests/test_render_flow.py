@@ -94,7 +94,7 @@ def task_runs(state, complete):
 
     only = FlowRunFilter(id=FlowRunFilterId(any_=[state.state_details.flow_run_id]))
     found: dict[str, str] = {}
-    for _ in range(100):  # task runs reach the server as events, a little later
+    for _ in range(600):  # task runs reach the server as events, a little later
         with get_client(sync_client=True) as client:
             found = {run.name: run.state_name or "" for run in client.read_task_runs(flow_run_filter=only)}
         if complete(found):
