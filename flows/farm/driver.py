@@ -30,7 +30,7 @@ from flows.farm.findings import Findings
 from flows.farm.notify import Messenger, tell_wrong
 from flows.farm.outages import Outage, ask
 from flows.farm.rendering import outlive_worker
-from flows.farm.submitting import HELD, Errand, Renders
+from flows.farm.submitting import Errand, Renders
 from flows.farm.times import host_zone, next_clock, parse_clock, parse_zone, shown
 from flows.render import final_state, make_plan, write_sheet
 from flows.sheet import LiveSheet
@@ -141,7 +141,7 @@ def look_after(
         result = Result.of(plan, ask(lambda: write_sheet(sheet)))
         watcher.ended(result)
     if not drive.board.over:
-        return Cancelled(name=HELD, message=f"time was up; {result.counts}")
+        return Cancelled(name=names.HELD, message=f"time was up; {result.counts}")
     return final_state(result, stopped=any(pair.state == "cancelled" for pair in result.pairs))
 
 

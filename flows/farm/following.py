@@ -12,6 +12,7 @@ from prefect.client.schemas.objects import FlowRun
 
 from flows import cli
 from flows.farm import drivers
+from flows.farm.names import HELD
 from flows.terminal import Lines
 from flows.watching import Result
 from styletransfer import storage
@@ -20,9 +21,6 @@ from styletransfer.places import Places
 from styletransfer.records import Summary, SummaryPair, read_summary
 
 POLL_S: Final = 3.0
-
-HELD: Final = "Held"
-"""Name of the final state of a driver whose time was up."""
 
 REVIVAL_S: Final = 60.0
 """A driver that died is started again within this time."""

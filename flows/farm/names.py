@@ -43,6 +43,9 @@ TAG: Final = "nst"
 DRIVER_TAG: Final = "nst-driver"
 RENDER_TAG: Final = "nst-render"
 
+HELD: Final = "Held"
+"""Name of the final state of a run that hands its pairs back, and of a driver whose time was up."""
+
 OUTPUT_TAG: Final = "output:"
 """How the tag of an output begins."""
 

@@ -33,9 +33,9 @@ from rich.console import Console
 
 from flows.farm.artifacts import Artifacts
 from flows.farm.dashboard import RenderBoard
-from flows.farm.names import HEARTBEAT_S, RENDER_FLOW, GpuCount
+from flows.farm.names import HEARTBEAT_S, HELD, RENDER_FLOW, GpuCount
 from flows.farm.note_watcher import NoteWatcher
-from flows.farm.submitting import HELD, claim
+from flows.farm.submitting import claim
 from flows.farm.times import host_zone, next_clock, parse_clock, parse_zone, shown
 from flows.pairs import Renders
 from flows.render import LogWatcher, load_weights, make_plan

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from flows import cli
 from flows.farm import drivers, slot_states, times
-from flows.farm.following import HELD
+from flows.farm.names import HELD
 from flows.farm.tables import output, show, table
 from styletransfer import storage
 from styletransfer.errors import StyleTransferError

@@ -35,12 +35,9 @@ from prefect.states import Cancelled, Cancelling, Crashed, Running
 from flows.farm import drivers, names
 from flows.farm.attempts import RunEnd
 from flows.farm.grouping import Group
-from flows.farm.names import GpuCount
+from flows.farm.names import HELD, GpuCount
 from styletransfer.places import Places
 from styletransfer.plan import PlannedPair
-
-HELD: Final = "Held"
-"""Name of the final state of a run that hands its pairs back."""
 
 PAGE: Final = 200
 """Runs asked for by id at once: the server's limit."""
