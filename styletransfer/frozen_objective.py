@@ -9,30 +9,35 @@ is the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from styletransfer import losses
-from styletransfer.feature_moments import MomentSums, StylePull
+from styletransfer.comparisons import ContentComparison, LayerPull, StyleComparison, StyleSums, both
 from styletransfer.frozen import FrozenVGG19, Outputs, Pull
 from styletransfer.layers import LAYERS
 from styletransfer.losses import Moments, StyleTarget
 from styletransfer.objective import Losses, Targets, Weighting
 from styletransfer.settings import Settings
-from styletransfer.tiles import Region, Tile, Tiling, stride
+from styletransfer.tiles import EVERYWHERE, Region, Tile, Tiling, part_of, stride
 from styletransfer.vgg import check_size
-
-EVERYWHERE: Region = (slice(None), slice(None))
-
-LayerPull = Callable[[Tensor, Region, Tensor | None], Tensor]
-"""`frozen.Pull` for the part of a layer's features in a region."""
-
 
 Part = Callable[[Tensor, Region], None]
 """Takes in the part of a layer's features that lies in a region."""
+
+Comparison = ContentComparison | StyleComparison
+
+
+class Taker(Protocol):
+    """Somebody who wants a layer's features."""
+
+    @property
+    def take(self) -> Part:
+        """What they are given to."""
 
 
 class FrozenObjective:
@@ -64,7 +69,7 @@ class FrozenObjective:
     @torch.no_grad()
     def style_moments(self, style: Tensor) -> dict[str, Moments]:
         sums = {layer: StyleSums() for layer in self.weighting.style}
-        self._survey(style, {LAYERS[layer]: taken.take for layer, taken in sums.items()})
+        self._survey(style, _by_index(sums))
         return {layer: taken.total().moments() for layer, taken in sums.items()}
 
     @torch.no_grad()
@@ -74,24 +79,24 @@ class FrozenObjective:
     @torch.no_grad()
     def targets(self, content: Tensor, styles: Mapping[str, Moments]) -> Targets:
         canvases = {
-            layer: Canvas(content, LAYERS[layer], self._keeper(content, layer))
-            for layer in self.weighting.content
+            layer: Canvas(content, LAYERS[layer], self._keeper(content, layer)) for layer in self.weighting.content
         }
-        self._survey(content, {LAYERS[layer]: canvas.take for layer, canvas in canvases.items()})
+        self._survey(content, _by_index(canvases))
         return Targets({layer: canvas.whole() for layer, canvas in canvases.items()}, self.style_targets(styles))
 
     @torch.no_grad()
     def value_and_gradient(self, image: Tensor, targets: Targets) -> tuple[Losses, Tensor]:
-        contents = {
+        content = {
             layer: ContentComparison(targets.content[layer], weight)
             for layer, weight in self.weighting.content.items()
         }
-        sums = {layer: StyleSums() for layer in self.weighting.style}
-        takers = [
-            {LAYERS[layer]: taken.take for layer, taken in layers.items()} for layers in (contents, sums)
-        ]
+        style = {
+            layer: StyleComparison(targets.style[layer], weight, self.network.dtype)
+            for layer, weight in self.weighting.style.items()
+        }
+        takers = (_by_index(content), _by_index(style))
         outputs = self._survey(image, *takers, keep=True)
-        terms, pulls = self._compare(contents, sums, targets)
+        terms, pulls = _verdicts([*content.items(), *style.items()])
         gradient = self._backward(image, outputs, pulls)
         variation = losses.add_total_variation(image, gradient, self.weighting.tv)
         return Losses(self.weighting.names(), (*terms, self.weighting.tv * variation)), gradient
@@ -112,7 +117,7 @@ class FrozenObjective:
             takers = (*takers, {last: handed_over.take})
         for tile, x in self._tiles(image):
             for index, output in self.network.walk(x, 0, min(last, deepest)):
-                _give(takers, index, _part(output, tile.owned_within(index)), tile.owned(index))
+                _give(takers, index, part_of(output, tile.owned_within(index)), tile.owned(index))
         if deepest <= last:
             return {}
         return self._survey_whole(handed_over.whole(), last + 1, deepest, takers, keep)
@@ -132,29 +137,12 @@ class FrozenObjective:
         """Each tile with its part of the network's input, halo included."""
         assert self.tiling is not None
         for tile in self.tiling.tiles(image.shape[2], image.shape[3], self.network.last):
-            yield tile, self.network.normalise(_part(image, tile.read()))
+            yield tile, self.network.normalise(part_of(image, tile.read()))
 
     def _keeper(self, content: Tensor, layer: str) -> torch.device:
         """Where the target of `layer` is kept: where it runs, or in host memory if pictures are kept there."""
         device = self.device_of(layer)
         return device if content.device.type == device.type else content.device
-
-    def _compare(
-        self, contents: Mapping[str, ContentComparison], sums: Mapping[str, StyleSums], targets: Targets
-    ) -> tuple[list[Tensor], dict[int, LayerPull]]:
-        """Loss terms, content and then style, and each layer's pull by index."""
-        terms: list[Tensor] = []
-        pulls: dict[int, LayerPull] = {}
-        for layer, content in contents.items():
-            terms.append(content.loss())
-            pulls[LAYERS[layer]] = content.pull
-        for layer, weight in self.weighting.style.items():
-            found = sums[layer].total()
-            value, gradient = losses.wasserstein2_and_gradient(found.moments(), targets.style[layer])
-            style = StylePull.of(gradient, found.moments(), found.count, weight, self.network.dtype)
-            terms.append(weight * value)
-            pulls[LAYERS[layer]] = _both(pulls.get(LAYERS[layer]), style)
-        return terms, pulls
 
     def _backward(self, image: Tensor, outputs: Outputs, pulls: Mapping[int, LayerPull]) -> Tensor:
         """Gradient at the image (1, 3, H, W). Consumes `outputs`."""
@@ -176,52 +164,10 @@ class FrozenObjective:
             own_grad = None
             if grad is not None:
                 own_grad = torch.zeros_like(outputs[last])
-                _part(own_grad, tile.owned_within(last)).copy_(_part(grad, tile.owned(last)))
+                part_of(own_grad, tile.owned_within(last)).copy_(part_of(grad, tile.owned(last)))
             grad_x = self.network.backward(outputs, own_pulls, own_grad)
-            _part(gradient, tile.read()).add_(self.network.unnormalise_gradient(grad_x, image))
+            part_of(gradient, tile.read()).add_(self.network.unnormalise_gradient(grad_x, image))
         return gradient
-
-
-class StyleSums:
-    """A style layer's moment sums, added up over parts of the picture."""
-
-    def __init__(self) -> None:
-        self._total: MomentSums | None = None
-
-    def take(self, feats: Tensor, _region: Region) -> None:
-        sums = MomentSums.of(feats)
-        self._total = sums if self._total is None else self._total + sums
-
-    def total(self) -> MomentSums:
-        assert self._total is not None
-        return self._total
-
-
-class ContentComparison:
-    """The content loss of one layer, added up over parts of the picture, and its gradient at the features."""
-
-    def __init__(self, target: Tensor, weight: float) -> None:
-        self.target, self.weight = target, weight
-        self._total: Tensor | None = None
-
-    def take(self, feats: Tensor, region: Region) -> None:
-        """The squared differences to the target, summed in float32 at least."""
-        difference = feats - self._target(feats, region)
-        dtype = torch.promote_types(difference.dtype, torch.float32)
-        total = difference.square_().sum(dtype=dtype)
-        self._total = total if self._total is None else self._total + total
-
-    def loss(self) -> Tensor:
-        """Weighted mean squared difference."""
-        assert self._total is not None
-        return self.weight / self.target.numel() * self._total
-
-    def pull(self, feats: Tensor, region: Region, grad: Tensor | None) -> Tensor:
-        pulled = (feats - self._target(feats, region)).mul_(2 * self.weight / self.target.numel())
-        return pulled if grad is None else grad.add_(pulled)
-
-    def _target(self, feats: Tensor, region: Region) -> Tensor:
-        return _part(self.target, region).to(feats.device, non_blocking=True)
 
 
 class Canvas:
@@ -237,24 +183,32 @@ class Canvas:
             shape = (1, feats.shape[1], *self._size)
             layout = torch.channels_last
             self._whole = torch.empty(shape, dtype=feats.dtype, device=self._device, memory_format=layout)
-        _part(self._whole, region).copy_(feats)
+        part_of(self._whole, region).copy_(feats)
 
     def whole(self) -> Tensor:
         assert self._whole is not None
         return self._whole
 
 
+def _by_index(takers: Mapping[str, Taker]) -> dict[int, Part]:
+    return {LAYERS[layer]: taker.take for layer, taker in takers.items()}
+
+
+def _verdicts(comparisons: Iterable[tuple[str, Comparison]]) -> tuple[list[Tensor], dict[int, LayerPull]]:
+    """The loss terms in their order, and each layer's pull by index."""
+    terms: list[Tensor] = []
+    pulls: dict[int, LayerPull] = {}
+    for layer, comparison in comparisons:
+        term, pull = comparison.verdict()
+        terms.append(term)
+        pulls[LAYERS[layer]] = both(pulls.get(LAYERS[layer]), pull)
+    return terms, pulls
+
+
 def _give(takers: Sequence[Mapping[int, Part]], index: int, feats: Tensor, region: Region) -> None:
     for layers in takers:
         if index in layers:
             layers[index](feats, region)
-
-
-def _both(first: LayerPull | None, second: LayerPull) -> LayerPull:
-    """The sum of two pulls at one layer."""
-    if first is None:
-        return second
-    return lambda feats, region, grad: second(feats, region, first(feats, region, grad))
 
 
 def _in_region(pull: LayerPull, region: Region) -> Pull:
@@ -266,12 +220,7 @@ def _owned(pull: LayerPull, tile: Tile, index: int) -> Pull:
 
     def pull_own(feats: Tensor, grad: Tensor | None) -> Tensor:
         grad, own = torch.zeros_like(feats) if grad is None else grad, tile.owned_within(index)
-        _part(grad, own).add_(pull(_part(feats, own), tile.owned(index), None))
+        part_of(grad, own).add_(pull(part_of(feats, own), tile.owned(index), None))
         return grad
 
     return pull_own
-
-
-def _part(x: Tensor, region: Region) -> Tensor:
-    """A view of the rows and columns of x (..., H, W)."""
-    return x[..., region[0], region[1]]

@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from styletransfer.layers import LAYERS, POOLING_INDICES
 
 ALL_BLOCKS = len(POOLING_INDICES)
@@ -20,6 +22,8 @@ ALL_BLOCKS = len(POOLING_INDICES)
 
 Region = tuple[slice, slice]
 """Rows and columns."""
+
+EVERYWHERE: Region = (slice(None), slice(None))
 
 
 @dataclass(frozen=True)
@@ -106,3 +110,8 @@ def _cut(length: int, edge: int, grid: int, halo: int) -> Iterator[Span]:
     for start in starts:
         stop = length if start == starts[-1] else start + edge
         yield Span(start, stop, max(0, start - halo), min(length, stop + halo), length)
+
+
+def part_of(x: Tensor, region: Region) -> Tensor:
+    """A view of the rows and columns of x (..., H, W)."""
+    return x[..., region[0], region[1]]
