@@ -10,10 +10,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from styletransfer import losses
-from styletransfer.feature_moments import MomentSums, StylePull
+from styletransfer import few_positions, losses
+from styletransfer.feature_moments import MomentSums, StylePull, as_features, as_matrix
 from styletransfer.losses import StyleTarget
-from styletransfer.tiles import Region, part_of
+from styletransfer.tiles import EVERYWHERE, Region, part_of
 
 LayerPull = Callable[[Tensor, Region, Tensor | None], Tensor]
 """`frozen.Pull` for the part of a layer's features in a region."""
@@ -67,14 +67,29 @@ class StyleComparison:
     def __init__(self, target: StyleTarget, weight: float, dtype: torch.dtype) -> None:
         self._target, self._weight, self._dtype = target, weight, dtype
         self._sums = StyleSums()
-        self.take = self._sums.take
+        self._few: Tensor | None = None
+
+    def take(self, feats: Tensor, region: Region) -> None:
+        """Their moments' sums, or where they are few and whole, themselves."""
+        if region == EVERYWHERE and few_positions.is_worth_it(feats):
+            self._few = feats
+        else:
+            self._sums.take(feats, region)
 
     def verdict(self) -> tuple[Tensor, LayerPull]:
         """Weighted distance, and its pull."""
+        if self._few is not None:
+            return self._verdict_on(self._few)
         found = self._sums.total()
         value, gradient = losses.wasserstein2_and_gradient(found.moments(), self._target)
         pull = StylePull.of(gradient, found.moments(), found.count, self._weight, self._dtype)
         return self._weight * value, pull
+
+    def _verdict_on(self, feats: Tensor) -> tuple[Tensor, LayerPull]:
+        positions = as_matrix(feats).to(self._target.mean.dtype)
+        value, gradient = few_positions.wasserstein2_and_gradient(positions, self._target)
+        pulled = as_features(gradient.mul_(self._weight).to(self._dtype), feats.shape)
+        return self._weight * value, lambda _, __, grad: pulled if grad is None else grad.add_(pulled)
 
 
 def both(first: LayerPull | None, second: LayerPull) -> LayerPull:

@@ -86,14 +86,19 @@ class StylePull:
 
     def __call__(self, feats: Tensor, _region: Region, grad: Tensor | None) -> Tensor:
         """Gradient at features (1, C, H, W), wherever they lie; added to `grad`, channels_last, if there is one."""
-        _, channels, height, width = feats.shape
         if grad is not None:
+            channels = feats.shape[1]
             grad.permute(0, 2, 3, 1).view(-1, channels).addmm_(as_matrix(feats), self.matrix).add_(self.offset)
             return grad
-        pulled = torch.addmm(self.offset, as_matrix(feats), self.matrix)
-        return pulled.view(1, height, width, channels).permute(0, 3, 1, 2)
+        return as_features(torch.addmm(self.offset, as_matrix(feats), self.matrix), feats.shape)
 
 
 def as_matrix(feats: Tensor) -> Tensor:
     """Features (1, C, H, W) as a matrix (H W, C): a view when they are channels_last."""
     return feats.permute(0, 2, 3, 1).flatten(0, 2)
+
+
+def as_features(matrix: Tensor, shape: torch.Size) -> Tensor:
+    """The reverse: a view of a matrix (H W, C) in channels_last, of this shape (1, C, H, W)."""
+    _, channels, height, width = shape
+    return matrix.view(1, height, width, channels).permute(0, 3, 1, 2)

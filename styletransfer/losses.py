@@ -37,11 +37,14 @@ class Moments:
 
 @dataclass(frozen=True)
 class StyleTarget:
-    """What a layer's features are compared with: mean (C), covariance (C, C) and its truncated root (C, C)."""
+    """What a layer's features are compared with: mean (C), covariance (C, C), its truncated root (C, C) and the
+    square of that, which is not quite the covariance again.
+    """
 
     mean: Tensor
     covariance: Tensor
     root: Tensor
+    square: Tensor
 
 
 def moments(feats: Tensor) -> Moments:
@@ -63,7 +66,7 @@ def style_target(blended: Moments, *, spectral: bool = True) -> StyleTarget:
     """The target that `blended` moments of the styles make."""
     covariance = blended.covariance()
     root = spectral_root(covariance) if spectral else newton_schulz_root(covariance)
-    return StyleTarget(blended.mean, covariance, root)
+    return StyleTarget(blended.mean, covariance, root, root @ root)
 
 
 def wasserstein2(found: Moments, target: StyleTarget) -> Tensor:

@@ -6,8 +6,8 @@ truncated iteration (Higham 2008, Functions of Matrices, section 6.7; backward: 
 Maji 2017, https://arxiv.org/abs/1707.06772):
 
 - `newton_schulz_root`: as a chain of matrix products, with its Lyapunov gradient; the original's way.
-- `spectral_root`, `trace_by_eigenvalues`: as scalar recurrences on the eigenvalues of one `eigh`. A spectral
-  function of a symmetric matrix acts on each eigenvalue alone, so value and gradient are the same.
+- `spectral_root`, `trace_by_eigenvalues`, `trace_by_factor`: as scalar recurrences on the eigenvalues of one
+  `eigh`. A spectral function of a symmetric matrix acts on each eigenvalue alone: value and gradient are the same.
 
 `trace_root_and_gradient` is what the style loss needs of either, chosen by the device.
 """
@@ -111,6 +111,22 @@ def trace_by_eigenvalues(covariance: Tensor, root: Tensor, steps: int = STEPS) -
     roots = _truncated_roots(_columnwise(covariance @ turned, turned), steps)
     slopes = _truncated_slopes(roots, steps)
     return roots.sum(), (turned * slopes) @ turned.mT
+
+
+def trace_by_factor(
+    factor: Tensor, shift: float, root: Tensor, square: Tensor, steps: int = STEPS
+) -> tuple[Tensor, Tensor]:
+    """`trace_by_eigenvalues` of the covariance `factor^T factor + shift I`, with n of C dimensions.
+
+    factor (n, C), root (C, C) and its square -> trace (), and `factor` times the gradient (n, C).
+    """
+    half = factor @ root
+    _, vectors = torch.linalg.eigh(torch.addmm(square, half.mT, half, beta=shift))
+    turned = root @ vectors
+    seen = factor @ turned
+    roots = _truncated_roots(_columnwise(seen, seen) + shift * _columnwise(turned, turned), steps)
+    slopes = _truncated_slopes(roots, steps)
+    return roots.sum(), (seen * slopes) @ turned.mT
 
 
 def _eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
