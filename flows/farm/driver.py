@@ -29,7 +29,7 @@ from flows.farm.driving import POLL_S, Drive, Wishes
 from flows.farm.findings import Findings
 from flows.farm.notify import Messenger, tell_wrong
 from flows.farm.outages import Outage, ask
-from flows.farm.rendering import outlive_worker
+from flows.farm.own_process import outlive_worker
 from flows.farm.submitting import Errand, Renders
 from flows.farm.times import host_zone, next_clock, parse_clock, parse_zone, shown
 from flows.render import final_state, make_plan, write_sheet

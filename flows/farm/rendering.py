@@ -8,8 +8,6 @@ next run that gets the pair goes on from there.
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,14 +25,13 @@ from prefect import flow, get_client, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.exceptions import CancelledRun, FailedRun, TerminationSignal
-from prefect.runtime import deployment
 from prefect.states import Cancelled, Completed, Failed
-from rich.console import Console
 
 from flows.farm.artifacts import Artifacts
 from flows.farm.dashboard import RenderBoard
 from flows.farm.names import HEARTBEAT_S, HELD, RENDER_FLOW, GpuCount
 from flows.farm.note_watcher import NoteWatcher
+from flows.farm.own_process import ignore_further_signals, leave_soon, outlive_worker
 from flows.farm.submitting import claim
 from flows.farm.times import host_zone, next_clock, parse_clock, parse_zone, shown
 from flows.pairs import Renders
@@ -59,9 +56,6 @@ ASK_S: Final = 3.0
 
 FLUSH_S: Final = 3.0
 """For the notes to be written when the run is stopped while their storage is away."""
-
-LINGER_S: Final = 5.0
-"""For the last words to reach the server when something in hand would not end."""
 
 WAIT_FOREVER_S: Final = -1.0  # as filelock has it
 
@@ -352,33 +346,6 @@ def in_thread(work: Callable[[], _Value]) -> Future[_Value]:
 
     threading.Thread(target=copy_context().run, args=(run,), daemon=True).start()
     return future
-
-
-def outlive_worker() -> None:
-    """What this process logs goes nowhere once the worker that reads it is dead: rich would end the process."""
-    Console.on_broken_pipe = _print_nowhere  # type: ignore[method-assign,assignment]
-
-
-def _print_nowhere(console: Console) -> None:
-    console.quiet = True
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):
-        os.dup2(nowhere, stream)
-    os.close(nowhere)
-
-
-def ignore_further_signals() -> None:
-    """One SIGTERM is enough: a service manager's and a supervisor's come together. SIGKILL stops at once."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # until the flow's engine puts back what was before
-
-
-def leave_soon() -> None:
-    """End a farm's process though threads are busy: by then the server knows how the run ended."""
-    if deployment.id:
-        timer = threading.Timer(LINGER_S, os._exit, [0])
-        timer.daemon = True
-        timer.start()
 
 
 def _no_traceback(record: logging.LogRecord) -> bool:

@@ -178,29 +178,3 @@ def test_sigterm_holds_the_pair_in_hand_and_the_next_run_gives_the_same_bytes(st
     assert render(manifest, [held], force_before=now()).message == "1 done"
     assert studio.read(f"out/demo/{held}.png") == picture
     assert resumed.scales[0].iterations == 400
-
-
-PRINTS_TO_NOBODY = """
-import logging, os, sys
-from prefect.logging.configuration import setup_logging
-from flows.farm.rendering import outlive_worker
-setup_logging()
-outlive_worker()
-sys.stdin.read()
-for _ in range(3):
-    logging.getLogger("prefect").warning("a: done")
-os._exit(7)
-"""
-
-
-def test_a_run_outlives_the_worker_that_reads_what_it_prints():
-    command = [sys.executable, "-c", PRINTS_TO_NOBODY]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(
-        command, cwd=Path(__file__).parents[2], stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT
-    ) as run:
-        assert run.stdin
-        assert run.stdout
-        run.stdout.close()
-        run.stdin.close()
-        assert run.wait(120) == 7

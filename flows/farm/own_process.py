@@ -1,0 +1,41 @@
+"""What a run of the farm does with the process that it has to itself: how it hears of signals, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from typing import Final
+
+from prefect.runtime import deployment
+from rich.console import Console
+
+LINGER_S: Final = 5.0
+"""For the last words to reach the server when something in hand would not end."""
+
+
+def outlive_worker() -> None:
+    """What this process logs goes nowhere once the worker that reads it is dead: rich would end the process."""
+    Console.on_broken_pipe = _print_nowhere  # type: ignore[method-assign,assignment]
+
+
+def _print_nowhere(console: Console) -> None:
+    console.quiet = True
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
+
+
+def ignore_further_signals() -> None:
+    """One SIGTERM is enough: a service manager's and a supervisor's come together. SIGKILL stops at once."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # until the flow's engine puts back what was before
+
+
+def leave_soon() -> None:
+    """End a farm's process though threads are busy: by then the server knows how the run ended."""
+    if deployment.id:
+        timer = threading.Timer(LINGER_S, os._exit, [0])
+        timer.daemon = True
+        timer.start()
