@@ -28,7 +28,7 @@ SHORT_S: Final = 45.0
 ROUNDS: Final = 2
 """Runs that each slot gets at least, so that one slow run is made up for by the others."""
 
-MOST_PAIRS: Final = 128
+MOST_PAIRS: Final = 512
 """Of one run."""
 
 PAIR_S: Final = 0.5
