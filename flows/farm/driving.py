@@ -191,7 +191,7 @@ class Drive:
     def _ending(self, run: Run | None) -> Ending:
         if run is None:
             return Ending("crashed", "it was deleted")
-        reason = run.message.partition("\n")[0]
+        reason = run.message.partition("\n")[0].partition(". ")[0].rstrip(".")  # Prefect goes on to explain signals
         return Ending(cast(RunEnd, run.phase), reason, self._is_own(run), run.begun)
 
     def _may_live(self, run: Run) -> bool:
