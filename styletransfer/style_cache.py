@@ -37,7 +37,7 @@ Parts = TypeVar("Parts", Moments, StyleTarget)
 ByLayer = Mapping[str, Parts]
 
 MEMORY_BYTES = 128 * 2**20
-"""For some 18 styles and scales: with all five layers in float32, moments take 2.4 MB and a target 4.8 MB."""
+"""For some 13 styles and scales: with all five layers in float32, moments take 2.4 MB and a target 7.2 MB."""
 
 
 def moments_key(devices: Sequence[str], **parts: Any) -> str:
