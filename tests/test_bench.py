@@ -73,3 +73,23 @@ def test_the_report_shows_what_was_measured(tmp_path, monkeypatch):
     assert "| bf16 | 10 s (1/8.0) | not reached |" in page
     assert (tmp_path / "speed.png").stat().st_size > 1000
     assert (tmp_path / "memory.png").stat().st_size > 1000
+
+
+def test_the_report_tells_what_a_farm_takes(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "FOLDER", tmp_path)
+    (tmp_path / "ABOUT.md").write_text("# Performance\n")
+    spent = {"pairs": 8, "pair_s": 60.0, "to_first_s": 9.0, "beside_s": 0.5, "from_last_s": 4.0}
+    walls = {1: (600.0, 640.0), 2: (300.0, 320.0)}
+    rows = [{**spent, "slots": slots, "wall_s": wall} for slots, each in walls.items() for wall in each]
+    results.write("workers", [*rows, {"plain": True, "alone_s": 50.0, "two_at_a_time_s": 60.0}])
+    many = {"pairs": 2000, "wall_s": 900.0, "submit_s": 4.0, "driver_peak_bytes": 200 * 2**20, "render_runs": 20}
+    rendered = {**many, "what": "rendered", "planned_s": 2.5, "sheet_bytes": 3_600_000}
+    results.write("many", [rendered, {**many, "what": "all skipped", "planned_s": None, "render_runs": 0}])
+    report.main()
+    page = (tmp_path / "README.md").read_text()
+    assert "Two slots have 2.00 times the throughput of one." in page
+    assert "two renders side by side have 1.67 times" in page
+    assert "| 2 | 2 | 310.0 | 60.0 | 9.0 | 0.5 | 4.0 |" in page
+    assert "| 2000, rendered | 900 | 4.0 | 2.5 | 200 | 20 |" in page
+    assert "| 2000, all skipped | 900 | 4.0 |  | 200 | 0 |" in page
+    assert "The contact sheet has 3.6 MB." in page

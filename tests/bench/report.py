@@ -25,7 +25,7 @@ OBJECTIVES = {"twelve_steps": "objective", "exact": "exact objective"}
 
 def main() -> None:
     text = (results.FOLDER / "ABOUT.md").read_text(encoding="utf-8")
-    sections = [speed_section(), memory_section(), quality_section(), curve_section()]
+    sections = [speed_section(), memory_section(), quality_section(), curve_section(), farm_section()]
     page = "\n\n".join([text.strip(), *(section for section in sections if section)])
     (results.FOLDER / "README.md").write_text(page + "\n", encoding="utf-8")
 
@@ -209,6 +209,65 @@ def plot_curves(rows: Sequence[Row], name: str) -> None:
         axes.plot(times, [mark["twelve_steps"] for mark in marks], label=row["way"])
     axes.set(xscale="log", yscale="log", xlabel="processor time in s", ylabel="objective at the end scale")
     finish(figure, axes, name)
+
+
+def farm_section() -> str:
+    """What a second worker brings, and what a farm takes beside rendering."""
+    parts = [each for each in (workers_part(), many_part()) if each]
+    return "\n\n".join(["## A farm on one machine", *parts]) if parts else ""
+
+
+def workers_part() -> str:
+    found = results.read("workers")
+    rows = [row for row in found["rows"] if "slots" in row]
+    if not rows:
+        return ""
+    by_slots = by_key(rows, "slots")
+    cells = [
+        [
+            f"{slots}",
+            f"{len(own)}",
+            *(
+                f"{statistics.median(row[name] for row in own):.1f}"
+                for name in ("wall_s", "pair_s", "to_first_s", "beside_s", "from_last_s")
+            ),
+        ]
+        for slots, own in sorted(by_slots.items())
+    ]
+    head = ["slots", "runs", "whole s", "s per pair", "s to the first", "s beside it per pair", "s after the last"]
+    one, two = (statistics.median(row["wall_s"] for row in by_slots[slots]) for slots in (1, 2))
+    plain = next(row for row in found["rows"] if row.get("plain"))
+    alone = 2 * plain["alone_s"] / plain["two_at_a_time_s"]
+    told = (
+        f"{rows[0]['pairs']} pairs, one core for each slot; server, driver and workers share the two cores with "
+        f"them. Two slots have {one / two:.2f} times the throughput of one. Without any farm, two renders side by "
+        f"side have {alone:.2f} times the throughput of one on this machine."
+    )
+    return f"{measured_on(found)}\n\n{told}\n\n{table(head, cells)}"
+
+
+def many_part() -> str:
+    found = results.read("many")
+    if not found["rows"]:
+        return ""
+    cells = [
+        [
+            f"{row['pairs']}, {row['what']}",
+            f"{row['wall_s']:.0f}",
+            f"{row['submit_s']:.1f}",
+            "" if row["planned_s"] is None else f"{row['planned_s']:.1f}",
+            mib(row["driver_peak_bytes"]),
+            f"{row['render_runs']}",
+        ]
+        for row in found["rows"]
+    ]
+    head = ["pairs", "whole s", "s to submit", "s to plan", "driver's peak MiB", "render runs"]
+    sheet = found["rows"][0].get("sheet_bytes", 0) / 1e6
+    told = (
+        "Pairs of 32 px and one iteration on two slots. Planning is counted from the driver's start to its first "
+        f"render run. The contact sheet has {sheet:.1f} MB."
+    )
+    return f"{told}\n\n{table(head, cells)}"
 
 
 def finish(figure: Any, axes: Any, name: str) -> None:
