@@ -80,6 +80,8 @@ class Renders:
         self._begun: set[str] = set()
         # Per device three pairs with pictures in memory: of one being fetched, one stylized, one stored.
         self._places = threading.Semaphore(3 * len(slots.devices))
+        # What computes keeps memory for each thread that it is called from: no more threads than devices.
+        self._stylizers = ThreadPoolExecutor(len(slots.devices), thread_name_prefix="stylize")
 
     def run(self, pairs: Sequence[PlannedPair]) -> None:
         """Render and store the pairs; the watcher is told how each ends. Returns when all have.
@@ -91,7 +93,7 @@ class Renders:
         ordered = sorted(pairs, key=lambda planned: -planned.pair.settings.gpus)
         # Threads for all that have a place in memory, and for those whose fetch waits for another try.
         count = 3 * len(self.slots.devices) + WAITING
-        with ThreadPoolExecutor(count, thread_name_prefix="pair") as threads:
+        with self._stylizers, ThreadPoolExecutor(count, thread_name_prefix="pair") as threads:
             futures = [threads.submit(copy_context().run, self._render, planned) for planned in ordered]
             try:
                 wait(futures)
@@ -138,7 +140,7 @@ class Renders:
         with self.slots.take(planned.pair.settings.gpus) as slot:
             self._begun.add(planned.id)
             self.watcher.started(planned, slot)
-            rendered = stylize(fetched, slot, self)
+            rendered = self._stylizers.submit(copy_context().run, stylize, fetched, slot, self).result()
         if isinstance(rendered, State):
             raise Cancelled(str(rendered.message))
         return store(rendered, attempts=self.attempt(planned.id))

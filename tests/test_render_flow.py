@@ -103,6 +103,26 @@ def task_runs(state, complete):
     return found
 
 
+def test_one_device_is_worked_on_by_one_thread(flow, studio, monkeypatch):
+    """What computes keeps memory for each thread: with one for each pair it was gigabytes."""
+    from styletransfer import render
+
+    threads = []
+    stylize_pair = render.stylize_pair
+
+    def noted(*args, **options):
+        threads.append(threading.get_ident())
+        return stylize_pair(*args, **options)
+
+    monkeypatch.setattr(render, "stylize_pair", noted)
+    studio.picture("in/a.png", 1)
+    pair = {"content": "in/a.png", "style": "in/a.png"}
+    manifest = write_manifest(studio, *({"id": f"p{number}", **pair} for number in range(6)))
+    assert flow(manifest, return_state=True).is_completed()
+    assert len(threads) == 6
+    assert len(set(threads)) == 1
+
+
 def test_a_failing_pair_neither_stops_the_others_nor_hides(flow, studio, three):
     state = flow(three, return_state=True)
     assert state.is_failed()

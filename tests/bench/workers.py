@@ -1,6 +1,6 @@
 """What a second worker brings, and what the farm itself takes: the same manifest with one slot and with two.
 
-    python -m tests.bench.workers [--pairs 8] [--iterations 220] [--rounds 1]
+    python -m tests.bench.workers [--pairs 8] [--iterations 320] [--rounds 1]
 
 Slots have one thread each; the server, the driver and the workers share the machine with them. Beside it: one plain
 render alone against two at a time, without any farm, which is what the machine itself can give. Takes a quarter of
@@ -32,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=8)
     parser.add_argument("--px", type=int, default=128)
-    parser.add_argument("--iterations", type=int, default=220, help="a pair should take a minute or more")
+    parser.add_argument("--iterations", type=int, default=320, help="a pair should take a minute or more")
     parser.add_argument("--rounds", type=int, default=1)
     options = parser.parse_args()
     settings = {
