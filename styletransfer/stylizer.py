@@ -7,29 +7,27 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from styletransfer import devices as hosts
-from styletransfer import losses as formulas
 from styletransfer.engines import Engine, make_objective
 from styletransfer.errors import ImageError, OutOfMemoryError, RecordError, StyleTransferError
 from styletransfer.images import resize as resize_picture
 from styletransfer.images import to_tensor
-from styletransfer.losses import Moments, StyleTarget
 from styletransfer.memory import MemoryPlan, Room, memory_plans, plan_memory
 from styletransfer.objective import Losses, Objective, Targets
 from styletransfer.optimize import Average, Optimizer, make_optimizer, move, resize
 from styletransfer.picture import Picture
+from styletransfer.render_styles import RenderStyles
 from styletransfer.scales import Size, pyramid, resolve_end_scale, size_to_fit
 from styletransfer.schedule import Schedule, Work
 from styletransfer.settings import Settings
 from styletransfer.starts import start_image
 from styletransfer.state import State, snapshot
-from styletransfer.style_cache import STYLE_CACHE, moments_key, moved, target_key
+from styletransfer.style_cache import moved
 from styletransfer.vgg import FIRST_POOLING
 from styletransfer.weights import Weights, load_weights
 
@@ -166,14 +164,23 @@ class _Run:
             raise ImageError(f"{found}; must be as many, at least 1")
         self.settings, self.devices = stylizer.settings, stylizer.devices
         self.objective: Objective = stylizer.objective
-        self.cache, self.weights_identity, self.engine = STYLE_CACHE, stylizer.weights_identity, stylizer.engine
         self.device = torch.device(self.devices[0])
         self.dtype = stylizer.dtype
         self.planned_settings = self.settings
         if stylizer.engine == "reference":  # knows no tiles
             self.planned_settings = self.settings.model_copy(update={"tiles": "off"})
         self.image_dtype = torch.promote_types(stylizer.dtype, torch.float32)
-        self.content, self.styles, self.style_weights = content, styles, style_weights
+        self.content = content
+        self.styles = RenderStyles(
+            styles,
+            style_weights,
+            self.settings,
+            self.objective,
+            stylizer.engine,
+            stylizer.weights_identity,
+            self.dtype,
+            self.image_dtype,
+        )
         end_scale = resolve_end_scale(self.settings.end_scale, content.size)
         self.scales = pyramid(self.settings.min_scale, end_scale)
         self.schedule = Schedule(self.settings)
@@ -283,11 +290,16 @@ class _Run:
 
     def _where(self) -> str:
         width, height = self._size()
-        return f"scale {self.scales[self.scale_index]} ({width}x{height} px) on {', '.join(self.devices)}"
+        return f"scale {self._scale} ({width}x{height} px) on {', '.join(self.devices)}"
+
+    @property
+    def _scale(self) -> int:
+        """The scale in hand."""
+        return self.scales[self.scale_index]
 
     def _size(self) -> Size:
-        """Width and height in px at the scale in hand."""
-        return size_to_fit(self.content.size, self.scales[self.scale_index], enlarge=True)
+        """Width and height in px there."""
+        return size_to_fit(self.content.size, self._scale, enlarge=True)
 
     def _begin_scale(self, content: Tensor) -> None:
         """First image, optimizer and average of a scale."""
@@ -301,55 +313,13 @@ class _Run:
         self.average = Average(image, self.schedule.avg_decay)
 
     def _start(self, content: Tensor) -> Tensor:
-        styles = [self._tensor(style, self._style_size(style)) for style in self.styles]
-        start = start_image(self.settings.init, content, styles, self.style_weights, self.settings.seed)
+        styles = self.styles.tensors(self._scale, self.device)
+        start = start_image(self.settings.init, content, styles, self.styles.weights, self.settings.seed)
         return start.contiguous()
 
     def _targets(self, content: Tensor) -> Targets:
         content_feats = self.objective.targets(content, {}).content
-        keys = [self._moments_key(style) for style in self.styles]
-        known = [key for key in keys if key is not None]
-        key = target_key(known, self.style_weights) if len(known) == len(keys) else None
-        targets = self.cache.targets(key, lambda: self._style_targets(keys))
-        return Targets(content_feats, moved(targets, self.objective.device_of))
-
-    def _style_targets(self, keys: Sequence[str | None]) -> dict[str, StyleTarget]:
-        parts = [
-            self.cache.moments(key, partial(self._style_moments, style))
-            for key, style in zip(keys, self.styles, strict=True)
-        ]
-        blended = {
-            layer: formulas.blend([part[layer] for part in parts], self.style_weights) for layer in parts[0]
-        }
-        return self.objective.style_targets(moved(blended, self.objective.device_of))
-
-    def _style_moments(self, style: Picture) -> dict[str, Moments]:
-        return self.objective.style_moments(self._tensor(style, self._style_size(style)))
-
-    def _moments_key(self, style: Picture) -> str | None:
-        """What tells this style's moments at this scale from all others; None where the weights can't be told."""
-        if self.weights_identity is None:
-            return None
-        plan = self._plans[self.scale_index]
-        return moments_key(
-            plan.devices,
-            style=style.digest,
-            size=self._style_size(style),
-            weights=self.weights_identity,
-            engine=self.engine,
-            layers=[list(self.settings.style_layers), self.settings.layers()],
-            pooling=self.settings.pooling,
-            dtype=[str(self.dtype), str(self.image_dtype)],
-            tiling=str(plan.tiling),
-            last_on_first=plan.last_on_first,
-        )
-
-    def _style_size(self, style: Picture) -> Size:
-        """Longest edge `style_size`, or the scale times `style_scale_fac`; never enlarged."""
-        limit = self.settings.style_size or round(
-            self.scales[self.scale_index] * self.settings.style_scale_fac
-        )
-        return size_to_fit(style.size, limit, enlarge=False)
+        return Targets(content_feats, self.styles.targets(self._scale, self._plans[self.scale_index]))
 
     def _tensor(self, picture: Picture, size: Size) -> Tensor:
         return to_tensor(resize_picture(picture, size), self.image_dtype).to(self.device)
@@ -358,7 +328,7 @@ class _Run:
         assert self.optimizer is not None
         height, width = self.optimizer.image.shape[-2:]
         return Progress(
-            scale=self.scales[self.scale_index],
+            scale=self._scale,
             scale_index=self.scale_index,
             scales=self.scales,
             width=width,
@@ -379,7 +349,7 @@ class _Run:
             raise StyleTransferError(f"the loss is not finite at {self._where()}: {', '.join(broken)}")
         self.reports.append(
             ScaleReport(
-                scale=self.scales[self.scale_index],
+                scale=self._scale,
                 width=size[0],
                 height=size[1],
                 iterations=self.iteration,
