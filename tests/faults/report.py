@@ -58,8 +58,8 @@ $ FAULTS_PERIODS=quick make test-faults       # with the short periods of the te
 $ FAULTS_FOLDER=/tmp/faults make test-faults  # logs and state are kept there
 ```
 
-`pytest tests/faults` has three of these (kill of a render, loss of a host, S3 gone for 15 s) on SQLite and with
-shorter periods: a heartbeat every {quick_beat} s, lost after {quick_lost} s. Prefect allows no heartbeat
+`make test` has three of these (kill of a render, loss of a host, S3 gone for 15 s) on SQLite and with shorter
+periods: a heartbeat every {quick_beat} s, lost after {quick_lost} s. Prefect allows no heartbeat
 under 30 s, so those runs are started by a module that sets it inside the process (`tests/faults/engine.py`); the
 automation that finds lost runs is the same, and still waits for four heartbeats.
 """

@@ -1,7 +1,4 @@
-"""Three of the faults that `make test-faults` goes through, with short periods and on SQLite.
-
-Not collected by themselves: `pytest tests/faults`.
-"""
+"""Three of the faults that `make test-faults` goes through, with short periods and on SQLite."""
 
 import pytest
 
