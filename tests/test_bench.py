@@ -88,7 +88,8 @@ def test_the_report_tells_what_a_farm_takes(tmp_path, monkeypatch):
     report.main()
     page = (tmp_path / "README.md").read_text()
     assert "Two slots have 2.00 times the throughput of one." in page
-    assert "two renders side by side have 1.67 times" in page
+    assert "each slot was rendering 78 %, a single one 78 %" in page
+    assert "two renders side by side had 1.67 times" in page
     assert "| 2 | 2 | 310.0 | 60.0 | 9.0 | 0.5 | 4.0 |" in page
     assert "| 2000, rendered | 900 | 4.0 | 2.5 | 200 | 20 |" in page
     assert "| 2000, all skipped | 900 | 4.0 |  | 200 | 0 |" in page

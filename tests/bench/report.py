@@ -236,14 +236,28 @@ def workers_part() -> str:
     ]
     head = ["slots", "runs", "whole s", "s per pair", "s to the first", "s beside it per pair", "s after the last"]
     one, two = (statistics.median(row["wall_s"] for row in by_slots[slots]) for slots in (1, 2))
-    plain = next(row for row in found["rows"] if row.get("plain"))
-    alone = 2 * plain["alone_s"] / plain["two_at_a_time_s"]
     told = (
         f"{rows[0]['pairs']} pairs, one core for each slot; server, driver and workers share the two cores with "
-        f"them. Two slots have {one / two:.2f} times the throughput of one. Without any farm, two renders side by "
-        f"side have {alone:.2f} times the throughput of one on this machine."
+        f"them. Two slots have {one / two:.2f} times the throughput of one. {of_the_machine(rows, found['rows'])}"
     )
     return f"{measured_on(found)}\n\n{told}\n\n{table(head, cells)}"
+
+
+def of_the_machine(rows: Sequence[Row], all_rows: Sequence[Row]) -> str:
+    """What the machine's own speed has to do with it: it may change between two runs."""
+    shares = {
+        slots: statistics.median(row["pairs"] * row["pair_s"] / slots / row["wall_s"] for row in own)
+        for slots, own in by_key(rows, "slots").items()
+    }
+    told = (
+        f"Of its time each slot was rendering {100 * shares[2]:.0f} %, a single one {100 * shares[1]:.0f} %: with "
+        f"pairs of the same length that would be {2 * shares[2] / shares[1]:.2f} times."
+    )
+    for row in all_rows:
+        if row.get("plain"):
+            plain = 2 * row["alone_s"] / row["two_at_a_time_s"]
+            told += f" Without any farm, two renders side by side had {plain:.2f} times the throughput of one."
+    return told
 
 
 def many_part() -> str:

@@ -1,6 +1,6 @@
 """What a second worker brings, and what the farm itself takes: the same manifest with one slot and with two.
 
-    python -m tests.bench.workers [--pairs 8] [--iterations 320] [--rounds 1]
+    python -m tests.bench.workers [--pairs 8] [--iterations 320] [--rounds 1] [--add]
 
 Slots have one thread each; the server, the driver and the workers share the machine with them. Beside it: one plain
 render alone against two at a time, without any farm, which is what the machine itself can give. Takes a quarter of
@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--px", type=int, default=128)
     parser.add_argument("--iterations", type=int, default=320, help="a pair should take a minute or more")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--add", action="store_true", help="to what was measured before, in place of it")
     options = parser.parse_args()
     settings = {
         "end_scale": options.px,
@@ -41,13 +42,14 @@ def main() -> None:
         "initial_iterations": options.iterations,
         "precision": "float32",  # whose speed does not depend on what others do with the machine's matrix units
     }
-    rows = []
+    rows = results.read("workers")["rows"] if options.add else []
     with tempfile.TemporaryDirectory() as folder:
         for number, slots in itertools.product(range(options.rounds), (2, 1)):
             rows.append(farm(Path(folder, f"{number}-{slots}"), slots, options.pairs, settings))
+            results.write("workers", rows)
             print(rows[-1], flush=True)
-        plain = [plain_renders(Path(folder, f"plain-{count}"), count, settings) for count in (1, 2)]
-    results.write("workers", [*rows, {"plain": True, "alone_s": plain[0], "two_at_a_time_s": plain[1]}])
+        alone, two = (plain_renders(Path(folder, f"plain-{count}"), count, settings) for count in (1, 2))
+    results.write("workers", [*rows, {"plain": True, "alone_s": alone, "two_at_a_time_s": two}])
 
 
 def farm(folder: Path, slots: int, count: int, settings: dict[str, Any]) -> dict[str, Any]:
