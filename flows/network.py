@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 from prefect import Task, task
@@ -41,3 +41,16 @@ def may_pass(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     if run.run_count <= task.retries:
         log.warning("%s: %s; trying again", run.name, str(error).partition("\n")[0])
     return True
+
+
+def with_patience(
+    step: Task[P, R], delays: Sequence[float], still_wanted: Callable[[], bool] = lambda: True
+) -> Task[P, R]:
+    """The same task with these delays between its tries, and no further try once it is not wanted any more."""
+
+    def may_pass_still(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+        return still_wanted() and may_pass(task, run, state)
+
+    return step.with_options(
+        retries=len(delays), retry_delay_seconds=list(delays), retry_condition_fn=may_pass_still
+    )

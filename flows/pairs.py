@@ -14,12 +14,12 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled as CancelledState
 
-from flows.network import network_task
+from flows.network import network_task, with_patience
 from flows.slots import Slots
 from flows.watching import Watcher
 from styletransfer import render
 from styletransfer.devices import Slot
-from styletransfer.errors import Cancelled, StyleTransferError
+from styletransfer.errors import Cancelled, StorageError, StyleTransferError
 from styletransfer.plan import PlannedPair
 from styletransfer.records import Record
 from styletransfer.render import Fetched, Rendered
@@ -66,16 +66,26 @@ class Place:
 class Renders:
     """The renders of one process: they share slots, weights, a watcher, and a way to stop them all.
 
-    `attempts`: which attempt this is of pairs that have been tried before.
+    `attempts`: which attempt this is of pairs that have been tried before. `delays`: in seconds, between tries to
+    reach a storage that is away, in place of the usual ones.
     """
 
     def __init__(
-        self, slots: Slots, weights: Weights, watcher: Watcher, attempts: Mapping[str, int] | None = None
+        self,
+        slots: Slots,
+        weights: Weights,
+        watcher: Watcher,
+        attempts: Mapping[str, int] | None = None,
+        delays: Sequence[float] | None = None,
     ) -> None:
         self.slots = slots
         self.weights = weights
         self.watcher = watcher
         self._attempts = attempts or {}
+        self._fetch, self._store = fetch, store
+        if delays is not None:
+            self._fetch = with_patience(fetch, delays, lambda: self._stopped is None)
+            self._store = with_patience(store, delays)
         self._stopped: Outcome | None = None
         self._begun: set[str] = set()
         # Per device three pairs with pictures in memory: of one being fetched, one stylized, one stored.
@@ -123,6 +133,8 @@ class Renders:
                 return
             outcome = self._stopped
         except StyleTransferError as error:
+            if self._stopped is not None and planned.id not in self._begun and _may_pass(error):
+                return
             outcome = Outcome("failed", str(error), attempts=attempt)
         except Exception as error:  # a fault of ours: the other pairs must not suffer
             log.exception("%s: failed", planned.id)
@@ -136,14 +148,14 @@ class Renders:
     def _steps(self, planned: PlannedPair, place: Place) -> Record:
         place.take()
         self.check_stopped()
-        fetched = fetch(planned, place)
+        fetched = self._fetch(planned, place)
         with self.slots.take(planned.pair.settings.gpus) as slot:
             self._begun.add(planned.id)
             self.watcher.started(planned, slot)
             rendered = self._stylizers.submit(copy_context().run, stylize, fetched, slot, self).result()
         if isinstance(rendered, State):
             raise Cancelled(str(rendered.message))
-        return store(rendered, attempts=self.attempt(planned.id))
+        return self._store(rendered, attempts=self.attempt(planned.id))
 
     def check_stopped(self) -> None:
         if self._stopped is not None:
@@ -157,6 +169,10 @@ class Renders:
             self.watcher.progress(fetched.planned, progress)
 
         return render.stylize_pair(fetched, self.weights, devices=slot.devices, callback=callback)
+
+
+def _may_pass(error: StyleTransferError) -> bool:
+    return isinstance(error, StorageError) and error.transient
 
 
 # Nothing that these return is kept: a picture in hand is worth less than the memory it takes.

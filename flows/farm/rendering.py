@@ -35,6 +35,7 @@ from flows.farm.own_process import ignore_further_signals, leave_soon, outlive_w
 from flows.farm.submitting import claim
 from flows.farm.times import host_zone, next_clock, parse_clock, parse_zone, shown
 from flows.pairs import Renders
+from flows.patience import NIGHT_DELAYS_S
 from flows.render import LogWatcher, load_weights, make_plan
 from flows.slots import Slots
 from flows.watching import Watcher, Watchers
@@ -187,7 +188,8 @@ class PairsRun:
             log.warning("%s is the only device, so pairs with `gpus: 2` are rendered on it alone", devices[0])
         weights = load_weights(plan, queued)
         with RenderBoard(queued, len(devices), Artifacts(self.assignment.run)) as board:
-            renders = Renders(Slots(devices), weights, Watchers(watcher, board), self.assignment.attempts)
+            watchers = Watchers(watcher, board)
+            renders = Renders(Slots(devices), weights, watchers, self.assignment.attempts, NIGHT_DELAYS_S)
             with self._window(renders), self._giving_way(renders, notes):
                 self._run(renders, queued, notes)
 

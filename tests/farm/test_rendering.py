@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from flows.farm.notes import Note, read_notes, write_note
+from flows.patience import DELAYS_S, NIGHT_DELAYS_S
+from styletransfer.errors import StorageError
 from styletransfer.places import Places
 from styletransfer.records import now, read_record
 from tests.studio import SHALLOW, picture_file
@@ -90,6 +92,44 @@ def test_an_input_that_is_gone_fails_its_pair_alone(studio, pair, render):
     state = render(manifest, ["one", "gone"])
     assert state.message.splitlines()[0] == "1 done, 1 failed"
     assert "there is no such file" in str(read_notes(places(studio))["gone"].reason)
+
+
+class Away:
+    """A step whose storage is away for so many tries."""
+
+    def __init__(self, step, tries):
+        self.step, self.left = step, tries
+
+    def __call__(self, *args, **options):
+        if self.left:
+            self.left -= 1
+            raise StorageError("connection refused", transient=True)
+        return self.step(*args, **options)
+
+
+@pytest.mark.parametrize("step", ["fetch", "store"])
+def test_a_storage_that_is_away_for_long_fails_no_pair(step, studio, pair, render, monkeypatch):
+    """Longer than a render outside a farm bears, where somebody is there to see it."""
+    from flows.farm import rendering
+    from styletransfer import render as library
+
+    monkeypatch.setattr(rendering, "NIGHT_DELAYS_S", [0.01] * len(NIGHT_DELAYS_S))
+    monkeypatch.setattr(library, step, Away(getattr(library, step), len(DELAYS_S) + 3))
+    state = render(write_manifest(studio, pair("one")), ["one"])
+    assert (state.name, state.message) == ("Completed", "1 done")
+
+
+def test_a_pair_whose_storage_is_away_when_time_is_over_is_not_begun(studio, pair, render, monkeypatch):
+    from flows.farm import rendering
+    from styletransfer import render as library
+
+    monkeypatch.setattr(rendering, "NIGHT_DELAYS_S", [0.5] * 40)
+    monkeypatch.setattr(rendering.Assignment, "seconds_left", lambda self: 2.0)
+    monkeypatch.setattr(library, "fetch", Away(library.fetch, 1000))
+    state = render(write_manifest(studio, pair("one")), ["one"], until="2099-01-01T07:00", timezone="UTC")
+    assert (state.name, state.type.value) == ("Held", "CANCELLED")
+    assert "1 not begun" in state.message
+    assert read_notes(places(studio)) == {}
 
 
 def test_nothing_is_begun_after_its_time(studio, pair, render):
