@@ -59,37 +59,45 @@ class Account:
 
     def note(self, pair: str) -> Note | None:
         """The pair's note as it is now."""
-        notes = self._versions(f"{self.folder}/.farm/{pair}.json", live=True)
-        return Note.model_validate_json(self._read(notes[-1])) if notes else None
+        try:
+            found = self.client.get_object(Bucket=self.bucket, Key=f"{self.folder}/.farm/{pair}.json")
+        except self.client.exceptions.NoSuchKey:
+            return None
+        return Note.model_validate_json(found["Body"].read())
 
     def rendering(self, pairs: Sequence[str]) -> list[Note]:
         """Notes of the pairs that are being rendered."""
         return [note for note in map(self.note, pairs) if note is not None and note.state == "rendering"]
 
     def is_checkpointed(self, pair: str) -> bool:
-        return bool(self._versions(f"{self.folder}/.checkpoints/{pair}-"))
+        """Whether there is a checkpoint now."""
+        prefix = f"{self.folder}/.checkpoints/{pair}-"
+        return bool(self.client.list_objects_v2(Bucket=self.bucket, Prefix=prefix)["KeyCount"])
 
-    def is_done(self, pair: str) -> bool:
-        return bool(self._versions(f"{self.folder}/{pair}.json"))
+    def stories(self, pairs: Sequence[str]) -> list[Story]:
+        """Of all that was ever written, from one look: moto never gives back the memory that it takes for one."""
+        versions = self._versions()
+        return [self._story(pair, versions) for pair in pairs]
 
-    def story(self, pair: str) -> Story:
-        place = f"{self.folder}/{pair}"
-        notes = self._versions(f"{self.folder}/.farm/{pair}.json")
+    def _story(self, pair: str, versions: Sequence[Mapping[str, Any]]) -> Story:
+        def of(name: str) -> list[Mapping[str, Any]]:
+            return [each for each in versions if each["Key"].startswith(f"{self.folder}/{name}")]
+
         return Story(
             pair,
-            tuple(Note.model_validate_json(self._read(each)) for each in notes),
-            tuple(each["LastModified"] for each in self._versions(f"{self.folder}/.checkpoints/{pair}-")),
-            tuple(each["ETag"] for each in self._versions(f"{place}.png")),
-            tuple(Record.model_validate_json(self._read(each)) for each in self._versions(f"{place}.json")),
+            tuple(Note.model_validate_json(self._read(each)) for each in of(f".farm/{pair}.json")),
+            tuple(each["LastModified"] for each in of(f".checkpoints/{pair}-")),
+            tuple(each["ETag"] for each in of(f"{pair}.png")),
+            tuple(Record.model_validate_json(self._read(each)) for each in of(f"{pair}.json")),
         )
 
-    def _versions(self, prefix: str, *, live: bool = False) -> list[dict[str, Any]]:
-        """Oldest first. `live`: none if it was deleted at last."""
-        found = self.client.list_object_versions(Bucket=self.bucket, Prefix=prefix)
-        if live and any(marker["IsLatest"] for marker in found.get("DeleteMarkers", [])):
-            return []
-        versions: list[dict[str, Any]] = found.get("Versions", [])
-        return versions[::-1]  # the newest come first
+    def _versions(self) -> list[dict[str, Any]]:
+        """Of everything in the folder, oldest first."""
+        pages = self.client.get_paginator("list_object_versions").paginate(
+            Bucket=self.bucket, Prefix=f"{self.folder}/"
+        )
+        versions = [version for page in pages for version in page.get("Versions", [])]
+        return versions[::-1]  # of each key the newest come first
 
     def _read(self, version: Mapping[str, Any]) -> bytes:
         found = self.client.get_object(Bucket=self.bucket, Key=version["Key"], VersionId=version["VersionId"])

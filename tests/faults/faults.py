@@ -258,7 +258,7 @@ def go_through(farm: Farm, fault: Fault, pairs: int = PAIRS, iterations: int = I
     blow = fault.strike(farm, submission)
     farm.wait(submission)
     whole_s = time.monotonic() - began
-    stories = [submission.account.story(pair) for pair in submission.pairs]
+    stories = submission.account.stories(submission.pairs)
     repeated_s = max((_repeated_s(story, blow) for story in stories if story.pair in blow.pairs), default=0.0)
     interval_s = max(CHECKPOINT_S, *(story.longest_interval_s for story in stories))
     wrong = [fact for story in stories for fact in _wrong_with(story, blow, submission)]
