@@ -43,14 +43,6 @@ def may_pass(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     return True
 
 
-def with_patience(
-    step: Task[P, R], delays: Sequence[float], still_wanted: Callable[[], bool] = lambda: True
-) -> Task[P, R]:
-    """The same task with these delays between its tries, and no further try once it is not wanted any more."""
-
-    def may_pass_still(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
-        return still_wanted() and may_pass(task, run, state)
-
-    return step.with_options(
-        retries=len(delays), retry_delay_seconds=list(delays), retry_condition_fn=may_pass_still
-    )
+def with_patience(step: Task[P, R], delays: Sequence[float]) -> Task[P, R]:
+    """The same task with these delays between its tries."""
+    return step.with_options(retries=len(delays), retry_delay_seconds=list(delays))

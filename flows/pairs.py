@@ -66,8 +66,9 @@ class Place:
 class Renders:
     """The renders of one process: they share slots, weights, a watcher, and a way to stop them all.
 
-    `attempts`: which attempt this is of pairs that have been tried before. `delays`: in seconds, between tries to
-    reach a storage that is away, in place of the usual ones.
+    `attempts`: which attempt this is of pairs that have been tried before. `store_delays`: in seconds, between
+    tries to store a picture, in place of the usual ones. Not to fetch: pairs whose inputs are away would be in the
+    way of the others.
     """
 
     def __init__(
@@ -76,16 +77,13 @@ class Renders:
         weights: Weights,
         watcher: Watcher,
         attempts: Mapping[str, int] | None = None,
-        delays: Sequence[float] | None = None,
+        store_delays: Sequence[float] | None = None,
     ) -> None:
         self.slots = slots
         self.weights = weights
         self.watcher = watcher
         self._attempts = attempts or {}
-        self._fetch, self._store = fetch, store
-        if delays is not None:
-            self._fetch = with_patience(fetch, delays, lambda: self._stopped is None)
-            self._store = with_patience(store, delays)
+        self._store = store if store_delays is None else with_patience(store, store_delays)
         self._stopped: Outcome | None = None
         self._begun: set[str] = set()
         # Per device three pairs with pictures in memory: of one being fetched, one stylized, one stored.
@@ -101,9 +99,15 @@ class Renders:
         """
         # Those for two devices first: two are got together once, and small ones fill the gaps at the end.
         ordered = sorted(pairs, key=lambda planned: -planned.pair.settings.gpus)
+        try:
+            self._run(ordered)
+        finally:
+            self._stylizers.shutdown(wait=False)  # whoever waits for a pair waits for its thread
+
+    def _run(self, ordered: Sequence[PlannedPair]) -> None:
         # Threads for all that have a place in memory, and for those whose fetch waits for another try.
         count = 3 * len(self.slots.devices) + WAITING
-        with self._stylizers, ThreadPoolExecutor(count, thread_name_prefix="pair") as threads:
+        with ThreadPoolExecutor(count, thread_name_prefix="pair") as threads:
             futures = [threads.submit(copy_context().run, self._render, planned) for planned in ordered]
             try:
                 wait(futures)
@@ -148,7 +152,7 @@ class Renders:
     def _steps(self, planned: PlannedPair, place: Place) -> Record:
         place.take()
         self.check_stopped()
-        fetched = self._fetch(planned, place)
+        fetched = fetch(planned, place)
         with self.slots.take(planned.pair.settings.gpus) as slot:
             self._begun.add(planned.id)
             self.watcher.started(planned, slot)

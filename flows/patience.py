@@ -13,7 +13,7 @@ DELAYS_S: Final = [2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0]
 """Together over 4 minutes: an object store that is away for two comes back in time."""
 
 NIGHT_DELAYS_S: Final = [*DELAYS_S, *[256.0] * 12]
-"""Together an hour: on a farm nobody looks before the morning, and what was rendered must not be lost."""
+"""Together an hour, to store a picture on a farm: nobody looks before the morning, and it must not be lost."""
 
 JITTER: Final = 0.5
 """Share of a delay that chance adds or takes, so that many workers don't come back at the same moment."""

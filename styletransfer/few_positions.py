@@ -18,7 +18,7 @@ MOST_SHARE = 0.75
 
 
 def is_worth_it(feats: Tensor) -> bool:
-    """Whether features (1, C, H, W) are few enough; never on CUDA, where no eigenvalues are computed."""
+    """Whether features (1, C, H, W) are few enough; never on CUDA, where iterations do without `eigh`."""
     _, channels, height, width = feats.shape
     return feats.device.type != "cuda" and height * width <= MOST_SHARE * channels
 

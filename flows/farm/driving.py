@@ -191,7 +191,9 @@ class Drive:
     def _ending(self, run: Run | None) -> Ending:
         if run is None:
             return Ending("crashed", "it was deleted")
-        reason = run.message.partition("\n")[0].partition(". ")[0].rstrip(".")  # Prefect goes on to explain signals
+        reason = run.message.partition("\n")[0]
+        if run.phase == "crashed":  # Prefect goes on to explain signals
+            reason = reason.partition(". ")[0].rstrip(".")
         return Ending(cast(RunEnd, run.phase), reason, self._is_own(run), run.begun)
 
     def _may_live(self, run: Run) -> bool:

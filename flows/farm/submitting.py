@@ -232,7 +232,7 @@ def _phase(state: State[Any] | None) -> Phase:
 
 
 def group_key(places: Places, pairs: Sequence[PlannedPair], attempt: int) -> str:
-    """The same for the same pictures at the same place and attempt, whoever asks for them."""
+    """The same for the same pictures under the same ids, place and attempt, whoever asks for them."""
     prints = sorted(f"{planned.id} {planned.fingerprint}" for planned in pairs)  # ids may share a fingerprint
     text = "\n".join([places.folder, *prints, str(attempt)])
     return f"nst:{hashlib.sha256(text.encode()).hexdigest()}"

@@ -53,7 +53,8 @@ class OneHost:
         with log.open("wb") as output:
             process = subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=output, stderr=output)
         try:
-            until(lambda: b"ready; in another terminal" in log.read_bytes() or process.poll(), f"up ({log})")
+            told = b"ready; in another terminal"
+            until(lambda: told in log.read_bytes() or process.poll() is not None, f"up ({log})")
             assert process.poll() is None, log.read_text()
             yield
         finally:

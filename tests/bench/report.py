@@ -237,10 +237,11 @@ def workers_part() -> str:
     head = ["slots", "runs", "whole s", "s per pair", "s to the first", "s beside it per pair", "s after the last"]
     one, two = (statistics.median(row["wall_s"] for row in by_slots[slots]) for slots in (1, 2))
     told = (
-        f"{rows[0]['pairs']} pairs, one core for each slot; server, driver and workers share the two cores with "
-        f"them. Two slots have {one / two:.2f} times the throughput of one. {of_the_machine(rows, found['rows'])}"
+        f"{rows[0]['pairs']} pairs, one core for each slot; server, driver and workers share the cores with them. "
+        f"Times begin with the command `submit`. Two slots have {one / two:.2f} times the throughput of one. "
+        f"{of_the_machine(rows, found['rows'])}"
     )
-    return f"{measured_on(found)}\n\n{told}\n\n{table(head, cells)}"
+    return f"{found['environment']['machine']}\n\n{told}\n\n{table(head, cells)}"
 
 
 def of_the_machine(rows: Sequence[Row], all_rows: Sequence[Row]) -> str:
@@ -250,8 +251,9 @@ def of_the_machine(rows: Sequence[Row], all_rows: Sequence[Row]) -> str:
         for slots, own in by_key(rows, "slots").items()
     }
     told = (
-        f"Of its time each slot was rendering {100 * shares[2]:.0f} %, a single one {100 * shares[1]:.0f} %: with "
-        f"pairs of the same length that would be {2 * shares[2] / shares[1]:.2f} times."
+        f"Of its time, by the median pair, each slot was rendering {100 * shares[2]:.0f} %, a single one "
+        f"{100 * shares[1]:.0f} %: with pairs of the same length that would be {2 * shares[2] / shares[1]:.2f} "
+        "times."
     )
     for row in all_rows:
         if row.get("plain"):
