@@ -35,12 +35,16 @@ def network_task(name: str, run_name: str) -> Callable[[Callable[P, R]], Task[P,
 
 def may_pass(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
     """Whether a step that failed with this state can succeed if tried again: only where storage says so."""
-    error = state.data
-    if not (isinstance(error, StorageError | WeightsError) and error.transient):
+    if not is_transient(state.data):
         return False
     if run.run_count <= task.retries:
-        log.warning("%s: %s; trying again", run.name, str(error).partition("\n")[0])
+        log.warning("%s: %s; trying again", run.name, str(state.data).partition("\n")[0])
     return True
+
+
+def is_transient(error: object) -> bool:
+    """Whether a storage says of this error that it may pass."""
+    return isinstance(error, StorageError | WeightsError) and error.transient
 
 
 def with_patience(step: Task[P, R], delays: Sequence[float]) -> Task[P, R]:

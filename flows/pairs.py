@@ -14,12 +14,12 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled as CancelledState
 
-from flows.network import network_task, with_patience
+from flows.network import is_transient, network_task, with_patience
 from flows.slots import Slots
 from flows.watching import Watcher
 from styletransfer import render
 from styletransfer.devices import Slot
-from styletransfer.errors import Cancelled, StorageError, StyleTransferError
+from styletransfer.errors import Cancelled, StyleTransferError
 from styletransfer.plan import PlannedPair
 from styletransfer.records import Record
 from styletransfer.render import Fetched, Rendered
@@ -137,7 +137,7 @@ class Renders:
                 return
             outcome = self._stopped
         except StyleTransferError as error:
-            if self._stopped is not None and planned.id not in self._begun and _may_pass(error):
+            if self._stopped is not None and planned.id not in self._begun and is_transient(error):
                 return
             outcome = Outcome("failed", str(error), attempts=attempt)
         except Exception as error:  # a fault of ours: the other pairs must not suffer
@@ -173,10 +173,6 @@ class Renders:
             self.watcher.progress(fetched.planned, progress)
 
         return render.stylize_pair(fetched, self.weights, devices=slot.devices, callback=callback)
-
-
-def _may_pass(error: StyleTransferError) -> bool:
-    return isinstance(error, StorageError) and error.transient
 
 
 # Nothing that these return is kept: a picture in hand is worth less than the memory it takes.

@@ -172,14 +172,14 @@ class _Run:
         self.image_dtype = torch.promote_types(stylizer.dtype, torch.float32)
         self.content = content
         self.styles = RenderStyles(
-            styles,
-            style_weights,
-            self.settings,
-            self.objective,
-            stylizer.engine,
-            stylizer.weights_identity,
-            self.dtype,
-            self.image_dtype,
+            pictures=styles,
+            weights=style_weights,
+            settings=self.settings,
+            objective=self.objective,
+            engine=stylizer.engine,
+            network_identity=stylizer.weights_identity,
+            network_dtype=self.dtype,
+            image_dtype=self.image_dtype,
         )
         end_scale = resolve_end_scale(self.settings.end_scale, content.size)
         self.scales = pyramid(self.settings.min_scale, end_scale)

@@ -6,11 +6,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import httpx
 import psutil
@@ -20,10 +20,9 @@ from flows.farm import names
 from flows.farm.server import free_port
 from styletransfer.records import now
 from tests.processes import processes_with
+from tests.waiting import until
 
 PATIENCE_S: Final = 4 * 3600
-_POLL_S: Final = 0.5
-_Value = TypeVar("_Value")
 
 
 class OneHost:
@@ -54,7 +53,7 @@ class OneHost:
             process = subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=output, stderr=output)
         try:
             told = b"ready; in another terminal"
-            until(lambda: told in log.read_bytes() or process.poll() is not None, f"up ({log})")
+            until(lambda: told in log.read_bytes() or process.poll() is not None, f"up ({log})", PATIENCE_S)
             assert process.poll() is None, log.read_text()
             yield
         finally:
@@ -102,7 +101,7 @@ class Submitted:
 
     def wait(self) -> float:
         """Until its driver has completed; seconds since it was handed in, by the server's clock."""
-        until(self._completed, f"the end of {self._name}")
+        until(self._completed, f"the end of {self._name}", PATIENCE_S)
         return (moment(self.driver["end_time"]) - self.began).total_seconds()
 
     def _completed(self) -> bool:
@@ -136,12 +135,3 @@ def peak_bytes(process: psutil.Process) -> int:
 
 def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
-
-
-def until(found: Callable[[], _Value | None], what: str) -> _Value:
-    """What `found` gives as soon as that is something."""
-    end = time.monotonic() + PATIENCE_S
-    while not (result := found()):
-        assert time.monotonic() < end, f"it never came: {what}"
-        time.sleep(_POLL_S)
-    return result

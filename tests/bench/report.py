@@ -239,23 +239,23 @@ def workers_part() -> str:
     told = (
         f"{rows[0]['pairs']} pairs, one core for each slot; server, driver and workers share the cores with them. "
         f"Times begin with the command `submit`. Two slots have {one / two:.2f} times the throughput of one. "
-        f"{of_the_machine(rows, found['rows'])}"
+        f"{of_the_machine(found['rows'])}"
     )
     return f"{found['environment']['machine']}\n\n{told}\n\n{table(head, cells)}"
 
 
-def of_the_machine(rows: Sequence[Row], all_rows: Sequence[Row]) -> str:
+def of_the_machine(rows: Sequence[Row]) -> str:
     """What the machine's own speed has to do with it: it may change between two runs."""
     shares = {
         slots: statistics.median(row["pairs"] * row["pair_s"] / slots / row["wall_s"] for row in own)
-        for slots, own in by_key(rows, "slots").items()
+        for slots, own in by_key([row for row in rows if "slots" in row], "slots").items()
     }
     told = (
         f"Of its time, by the median pair, each slot was rendering {100 * shares[2]:.0f} %, a single one "
         f"{100 * shares[1]:.0f} %: with pairs of the same length that would be {2 * shares[2] / shares[1]:.2f} "
         "times."
     )
-    for row in all_rows:
+    for row in rows:
         if row.get("plain"):
             plain = 2 * row["alone_s"] / row["two_at_a_time_s"]
             told += f" Without any farm, two renders side by side had {plain:.2f} times the throughput of one."

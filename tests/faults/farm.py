@@ -7,11 +7,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import boto3
@@ -26,6 +26,7 @@ from tests.faults.proxy import Proxy
 from tests.processes import processes_with
 from tests.s3 import s3_server
 from tests.studio import SHALLOW, picture_file
+from tests.waiting import until
 
 ROOT: Final = Path(__file__).parents[2]
 BUCKET: Final = "farm"
@@ -38,18 +39,6 @@ QUICK: Final = {"NST_HEARTBEAT_S": "5", "NST_LOST_AFTER_S": "20", "NST_PENDING_L
 
 HOSTS: Final = ("harbour", "island")
 OFFICE: Final = "office"
-
-_POLL_S: Final = 0.3
-_Value = TypeVar("_Value")
-
-
-def until(found: Callable[[], _Value | None], what: str, seconds: float = 600.0) -> _Value:
-    """What `found` gives as soon as that is something. Fails, naming what was waited for."""
-    end = time.monotonic() + seconds
-    while not (result := found()):
-        assert time.monotonic() < end, f"in {seconds:.0f} s it never came: {what}"
-        time.sleep(_POLL_S)
-    return result
 
 
 class Host:

@@ -11,7 +11,8 @@ from typing import Final
 
 from styletransfer.records import now
 from tests.faults.account import TOLERANCE_S, Story
-from tests.faults.farm import CHECKPOINT_S, HOSTS, OFFICE, Farm, Host, Submission, until
+from tests.faults.farm import CHECKPOINT_S, HOSTS, OFFICE, Farm, Host, Submission
+from tests.waiting import until
 
 PAIRS: Final = 5
 """Of each manifest: runs of two, of two, and of one."""
