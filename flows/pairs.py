@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +14,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled as CancelledState
 
+from flows.heeding import wait_heeding_signals
 from flows.network import is_transient, network_task, with_patience
 from flows.slots import Slots
 from flows.watching import Watcher
@@ -110,7 +111,7 @@ class Renders:
         with ThreadPoolExecutor(count, thread_name_prefix="pair") as threads:
             futures = [threads.submit(copy_context().run, self._render, planned) for planned in ordered]
             try:
-                wait(futures)
+                wait_heeding_signals(futures)
             except BaseException:
                 self.stop(Outcome("cancelled", "stopped"))
                 log.warning("stopping after the iteration in hand; Ctrl-C once more stops at once")

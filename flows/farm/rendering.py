@@ -34,6 +34,7 @@ from flows.farm.note_watcher import NoteWatcher
 from flows.farm.own_process import ignore_further_signals, leave_soon, outlive_worker
 from flows.farm.submitting import claim
 from flows.farm.times import host_zone, next_clock, parse_clock, parse_zone, shown
+from flows.heeding import wait_heeding_signals
 from flows.pairs import Renders
 from flows.patience import NIGHT_DELAYS_S
 from flows.render import LogWatcher, load_weights, make_plan
@@ -237,6 +238,7 @@ class PairsRun:
         """Run the renders in a thread of their own, so that a signal only asks them to stop."""
         rendering = in_thread(lambda: renders.run(queued))
         try:
+            wait_heeding_signals([rendering])
             rendering.result()
         except (TerminationSignal, KeyboardInterrupt):
             ignore_further_signals()
