@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections import Counter
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +12,7 @@ import pytest
 
 from flows.embedded import quiet_settings
 from tests.studio import SHALLOW, Studio, picture_file
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -87,20 +87,24 @@ def run_of(state):
         return client.read_flow_run(state.state_details.flow_run_id)
 
 
-def task_runs(state, complete):
-    """States of the run's tasks by name, once `complete` says that the server has heard of all."""
+def task_runs(state, count):
+    """States of the run's tasks by name, once the server has heard the end of all `count`.
+
+    What becomes of a task reaches the server as events, later than the end of the flow; a task that has only begun
+    may not even have its name yet.
+    """
     from prefect import get_client
     from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
     only = FlowRunFilter(id=FlowRunFilterId(any_=[state.state_details.flow_run_id]))
-    found: dict[str, str] = {}
-    for _ in range(600):  # task runs reach the server as events, a little later
+
+    def ended():
         with get_client(sync_client=True) as client:
-            found = {run.name: run.state_name or "" for run in client.read_task_runs(flow_run_filter=only)}
-        if complete(found):
-            break
-        time.sleep(0.1)
-    return found
+            found = client.read_task_runs(flow_run_filter=only)
+        over = [run for run in found if run.state is not None and run.state.is_final()]
+        return {run.name: run.state_name for run in over} if len(over) >= count else None
+
+    return until(ended, f"the end of {count} tasks", seconds=60)
 
 
 def test_one_device_is_worked_on_by_one_thread(flow, studio, monkeypatch):
@@ -137,8 +141,7 @@ def test_a_failing_pair_neither_stops_the_others_nor_hides(flow, studio, three):
     assert b"image file is truncated" in studio.read("out/demo/index.html")
     run = run_of(state)
     assert (run.name, set(run.tags)) == ("demo", {"styletransfer", "manifest:demo"})
-    runs = task_runs(state, lambda found: len(found) >= 8 and "Running" not in found.values())
-    assert runs == {
+    assert task_runs(state, count=10) == {
         "plan": "Completed",
         "load weights": "Completed",
         "fetch works": "Completed",
