@@ -17,6 +17,7 @@ from torch import Tensor
 
 from styletransfer import winograd
 from styletransfer.losses import fold_replicate_padding
+from styletransfer.winograd import WinogradKernel
 
 ONE_DNN_DTYPES = (torch.bfloat16, torch.float32)
 TYPICAL_SIZE = (64, 64)
@@ -28,13 +29,6 @@ class Kernel(Protocol):
 
     def __call__(self, x: Tensor, *, relu: bool = False) -> Tensor:
         """(1, C_out, H', W'), channels_last."""
-
-
-def make_kernel(weight: Tensor, bias: Tensor | None, padding: int = 1) -> Kernel:
-    """The fastest kernel with this weight (C_out, C_in, 3, 3) and bias (C_out)."""
-    if winograd.suits(weight, padding):
-        return winograd.WinogradKernel(weight, bias)
-    return PlainKernel(weight, bias, padding)
 
 
 class PlainKernel:
@@ -83,8 +77,11 @@ class Convolution:
 
     @classmethod
     def of(cls, weight: Tensor, bias: Tensor) -> Convolution:
-        """weight (C_out, C_in, 3, 3), bias (C_out)."""
-        return cls(make_kernel(weight, bias), make_kernel(turned_round(weight), None))
+        """The fastest with this weight (C_out, C_in, 3, 3) and bias (C_out)."""
+        if winograd.suits(weight):
+            kernel = WinogradKernel(weight, bias)
+            return cls(kernel, kernel.turned_round())
+        return cls(PlainKernel(weight, bias), PlainKernel(turned_round(weight), None))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.kernel(x, relu=True)
@@ -105,8 +102,8 @@ class FirstConvolution(Convolution):
     @classmethod
     def first(cls, weight: Tensor, bias: Tensor, dtype: torch.dtype) -> FirstConvolution:
         """weight, bias in float32 at least; features and gradients are `dtype`."""
-        back = make_kernel(turned_round(weight).to(dtype), None, padding=2)
-        return cls(make_kernel(weight, bias, padding=0), back, dtype)
+        back = PlainKernel(turned_round(weight).to(dtype), None, padding=2)
+        return cls(PlainKernel(weight, bias, padding=0), back, dtype)
 
     def forward(self, x: Tensor) -> Tensor:
         padded = F.pad(x, (1, 1, 1, 1), "replicate")
