@@ -26,7 +26,7 @@ class Pooling2x2:
 
     def forward(self, x: Tensor) -> Tensor:
         if self.kind == "max":
-            return F.max_pool2d(x, 2)
+            return _max_forward(x)
         if self.kind == "average":
             return F.avg_pool2d(x, 2).mul_(POOLING_GAIN["average"])
         return F.lp_pool2d(x, 2.0, 2).mul_(POOLING_GAIN["l2"])
@@ -50,13 +50,22 @@ class Pooling2x2:
         return grad_x
 
 
+def _max_forward(x: Tensor) -> Tensor:
+    """torch's own makes indices on the way: on features in bf16 this takes a quarter of its time."""
+    height, width = (side // 2 * 2 for side in x.shape[2:])
+    rows = torch.maximum(x[..., 0:height:2, :], x[..., 1:height:2, :])
+    return torch.maximum(rows[..., 0:width:2], rows[..., 1:width:2])
+
+
 def _max_backward(grad: Tensor, x: Tensor, pooled: Tensor, grad_x: Tensor) -> None:
     """All of it to the first corner that holds the maximum: ties are common in bf16."""
     equal = -torch.finfo(x.dtype).tiny
-    for corner, corner_x in zip(_corners(grad_x, pooled), _corners(x, pooled), strict=True):
+    *corners, last = zip(_corners(grad_x, pooled), _corners(x, pooled), strict=True)
+    for corner, corner_x in corners:
         torch.sub(corner_x, pooled, out=corner)  # zero at the maximum, else negative
         torch.ops.aten.threshold_backward.grad_input(grad, corner, equal, grad_input=corner)
         grad.sub_(corner)
+    last[0].copy_(grad)  # what no other got
 
 
 def _corners(x: Tensor, pooled: Tensor) -> Iterator[Tensor]:
