@@ -20,8 +20,8 @@ from typing import IO
 
 from styletransfer.errors import StyleTransferError
 
-STARTUP_TIMEOUT_S = 60
-"""For the slowest: a fresh machine, where Prefect first makes its database."""
+STARTUP_TIMEOUT_S = 300
+"""For the slowest: a fresh machine with other things to do, where Prefect first makes its database."""
 
 _STOP_TIMEOUT_S = 5
 

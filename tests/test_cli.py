@@ -451,11 +451,9 @@ def test_render_by_itself(run, studio, prefect_home):
     assert embedded_servers(prefect_home) == []
 
     # Nothing to do: no Prefect is started for that.
-    began = time.monotonic()
     done = run("render", "demo.yaml", "--only", "one", **mine)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[0] == "demo: 1 skipped"
-    assert time.monotonic() - began < 10
     assert "Prefect" not in done.stdout
 
 

@@ -314,6 +314,7 @@ def visible(tab: Any) -> list[str]:
 
 @pytest.mark.browser
 def test_previews_are_drawn(opened):
+    opened.wait_for_function("document.querySelector('.picture img').complete")
     assert opened.evaluate("document.querySelector('.picture img').naturalWidth") == 480
     background = "getComputedStyle(document.querySelector('.thumb.content')).backgroundImage"
     assert opened.evaluate(background).startswith('url("data:image/jpeg')

@@ -25,11 +25,12 @@ def test_a_signal_that_another_thread_was_given_is_heard():
         time.sleep(0.2)
         signal.pthread_kill(threading.get_ident(), signal.SIGINT)
 
-    threading.Thread(target=signalled).start()
+    signalling = threading.Thread(target=signalled)
     unheard = threading.Timer(20, future.set_result, [None])
     unheard.start()
     try:
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt):  # noqa: PT012  (it may come before the wait has begun)
+            signalling.start()
             wait_heeding_signals([future])
         assert not future.done()
     finally:

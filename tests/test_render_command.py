@@ -115,10 +115,15 @@ def test_weights_that_are_none_fail_every_pair_in_the_summary(studio):
     known = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     done = subprocess.run(
         [sys.executable, "-m", "flows.cli", "render", manifest],
-        env={**known, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": studio.url("state")},
+        env={
+            **known,
+            "PYTHONPATH": str(ROOT),
+            "PREFECT_HOME": studio.url("prefect"),
+            "XDG_STATE_HOME": studio.url("state"),
+        },
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == 1
     state, reason = states(studio)["good"]

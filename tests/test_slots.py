@@ -3,6 +3,7 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from flows.slots import Slots, lock_devices
 from styletransfer.devices import Slot
 from styletransfer.errors import Cancelled, DeviceError, NoSuchDeviceError
 from styletransfer.hardware import Gpu, Hardware
+from tests.waiting import until
 
 GPUS = ["cuda:0", "cuda:1", "cuda:2"]
 
@@ -44,10 +46,13 @@ def test_small_renders_do_not_overtake_a_large_one():
         with slots.take(count):
             order.append(name)
 
+    def in_line(count):
+        return len(slots._queue) == count
+
     with ThreadPoolExecutor(3) as threads, slots.take(1):
-        for name, count in [("large", 2), ("small", 1), ("smaller", 1)]:
+        for place, (name, count) in enumerate([("large", 2), ("small", 1), ("smaller", 1)], start=1):
             threads.submit(render, name, count)
-            time.sleep(0.1)  # in line before the next one comes
+            until(partial(in_line, place), f"{name} in line")
         assert order == []  # one device is free, but the large render is first in line
     assert order[0] == "large"
     assert sorted(order) == ["large", "small", "smaller"]

@@ -183,11 +183,11 @@ def laughs(levels: int) -> str:
     ids=["laughs", "lists", "mappings", "block", "bytes"],
 )
 def test_small_texts_cannot_become_large_or_deep(text, message):
-    began = time.monotonic()
+    began = time.process_time()
     document = load(text)
     assert [fault.message for fault in document.faults] == [message]
     assert document.value is None
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_the_bounds_are_exact():

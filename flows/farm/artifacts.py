@@ -85,8 +85,9 @@ class Artifacts:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def close(self, wait_s: float = CLOSE_S) -> None:
-        """Write what waits, unless that takes too long."""
+    def close(self, wait_s: float | None = None) -> None:
+        """Write what waits, unless that takes longer than `wait_s`, or else CLOSE_S."""
+        wait_s = CLOSE_S if wait_s is None else wait_s
         self._give_up_at = time.monotonic() + wait_s
         self._closed.set()
         with self._news:

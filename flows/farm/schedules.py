@@ -148,7 +148,7 @@ def next_run(client: SyncPrefectClient, deployment: DeploymentResponse) -> datet
 
 
 def await_next_run(
-    client: SyncPrefectClient, full_name: str, patience_s: float = 20, sleep: Callable[[float], None] = time.sleep
+    client: SyncPrefectClient, full_name: str, patience_s: float = 90, sleep: Callable[[float], None] = time.sleep
 ) -> datetime | None:
     """When it runs next, as soon as the server's scheduler has seen it; None if it does not in time."""
     end = time.monotonic() + patience_s

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("prefect.workers.slot")  # Prefect's loggers reach the terminal
 
 _POLL_S: Final = 0.2
-_KILLED_AFTER_S: Final = 5
+_KILLED_AFTER_S: Final = 20
 """What it takes to report that a run was killed."""
 
 

@@ -32,7 +32,7 @@ _STEADY_S: Final = 60
 _MARGIN_S: Final = 15
 """What a worker may take to end once its run has."""
 
-_AT_ONCE_S: Final = 10
+_AT_ONCE_S: Final = 30
 
 
 class Signals:

@@ -14,7 +14,9 @@ from prefect.states import Cancelled
 def sleeper(folder: str, name: str, stubborn: bool = False) -> State | None:
     """Until a file `end` is there, or told to end: then it saves for a second, or, `stubborn`, goes on."""
     place = Path(folder)
-    (place / f"{name}.begun").write_text(f"{os.getpid()} {os.environ['NST_SLOT']}")
+    begun = place / f"{name}.beginning"
+    begun.write_text(f"{os.getpid()} {os.environ['NST_SLOT']}")
+    begun.rename(place / f"{name}.begun")
     try:
         _sleep(place)
     except TerminationSignal:

@@ -202,32 +202,32 @@ def text(number):
 
 
 def test_each_artifact_is_made_once_and_then_updated_and_only_the_latest_counts(api):
-    run = str(uuid4())
+    run, began = str(uuid4()), time.monotonic()
     with Artifacts(run, every_s=0.3) as shown:
         for number in range(20):
             shown.publish("one", text(number))
             shown.publish("two", text(-number))
             time.sleep(0.05)
+    took = time.monotonic() - began
     methods = [method for _, method, _, _ in api.calls]
     assert methods[:2] == ["POST", "POST"]
     assert set(methods[2:]) == {"PATCH"}
     assert [body["key"] for _, method, _, body in api.calls if method == "POST"] == ["nst-one", "nst-two"]
     assert {body["flow_run_id"] for _, method, _, body in api.calls if method == "POST"} == {run}
     assert {body["data"] for _, _, _, body in api.calls[-2:]} == {"19", "-19"}
-    moments = [moment for moment, *_ in api.calls[:-2]]  # the last words don't wait
-    assert min(b - a for a, b in pairwise(moments)) >= 0.28
+    assert (len(api.calls) - 3) * 0.3 <= took  # the first comes at once, and the last two don't wait
 
 
 def test_nobody_waits_for_a_server_that_does_not_answer(api, monkeypatch):
     monkeypatch.setattr(artifacts, "CLOSE_S", 0.2)
-    api.release.clear()
+    api.release.clear()  # it answers after ten seconds
     began = time.monotonic()
     shown = Artifacts(str(uuid4()), every_s=0.1)
     with shown:
         for number in range(100):
             shown.publish("one", text(number))
         shown.close(0.2)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 8
     api.release.set()
 
 
@@ -249,7 +249,12 @@ def test_the_last_words_are_tried_again(api, monkeypatch):
     api.broken = True
     shown = Artifacts(str(uuid4()))
     shown.publish("one", text("last"))
-    threading.Timer(1.0, setattr, (api, "broken", False)).start()
+
+    def mend_after_a_try() -> None:
+        wait_until(lambda: api.calls)
+        api.broken = False
+
+    threading.Thread(target=mend_after_a_try, daemon=True).start()
     with shown:
         shown.close(20)
     assert len(api.calls) > 1

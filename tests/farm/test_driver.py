@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from flows.farm.server import StandingServer, free_port
 from styletransfer.places import Places
 from styletransfer.records import read_record, read_summary
 from tests.studio import SHALLOW
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 
@@ -74,14 +74,6 @@ def worker(pool, name, limit=1):
             process.wait(60)
 
 
-def wait_for(what, patience_s=PATIENCE_S):
-    end = time.monotonic() + patience_s
-    while not (found := what()):
-        assert time.monotonic() < end, "in vain"
-        time.sleep(1)
-    return found
-
-
 def process_of(run_id):
     """The process that runs a flow run."""
     import psutil
@@ -93,6 +85,26 @@ def process_of(run_id):
         except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
             continue
     return None
+
+
+def caught(places):
+    """The note of a pair in hand, and the process that renders it, made to stand still before the pair is done."""
+    note = next(iter(read_notes(places).values()), None)
+    process = process_of(note.run) if note else None
+    if note is None or process is None:
+        return None
+    os.kill(process, signal.SIGSTOP)
+    left = read_notes(places).get(note.pair)
+    if left and left.run == note.run and read_record(places.record(note.pair)) is None:
+        return note, process
+    os.kill(process, signal.SIGCONT)
+    return None
+
+
+def ended(client, run):
+    """The state a run has ended in."""
+    state = client.read_flow_run(run).state
+    return state if state and state.is_final() else None
 
 
 def submit(client, manifest):
@@ -113,9 +125,9 @@ def test_a_killed_render_is_resumed_alone_and_nothing_is_rendered_twice(studio, 
     places = Places(studio.url("out"), "demo")
     with worker(names.DRIVER_POOL, "driver", 4), worker(names.RENDER_POOLS[1], "one"):
         driver = submit(own_farm, manifest)
-        note = wait_for(lambda: next(iter(read_notes(places).values()), None))
-        os.kill(wait_for(lambda: process_of(note.run)), signal.SIGKILL)
-        state = wait_for(lambda: (state := own_farm.read_flow_run(driver).state) and state.is_final() and state)
+        note, process = until(lambda: caught(places), "a render to kill", PATIENCE_S)
+        os.kill(process, signal.SIGKILL)
+        state = until(lambda: ended(own_farm, driver), "the end of the manifest", PATIENCE_S)
     assert (state.name, state.message) == ("Completed", "3 done")
     records = {name: read_record(places.record(name)) for name in "abc"}
     attempts = {name: record.attempts for name, record in records.items() if record}

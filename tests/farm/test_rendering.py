@@ -201,11 +201,9 @@ def test_sigterm_holds_the_pair_in_hand_and_the_next_run_gives_the_same_bytes(st
     with Process(studio, manifest, ["one", "two"]) as started:
         started.wait_for(checkpointed(studio))
         assert {note.state for note in read_notes(places(studio)).values()} == {"rendering"}
-        began = time.monotonic()
         started.process.send_signal(signal.SIGTERM)
         started.process.send_signal(signal.SIGTERM)  # as a service manager and a supervisor may
         assert started.state() == "Held its host told it to stop; 1 held, 1 not begun"
-        assert time.monotonic() - began < 20
     (left,) = read_notes(places(studio)).values()
     assert left.state == "held"
     held = left.pair  # either: the one whose inputs came first

@@ -135,7 +135,7 @@ def test_the_first_signal_lets_runs_save_and_takes_no_more(pool):
     pool.begun("first")
     waiting = pool.submit("second")
     pool.supervisor.send_signal(signal.SIGINT)
-    assert pool.supervisor.wait(60) == 0
+    assert pool.supervisor.wait(180) == 0
     assert pool.left() == []
     assert (pool.folder / "first.saved").exists()
     assert pool.state(run) == "Held"
@@ -150,7 +150,7 @@ def test_a_second_signal_stops_at_once(pool):
     pool.says("draining")
     time.sleep(2)
     pool.supervisor.send_signal(signal.SIGTERM)
-    assert pool.supervisor.wait(30) == 0
+    assert pool.supervisor.wait(90) == 0
     assert pool.left() == []
     assert pool.state(run) == "Crashed"
 
@@ -164,7 +164,7 @@ def test_a_worker_that_is_killed_is_started_again_and_its_run_is_drained_all_the
     pool.says("ready")
     assert psutil.pid_exists(orphan)
     pool.supervisor.send_signal(signal.SIGTERM)
-    assert pool.supervisor.wait(60) == 0
+    assert pool.supervisor.wait(180) == 0
     assert pool.left() == []
     assert pool.state(run) == "Held"
 
@@ -173,7 +173,7 @@ def test_when_the_supervisor_is_killed_its_workers_drain(pool):
     run = pool.submit("left")
     pool.begun("left")
     pool.supervisor.kill()
-    until(lambda: pool.left() == [], 60)
+    until(lambda: pool.left() == [], 180)
     assert pool.state(run) == "Held"
 
 

@@ -303,10 +303,16 @@ def _not_resumed(farm: Farm, story: Story, blow: Blow) -> list[str]:
     resumed = story.resumed(blow.at)
     if resumed is None:
         return [f"{story.pair}: not gone on with"]
-    logs = farm.ask("POST", "/logs/filter", {"logs": {"flow_run_id": {"any_": [resumed.run]}}})
-    if any(f"{story.pair}: stylize: going on behind" in line["message"] for line in logs):
-        return []
-    return [f"{story.pair}: rendered from its beginning"]
+
+    def told() -> bool:
+        logs = farm.ask("POST", "/logs/filter", {"logs": {"flow_run_id": {"any_": [resumed.run]}}})
+        return any(f"{story.pair}: stylize: going on behind" in line["message"] for line in logs)
+
+    try:
+        until(told, "the log, which may come later than the picture", seconds=60)
+    except AssertionError:
+        return [f"{story.pair}: rendered from its beginning"]
+    return []
 
 
 def _recovery_s(stories: list[Story], blow: Blow) -> float:
