@@ -17,9 +17,13 @@ import matplotlib as mpl
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
+from styletransfer.scales import pyramid
+from styletransfer.schedule import Schedule
+from styletransfer.settings import Settings
 from tests.bench import results
 
 Row = Mapping[str, Any]
+SMALLEST_PX, WHOLE_PX = 128, 256
 OBJECTIVES = {"twelve_steps": "objective", "exact": "exact objective"}
 
 
@@ -58,7 +62,32 @@ def speed_section() -> str:
         for row in found["rows"]
     ]
     head = ["px", "engine", "s per iteration", "range", "times as fast", "by processor time", "cosine of gradients"]
-    return f"## Seconds per iteration\n\n{measured_on(found)}\n\n{table(head, rows)}\n\n![by size](speed.png)"
+    page = f"## Seconds per iteration\n\n{measured_on(found)}\n\n{table(head, rows)}\n\n![by size](speed.png)"
+    return "\n\n".join([page, *whole_renders(found["rows"])])
+
+
+def whole_renders(rows: Sequence[Row]) -> list[str]:
+    """What iterations side by side come to in a whole render, each schedule with its own number of them."""
+    scales = pyramid(SMALLEST_PX, WHOLE_PX)
+    seconds: dict[str, dict[int, float]] = defaultdict(dict)
+    for row in rows:
+        seconds[row["engine"]][row["px"]] = row["wall_s"]
+    if not all(set(scales) <= set(own) for own in seconds.values()):
+        return []
+
+    def whole_s(engine: str, settings: Settings) -> float:
+        schedule = Schedule(settings)
+        return sum(schedule.iterations(index) * seconds[engine][scale] for index, scale in enumerate(scales))
+
+    original, fast = Settings(), Settings(schedule="fast")
+    reference = whole_s("reference", original)
+    shares = {
+        "with float32": reference / whole_s("float32", original),
+        "with bf16": reference / whole_s("bf16", original),
+        "with bf16 and `schedule: fast`": reference / whole_s("bf16", fast),
+    }
+    told = ", ".join(f"1/{share:.1f} {how}" for how, share in shares.items())
+    return [f"A whole render at {WHOLE_PX} px, by these seconds, takes of the reference's time {told}."]
 
 
 def plot_speed(rows: Sequence[Row]) -> None:
@@ -237,7 +266,8 @@ def workers_part() -> str:
     head = ["slots", "runs", "whole s", "s per pair", "s to the first", "s beside it per pair", "s after the last"]
     one, two = (statistics.median(row["wall_s"] for row in by_slots[slots]) for slots in (1, 2))
     told = (
-        f"{rows[0]['pairs']} pairs, one core for each slot; server, driver and workers share the cores with them. "
+        f"{rows[0]['pairs']} pairs of {rows[0]['px']} px, {rows[0]['iterations']} iterations in float32, one core "
+        "for each slot; server, driver and workers share the cores with them. "
         f"Times begin with the command `submit`. Two slots have {one / two:.2f} times the throughput of one. "
         f"{of_the_machine(found['rows'])}"
     )

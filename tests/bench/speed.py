@@ -1,6 +1,6 @@
 """Seconds per iteration of each engine, against the reference.
 
-    python -m tests.bench.speed [--sizes 128,256,512] [--weights random] [--rounds 5]
+    python -m tests.bench.speed [--sizes 128,181,256,512] [--weights random] [--rounds 5]
 
 Engines take turns, round by round, so that a machine that slows down slows all of them; the ratio is that of each
 round, its median is what counts. Processor time is measured too: on a machine shared with others, and with
@@ -24,7 +24,7 @@ from tests.bench.setting import ENGINES, network, set_up
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", default="128,256,512", help="longest edges in px")
+    parser.add_argument("--sizes", default="128,181,256,512", help="longest edges in px")
     parser.add_argument("--weights", default="random", help="`random`, or a file of weights")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--engines", default=";".join(ENGINES), help="names, separated by semicolons")
