@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from styletransfer.sqrtm import newton_schulz_root, spectral_root, trace_root_and_gradient
+from styletransfer.sqrtm import LowRankRoot, newton_schulz_root, spectral_root, trace_root_and_gradient
 
 COVARIANCE_EPS = 1e-4
 """Added to the diagonal of both covariances: keeps their roots well conditioned."""
@@ -45,6 +46,11 @@ class StyleTarget:
     covariance: Tensor
     root: Tensor
     square: Tensor
+
+    @cached_property
+    def low_rank_root(self) -> LowRankRoot:
+        """The root once more, of use where the style's features have few positions."""
+        return LowRankRoot.of(self.covariance, COVARIANCE_EPS)
 
 
 def moments(feats: Tensor) -> Moments:

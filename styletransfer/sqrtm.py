@@ -14,6 +14,7 @@ Maji 2017, https://arxiv.org/abs/1707.06772):
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -114,19 +115,59 @@ def trace_by_eigenvalues(covariance: Tensor, root: Tensor, steps: int = STEPS) -
 
 
 def trace_by_factor(
-    factor: Tensor, shift: float, root: Tensor, square: Tensor, steps: int = STEPS
+    factor: Tensor,
+    shift: float,
+    root: Tensor,
+    square: Tensor,
+    elsewhere: Tensor | None = None,
+    steps: int = STEPS,
 ) -> tuple[Tensor, Tensor]:
     """`trace_by_eigenvalues` of the covariance `factor^T factor + shift I`, with n of C dimensions.
 
-    factor (n, C), root (C, C) and its square -> trace (), and `factor` times the gradient (n, C).
+    factor (n, C), root (C, C) and its square -> trace (), and `factor` times the gradient (n, C). `elsewhere` are
+    further eigenvalues of the product, in dimensions that `factor` and `root` leave out.
     """
     half = factor @ root
     _, vectors = torch.linalg.eigh(torch.addmm(square, half.mT, half, beta=shift))
     turned = root @ vectors
     seen = factor @ turned
-    roots = _truncated_roots(_columnwise(seen, seen) + shift * _columnwise(turned, turned), steps)
+    eigenvalues = _columnwise(seen, seen) + shift * _columnwise(turned, turned)
+    if elsewhere is not None:
+        eigenvalues = torch.cat([eigenvalues, elsewhere])
+    roots = _truncated_roots(eigenvalues, steps)
     slopes = _truncated_slopes(roots, steps)
-    return roots.sum(), (seen * slopes) @ turned.mT
+    return roots.sum(), (seen * slopes[: len(root)]) @ turned.mT
+
+
+@dataclass(frozen=True)
+class LowRankRoot:
+    """`spectral_root` of a covariance `F^T F + shift I` with few rows in F: `elsewhere` () times the identity, but
+    for the few dimensions of the orthonormal `basis` (C, r), where it has the `roots` (r).
+    """
+
+    basis: Tensor
+    roots: Tensor
+    elsewhere: Tensor
+
+    @classmethod
+    def of(cls, covariance: Tensor, shift: float, steps: int = STEPS) -> LowRankRoot:
+        """The root of `covariance` (C, C). What differs from `shift` by no more than rounding is taken for it."""
+        eigenvalues, vectors = _eigh(covariance)
+        rounding = 8 * torch.finfo(covariance.dtype).eps * eigenvalues.max()
+        large = eigenvalues > shift + rounding
+        roots = _truncated_roots(torch.where(large, eigenvalues, shift), steps)
+        return cls(vectors[:, large], roots[large], roots.min())
+
+    @property
+    def rank(self) -> int:
+        return self.basis.shape[1]
+
+    def within(self, basis: Tensor) -> Tensor:
+        """The root (k, k) seen in an orthonormal `basis` (C, k) that spans its own."""
+        own = basis.mT @ self.basis
+        root = (own * (self.roots - self.elsewhere)) @ own.mT
+        root.diagonal().add_(self.elsewhere)
+        return root
 
 
 def _eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
