@@ -3,7 +3,8 @@
 On a CPU, oneDNN wants weights in a layout of its own and rearranges them at every call: for 512 channels of a small
 picture that takes as long as the convolution. So they are rearranged once (at 128 px in bf16 the deep layers become
 1.4 to 2 times as fast), and the ReLU is applied to what is still in the cache. The results are the same to the bit.
-That interface of torch is private, its compiler uses it: where it is gone, `torch.conv2d` takes over.
+That interface of torch is private, its compiler uses it: where it is gone, `torch.conv2d` takes over. In float32
+layers with many channels go Winograd's way, which rounds a little differently.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class Convolution:
     def of(cls, weight: Tensor, bias: Tensor) -> Convolution:
         """The fastest with this weight (C_out, C_in, 3, 3) and bias (C_out)."""
         if winograd.suits(weight):
-            kernel = WinogradKernel(weight, bias)
+            kernel = WinogradKernel.of(weight, bias)
             return cls(kernel, kernel.turned_round())
         return cls(PlainKernel(weight, bias), PlainKernel(turned_round(weight), None))
 

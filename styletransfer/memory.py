@@ -22,7 +22,7 @@ HOST = "cpu"
 FIXED_BYTES = 900 * 2**20
 """The network in both directions, style targets, libraries. On each device."""
 WINOGRAD_BYTES = 250 * 2**20
-"""What float32 needs beside that on a CPU: weights of twice the size, and those of deep layers transformed."""
+"""What float32 needs beside that on a CPU: weights of twice the size, four times where transformed by Winograd."""
 PICTURES: Mapping[Optimizer, int] = {"adam": 5, "lbfgs": 28}
 """Copies of the picture: image, average, gradient; Adam's two moments, or L-BFGS's history of ten pairs, last
 gradient, direction and flat views."""
