@@ -75,10 +75,24 @@ def test_the_report_shows_what_was_measured(tmp_path, monkeypatch):
     assert (tmp_path / "memory.png").stat().st_size > 1000
 
 
+def test_the_report_tells_what_whole_renders_take():
+    """1000, 500 and 500 iterations, of the fast schedule a quarter of each."""
+    seconds = {"reference": (1.0, 2.0, 4.0), "float32": (0.5, 1.0, 2.0), "bf16": (0.1, 0.2, 0.4)}
+    rows = [
+        {"engine": engine, "px": px, "wall_s": each}
+        for engine, own in seconds.items()
+        for px, each in zip((128, 181, 256), own, strict=True)
+    ]
+    (told,) = report.whole_renders(rows)
+    assert "1/2.0 with float32, 1/10.0 with bf16, 1/40.0 with bf16 and `schedule: fast`" in told
+    assert report.whole_renders([row for row in rows if row["px"] != 181]) == []
+
+
 def test_the_report_tells_what_a_farm_takes(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "FOLDER", tmp_path)
     (tmp_path / "ABOUT.md").write_text("# Performance\n")
-    spent = {"pairs": 8, "pair_s": 60.0, "to_first_s": 9.0, "beside_s": 0.5, "from_last_s": 4.0}
+    what = {"pairs": 8, "px": 128, "iterations": 320}
+    spent = {**what, "pair_s": 60.0, "to_first_s": 9.0, "beside_s": 0.5, "from_last_s": 4.0}
     walls = {1: (600.0, 640.0), 2: (300.0, 320.0)}
     rows = [{**spent, "slots": slots, "wall_s": wall} for slots, each in walls.items() for wall in each]
     results.write("workers", [*rows, {"plain": True, "alone_s": 50.0, "two_at_a_time_s": 60.0}])
@@ -87,6 +101,7 @@ def test_the_report_tells_what_a_farm_takes(tmp_path, monkeypatch):
     results.write("many", [rendered, {**many, "what": "all skipped", "planned_s": None, "render_runs": 0}])
     report.main()
     page = (tmp_path / "README.md").read_text()
+    assert "8 pairs of 128 px, 320 iterations in float32" in page
     assert "Two slots have 2.00 times the throughput of one." in page
     assert "each slot was rendering 78 %, a single one 78 %" in page
     assert "two renders side by side had 1.67 times" in page

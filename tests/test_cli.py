@@ -7,7 +7,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from styletransfer.images import decode
 from styletransfer.settings import Settings
 from tests.processes import embedded_servers
 from tests.studio import SHALLOW, Studio, picture_file
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[1]
 QUICKLY = shlex.split(
@@ -310,7 +310,7 @@ def test_a_stopped_image_is_written_as_far_as_it_got(studio, number):
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
-        wait_for(lambda: studio.has("now.jpg"))
+        until(lambda: studio.has("now.jpg"), "a picture of what is rendered")
         assert not studio.has("out.png")  # previews never go to the final name
         process.send_signal(number)
         output, _ = process.communicate(timeout=60)
@@ -318,13 +318,6 @@ def test_a_stopped_image_is_written_as_far_as_it_got(studio, number):
     assert "out.png: written as far as it had got (23x17 px" in output
     assert decode(studio.read("out.png"), "out.png").size == (23, 17)
     assert decode(studio.read("now.jpg"), "now.jpg").size == (23, 17)
-
-
-def wait_for(condition, seconds=120.0):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 IN_A_TERMINAL = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"

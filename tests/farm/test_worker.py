@@ -18,6 +18,7 @@ from prefect.workers.process import ProcessWorker
 
 from flows.farm.deploy import parameters_of
 from tests.processes import processes_with
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 ENTRYPOINT = "tests.farm.sleeper.sleeper"
@@ -62,7 +63,7 @@ class Pool:
     def begun(self, name):
         """Process id of the run that leaves word of this name, as soon as it does."""
         file = self.folder / f"{name}.begun"
-        until(file.exists)
+        until(file.exists, f"word of {name}")
         pid, slot = file.read_text().split()
         assert slot == "cpu0"
         return int(pid)
@@ -84,13 +85,6 @@ class Pool:
 
     def known_workers(self):
         return self.client.request("POST", f"/work_pools/{self.name}/workers/filter", json={}).json()
-
-
-def until(true, seconds=120.0):
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.2)
 
 
 @pytest.fixture
@@ -173,7 +167,7 @@ def test_when_the_supervisor_is_killed_its_workers_drain(pool):
     run = pool.submit("left")
     pool.begun("left")
     pool.supervisor.kill()
-    until(lambda: pool.left() == [], 180)
+    until(lambda: pool.left() == [], "the end of all workers")
     assert pool.state(run) == "Held"
 
 
