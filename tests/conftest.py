@@ -1,6 +1,7 @@
 """Shared fixtures: a real S3 server over HTTP, in a process of its own, with a fresh bucket for each test."""
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,11 @@ from tests.studio import Studio
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("project", deadline=None, max_examples=50)
 settings.load_profile("project")
+
+# Where a script starts tests in the background its shell has them ignore Ctrl-C, and all that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def no_files_of_the_user() -> Iterator[None]:
