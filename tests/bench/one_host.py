@@ -23,6 +23,8 @@ from tests.processes import processes_with
 from tests.waiting import until
 
 PATIENCE_S: Final = 4 * 3600
+POLL_S: Final = 3.0
+"""Looking after a farm takes processor time away from it."""
 
 
 class OneHost:
@@ -101,7 +103,7 @@ class Submitted:
 
     def wait(self) -> float:
         """Until its driver has completed; seconds since it was handed in, by the server's clock."""
-        until(self._completed, f"the end of {self._name}", PATIENCE_S)
+        until(self._completed, f"the end of {self._name}", PATIENCE_S, poll_s=POLL_S)
         return (moment(self.driver["end_time"]) - self.began).total_seconds()
 
     def _completed(self) -> bool:

@@ -202,6 +202,8 @@ def curve_section() -> str:
     curves = [row for row in results.renders() if row["curve"]]
     sections = []
     for (px, weights, pair), rows in by_keys(curves, "px", "weights", "pair").items():
+        if len(rows) == 1:
+            continue  # nothing to compare it with
         name = f"objective-{pair}-{px}-{weights}"
         plot_curves(rows, name)
         title = f"{pair}, {px} px, {weights} network"
