@@ -31,7 +31,6 @@ _SIDE: Final = 4
 """Of a tile of outputs."""
 _ROOT: Final = math.sqrt(2)
 _POINTS: Final = (0.0, 1 / _ROOT, -1 / _ROOT, _ROOT, -_ROOT, math.inf)
-_INVERSE_POINTS: Final = (math.inf, _ROOT, -_ROOT, 1 / _ROOT, -1 / _ROOT, 0.0)
 
 
 def suits(weight: Tensor) -> bool:
@@ -77,8 +76,9 @@ class WinogradKernel:
 
         The filter flipped has at p the value p^2 times that of the filter at 1/p.
         """
-        scales = [p**2 if 0 < abs(p) < math.inf else 1.0 for p in _INVERSE_POINTS]
-        return WinogradKernel(self.weight.transpose(1, 2), None, Transforms.at(_INVERSE_POINTS, scales))
+        inverses = [1 / p if p else math.inf for p in _POINTS]
+        scales = [p**2 if 0 < abs(p) < math.inf else 1.0 for p in inverses]
+        return WinogradKernel(self.weight.transpose(1, 2), None, Transforms.at(inverses, scales))
 
     def __call__(self, x: Tensor, *, relu: bool = False) -> Tensor:
         """x (1, C_in, H, W) -> (1, C_out, H, W), channels_last."""
