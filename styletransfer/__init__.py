@@ -29,15 +29,15 @@ if TYPE_CHECKING:
         StyleTransferError,
         WeightsError,
     )
-    from styletransfer.images import Picture, decode, encode
-    from styletransfer.manifest import Manifest, Pair, PairStyle, load_manifest
-    from styletransfer.plan import Plan, PlannedPair, plan_manifest
-    from styletransfer.records import Record
-    from styletransfer.render import render_pair
+    from styletransfer.manifest.reader import Manifest, Pair, PairStyle, load_manifest
+    from styletransfer.network.weights import Weights, WeightsSource, load_weights
+    from styletransfer.pictures.resize import Picture, decode, encode
+    from styletransfer.renders.pair import render_pair
+    from styletransfer.renders.plan import Plan, PlannedPair, plan_manifest
+    from styletransfer.renders.records import Record
     from styletransfer.settings import Settings, check_settings
-    from styletransfer.state import State
-    from styletransfer.stylizer import Progress, ScaleReport, Stylizer, stylize
-    from styletransfer.weights import Weights, WeightsSource, load_weights
+    from styletransfer.transfer.state import State
+    from styletransfer.transfer.stylizer import Progress, ScaleReport, Stylizer, stylize
 
 __all__ = [
     "Cancelled",
@@ -80,15 +80,15 @@ _MODULES = {
         "Cancelled DeviceError Fault ImageError ManifestError OutOfMemoryError RecordError SettingsError"
         " StorageError StyleTransferError WeightsError"
     ),
-    "images": "Picture decode encode",
+    "pictures.resize": "Picture decode encode",
     "manifest": "Manifest Pair PairStyle load_manifest",
-    "plan": "Plan PlannedPair plan_manifest",
-    "records": "Record",
-    "render": "render_pair",
+    "renders.plan": "Plan PlannedPair plan_manifest",
+    "renders.records": "Record",
+    "renders.pair": "render_pair",
     "settings": "Settings check_settings",
-    "state": "State",
-    "stylizer": "Progress ScaleReport Stylizer stylize",
-    "weights": "Weights WeightsSource load_weights",
+    "transfer.state": "State",
+    "transfer.stylizer": "Progress ScaleReport Stylizer stylize",
+    "network.weights": "Weights WeightsSource load_weights",
 }
 _PLACES = {name: module for module, names in _MODULES.items() for name in names.split()}
 

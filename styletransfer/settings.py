@@ -22,8 +22,8 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from styletransfer.errors import Fault, SettingsError
-from styletransfer.layers import LAYERS, smallest_input
-from styletransfer.scales import parse_safe_scale
+from styletransfer.sizes import parse_safe_scale
+from styletransfer.vgg_layers import LAYERS, smallest_input
 
 Pooling = Literal["max", "average", "l2"]
 Optimizer = Literal["adam", "lbfgs"]

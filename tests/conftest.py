@@ -4,6 +4,7 @@ import os
 import signal
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from flows.server.environment import farm_environment
+from flows.server.standing import StandingServer, free_port
 from tests.s3 import s3_server
 from tests.studio import Studio
 
@@ -107,3 +110,41 @@ def studio(tmp_path: Path) -> Studio:
 def any_studio(request: pytest.FixtureRequest, tmp_path: Path) -> Studio:
     """The same on disk, and in a bucket."""
     return Studio(str(tmp_path) if request.param == "disk" else request.getfixturevalue("bucket").url)
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of the API. Nothing in this process is told of it: see `farm`."""
+    names = [name for name in os.environ if name.startswith("PREFECT_")]
+    with pytest.MonkeyPatch.context() as patch:
+        for name in names:
+            patch.delenv(name)
+        server = StandingServer(tmp_path_factory.mktemp("server"), free_port())
+        server.start()
+    try:
+        server.wait()
+        yield server.api_url
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def farm(prefect_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The same, for Prefect in this process and, by the environment, in those it starts. Shared: mind the names."""
+    for name in [name for name in os.environ if name.startswith("PREFECT_")]:
+        monkeypatch.delenv(name)
+    settings = {
+        **farm_environment(),
+        "PREFECT_API_URL": prefect_server,
+        "PREFECT_HOME": str(tmp_path / "prefect"),
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    from prefect import settings as prefect
+
+    from tests.prefect_services import end_services
+
+    with ExitStack() as stack:  # Prefect has read its settings when it was imported
+        stack.enter_context(prefect.temporary_settings({prefect.PREFECT_API_URL: prefect_server}))
+        yield prefect_server
+        end_services()

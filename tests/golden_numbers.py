@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from styletransfer.picture import Picture
+from styletransfer.pictures.picture import Picture
 
 _FOLDER = Path(__file__).parent / "golden"
 

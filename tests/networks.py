@@ -7,7 +7,7 @@ import torch
 import torchvision
 from torch import Tensor
 
-from styletransfer.layers import CONVOLUTIONS, LAYERS
+from styletransfer.vgg_layers import CONVOLUTIONS, LAYERS
 
 
 @cache

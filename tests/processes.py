@@ -12,7 +12,7 @@ def embedded_servers(prefect_home: Path | str) -> list[str]:
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             mine = f"PREFECT_HOME={prefect_home}".encode() in (folder / "environ").read_bytes()
-            if mine and b"flows.embedded_server" in (folder / "cmdline").read_bytes():
+            if mine and b"flows.server.embedded_process" in (folder / "cmdline").read_bytes():
                 found.append(folder.name)
     return found
 

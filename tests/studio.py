@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 from styletransfer import storage
-from styletransfer.manifest import Manifest, parse_manifest
-from styletransfer.plan import PlannedPair, plan_manifest
-from styletransfer.records import Record, WeightsRecord
-from styletransfer.render import Rendered, fetch, store
+from styletransfer.manifest.reader import Manifest, parse_manifest
+from styletransfer.renders.pair import Rendered, fetch, store
+from styletransfer.renders.plan import PlannedPair, plan_manifest
+from styletransfer.renders.records import Record, WeightsRecord
 
 QUICK = {"end_scale": 32, "min_scale": 20, "initial_iterations": 3, "iterations": 2}
 """Settings of plans and renders that take no time: two scales, 23 and 32 px."""

@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 
-from styletransfer.losses import COVARIANCE_EPS, Moments
-from styletransfer.picture import Picture
+from styletransfer.objective.style import COVARIANCE_EPS, Moments
+from styletransfer.pictures.picture import Picture
 from tests.bench import report, results
 from tests.bench.evaluate import Evaluator, exact_wasserstein2
 from tests.bench.quality import WAYS

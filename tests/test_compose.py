@@ -9,10 +9,10 @@ import jsonschema
 import pytest
 import yaml
 
-from flows.cli import make_parser
+from flows.commands.main import make_parser
 from flows.farm.names import DRAIN_LIMIT_S
+from tests.checkout import ROOT
 
-ROOT = Path(__file__).parents[1]
 FILES = [ROOT / "compose.yaml", ROOT / "docs/deploy/compose.worker.yaml"]
 SCHEMA = "check_jsonschema/builtin_schemas/vendor/compose-spec.json"
 

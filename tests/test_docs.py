@@ -5,19 +5,18 @@ import json
 import re
 import shlex
 import shutil
-from pathlib import Path
 
 import pytest
 
-from flows.cli import COMMANDS, make_parser
-from styletransfer import strict_yaml
+from flows.commands.main import COMMANDS, make_parser
 from styletransfer.errors import ManifestError
-from styletransfer.manifest import load_manifest, parse_manifest
-from styletransfer.manifest_file import ManifestFile
-from styletransfer.records import Record, to_json
+from styletransfer.manifest import strict_yaml
+from styletransfer.manifest.reader import load_manifest, parse_manifest
+from styletransfer.manifest.schema import ManifestFile
+from styletransfer.renders.records import Record, to_json
 from styletransfer.settings import PictureSettings, Settings
+from tests.checkout import ROOT
 
-ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 MANIFEST = ROOT / "docs/manifest.md"
 PYTHON = ROOT / "docs/python.md"

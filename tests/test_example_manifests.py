@@ -2,15 +2,15 @@
 
 import re
 import runpy
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from styletransfer.manifest import load_manifest
-from styletransfer.plan import plan_manifest
+from styletransfer.manifest.reader import load_manifest
+from styletransfer.renders.plan import plan_manifest
+from tests.checkout import ROOT
 
-FOLDER = Path(__file__).parents[1] / "manifests"
+FOLDER = ROOT / "manifests"
 EXAMPLES = sorted(FOLDER.glob("*.yaml"))
 PICTURES = sorted((FOLDER / "images").glob("*/*.jpg"))
 QUICKSTART = FOLDER / "quickstart.yaml"
@@ -53,7 +53,7 @@ def test_the_quickstart_needs_no_download_and_shows_a_blend():
 
 
 def test_the_overnight_example_pins_torchvisions_file():
-    from styletransfer.weights import IMAGENET
+    from styletransfer.network.weights import IMAGENET
 
     assert load_manifest(str(FOLDER / "overnight.yaml")).weights.sha256 == IMAGENET.sha256
 

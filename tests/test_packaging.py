@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import graphlib
 import importlib
 import re
 import subprocess
@@ -15,7 +16,8 @@ import httpx
 import pytest
 from packaging.requirements import Requirement
 
-ROOT = Path(__file__).parents[1]
+from tests.checkout import ROOT
+
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LIBRARY = sorted((ROOT / "styletransfer").rglob("*.py"))
 FLOWS = sorted((ROOT / "flows").rglob("*.py"))
@@ -54,26 +56,56 @@ def test_only_storage_sees_fsspec(source):
         assert not packages & {"aiobotocore", "boto3", "botocore", "fsspec", "s3fs"}
 
 
-def layout() -> list[str]:
-    """The modules in the order in which CONTRIBUTING.md lists them, lowest first."""
+def rooms() -> list[str]:
+    """The packages in the order in which CONTRIBUTING.md shows them, lowest first."""
     section = (ROOT / "CONTRIBUTING.md").read_text().split("## Layout")[1].split("## Changes")[0]
-    packages = re.split(r"`([\w/]+)/`:\n", section)[1:]
-    return [
-        f"{package.replace('/', '.')}.{name}"
-        for package, names in zip(packages[::2], packages[1::2], strict=True)
-        for name in re.findall(r"`(\w+)\.py`", names)
-    ]
+    found: list[str] = []
+    inside: list[str] = []
+    for indent, name in re.findall(r"^ {4}( *)(\w+)/ ", section, re.MULTILINE):
+        inside[len(indent) // 2 :] = [name]
+        found.append(".".join(inside))
+    return found
 
 
-def test_layout_lists_every_module_once():
-    assert sorted(layout()) == sorted(map(module, MODULES))
+ROOMS = rooms()
+FARM_ROOMS = {room for room in ROOMS if room.startswith("flows.farm.")}
+
+
+def room(name: str) -> str:
+    """The package that a module, or a name in one, is in."""
+    parts = name.split(".")
+    while not (ROOT / Path(*parts)).is_dir():
+        parts.pop()
+    return ".".join(parts)
+
+
+def own(names: set[str]) -> set[str]:
+    return {name for name in names if name.partition(".")[0] in ("flows", "styletransfer")}
+
+
+def test_the_map_shows_every_room():
+    assert sorted(ROOMS) == sorted({room(module(source)) for source in MODULES} | {"flows"})
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_a_room_says_what_is_in_it(name):
+    assert ast.get_docstring(ast.parse((ROOT / name.replace(".", "/") / "__init__.py").read_text()))
 
 
 @pytest.mark.parametrize("source", MODULES, ids=module)
 def test_imports_run_one_way(source):
-    order = layout()
-    not_above = set(order[order.index(module(source)) :])
-    assert not imports(source) & not_above
+    """A file imports its own room and those above it on the map; rooms of the farm never import each other."""
+    here = room(module(source))
+    allowed = set(ROOMS[: ROOMS.index(here) + 1])
+    if here in FARM_ROOMS:
+        allowed -= FARM_ROOMS - {here}
+    assert {room(name) for name in own(imports(source))} <= allowed
+
+
+def test_no_two_files_import_each_other():
+    files = set(map(module, MODULES))
+    graph = {module(source): imports(source) & files for source in MODULES}
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
 @pytest.mark.parametrize("name", ["styletransfer", "styletransfer.manifest", "styletransfer.settings"])

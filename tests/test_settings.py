@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from styletransfer.errors import SettingsError
-from styletransfer.layers import LAYERS
 from styletransfer.settings import (
     ExecutionSettings,
     Init,
@@ -21,6 +20,7 @@ from styletransfer.settings import (
     Settings,
     check_settings,
 )
+from styletransfer.vgg_layers import LAYERS
 
 PICTURE_DEFAULTS: dict[str, Any] = {
     "end_scale": 512,

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from styletransfer.plan import PlannedPair
-from styletransfer.records import now as utc_now
-from styletransfer.summary import Outcome
+from styletransfer.renders.plan import PlannedPair
+from styletransfer.renders.records import now as utc_now
+from styletransfer.renders.summary import Outcome
 
 OVERHEAD: Final = 1.05
 """Of a pair's seconds for what lies between two pairs: starting render runs, fetching, storing."""
@@ -33,7 +33,7 @@ class Forecast:
 
 
 class Forecaster:
-    """Watches the states of a driver's pairs. Work is counted in pixel iterations, as `flows.estimate` does.
+    """Watches the states of a driver's pairs. Work is counted in pixel iterations, as `flows.pairs.estimate` does.
 
     The speed is that of the pairs done so far; as many are rendered at once as have been so far.
     """

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from typing import Final, Literal
 
-from flows.embedded import quiet_settings
+from flows.server.environment import period_s
 from styletransfer import storage
-from styletransfer.manifest_file import Priority
-from styletransfer.places import Places
+from styletransfer.manifest.schema import Priority
+from styletransfer.renders.places import Places
 
 GpuCount = Literal[1, 2]
 """GPUs that one render has to itself."""
@@ -56,25 +55,13 @@ A render that ends while the server is away must not end Crashed for want of som
 """
 
 
-
-def _period(variable: str, seconds: int) -> int:
-    """A period in seconds, unless the environment has another. All processes of a farm must be told the same."""
-    return int(os.environ.get(variable, seconds))
-
-
-LEAST_HEARTBEAT_S: Final = 30
-"""The shortest period between two heartbeats that Prefect allows."""
-
-HEARTBEAT_S: Final = _period("NST_HEARTBEAT_S", LEAST_HEARTBEAT_S)
-"""Between two heartbeats of a run. Less than Prefect allows is for tests, which see to it themselves."""
-
-LOST_AFTER_S: Final = _period("NST_LOST_AFTER_S", 120)
+LOST_AFTER_S: Final = period_s("NST_LOST_AFTER_S", 120)
 """A run not heard of for so long is taken for lost. At least three heartbeats, or healthy runs would be."""
 
 LOST_MESSAGE: Final = f"not heard of for {LOST_AFTER_S} s"
 """Of the Crashed state of a run that was taken for lost."""
 
-PENDING_LIMIT_S: Final = _period("NST_PENDING_LIMIT_S", 180)
+PENDING_LIMIT_S: Final = period_s("NST_PENDING_LIMIT_S", 180)
 """A run handed to a worker that has not begun after this is taken for lost: it never sent a heartbeat."""
 
 NO_WORKER_S: Final = 300
@@ -86,8 +73,6 @@ ATTEMPTS: Final = 3
 MOST_REVIVALS: Final = 5
 """How often a driver that crashed is begun again: one that can't even start would otherwise be for ever."""
 
-WORKER_QUERY_S: Final = 2
-"""How often a worker asks for runs: the better part of what passes between two of them."""
 
 DRAIN_LIMIT_S: Final = 120
 """How long a run that was asked to end may take to save its state: an iteration may take a minute."""
@@ -126,10 +111,3 @@ def size_tag(end_scale: int) -> str:
     return f"size:{end_scale}"
 
 
-def farm_environment() -> dict[str, str]:
-    """Environment variables that every process of the farm needs: servers, workers, and the runs they start."""
-    return {
-        **quiet_settings(verbose=True),
-        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(max(HEARTBEAT_S, LEAST_HEARTBEAT_S)),
-        "PREFECT_WORKER_QUERY_SECONDS": str(WORKER_QUERY_S),
-    }

@@ -13,9 +13,9 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from styletransfer import storage
-from styletransfer.places import Places
-from styletransfer.plan import READERS
-from styletransfer.records import UtcTime
+from styletransfer.renders.places import Places
+from styletransfer.renders.plan import READERS
+from styletransfer.renders.records import UtcTime
 
 log = logging.getLogger(__name__)
 

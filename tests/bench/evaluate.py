@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from styletransfer.frozen_objective import FrozenObjective
-from styletransfer.images import resize, to_tensor
-from styletransfer.losses import Moments
-from styletransfer.picture import Picture
-from styletransfer.scales import size_to_fit
+from styletransfer.objective.fast import FrozenObjective
+from styletransfer.objective.style import Moments
+from styletransfer.pictures.picture import Picture
+from styletransfer.pictures.resize import resize, to_tensor
 from styletransfer.settings import Settings
+from styletransfer.sizes import size_to_fit
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@
     python -m tests.bench.memory --once 8192 [--engine 'bf16, all blocks in tiles of 512']
 
 Each figure is the peak resident memory of a process of its own, beside it what the process had before it had seen a
-picture, and what `styletransfer.memory` plans with. `--once` measures one engine at one size, which may take hours.
+picture, and what `styletransfer.transfer.memory` plans with. `--once` measures one engine at one size, which may
+take hours.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from typing import Any
 
 import torch
 
-from styletransfer.memory import memory_bytes
-from styletransfer.optimize import Adam, Average
+from styletransfer.network.tiles import ALL_BLOCKS, Tiling
 from styletransfer.settings import Settings
-from styletransfer.tiles import ALL_BLOCKS, Tiling
+from styletransfer.transfer.memory import memory_bytes
+from styletransfer.transfer.optimize import Adam, Average
 from tests.bench import results
 from tests.bench.setting import ENGINES, Engine, network
 

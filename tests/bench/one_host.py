@@ -15,10 +15,10 @@ from typing import Any, Final
 import httpx
 import psutil
 
-from flows.embedded import python_path
 from flows.farm import names
-from flows.farm.server import free_port
-from styletransfer.records import now
+from flows.server.environment import python_path
+from flows.server.standing import free_port
+from styletransfer.renders.records import now
 from tests.processes import processes_with
 from tests.waiting import until
 
@@ -43,7 +43,7 @@ class OneHost:
         return {**kept, **own, "STYLETRANSFER_CACHE_DIR": str(self.folder / "cache")}
 
     def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "flows.cli", *arguments]
+        return [sys.executable, "-m", "flows.commands.main", *arguments]
 
     @contextmanager
     def up(self, slots: int) -> Iterator[None]:

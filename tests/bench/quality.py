@@ -14,19 +14,19 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from styletransfer.engines import Engine
+from styletransfer.network.weights import Weights
+from styletransfer.objective.engines import Engine
 from styletransfer.settings import Settings
-from styletransfer.stylizer import Progress, Stylizer
-from styletransfer.weights import Weights
+from styletransfer.transfer.stylizer import Progress, Stylizer
 from tests.bench.evaluate import Evaluator
 from tests.bench.setting import PAIRS, network, source
+from tests.checkout import ROOT
 
-RESULTS = Path(__file__).parents[2] / "docs" / "performance" / "renders"
+RESULTS = ROOT / "docs" / "performance" / "renders"
 
 
 @dataclass(frozen=True)

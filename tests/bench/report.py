@@ -17,9 +17,9 @@ import matplotlib as mpl
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
-from styletransfer.scales import pyramid
-from styletransfer.schedule import Schedule
 from styletransfer.settings import Settings
+from styletransfer.sizes import pyramid
+from styletransfer.transfer.schedule import Schedule
 from tests.bench import results
 
 Row = Mapping[str, Any]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from styletransfer.devices import describe
+from styletransfer.machine.devices import describe
+from tests.checkout import ROOT
 
-FOLDER = Path(__file__).parents[2] / "docs" / "performance"
+FOLDER = ROOT / "docs" / "performance"
 
 
 def environment() -> dict[str, str | int]:

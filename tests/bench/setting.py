@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from styletransfer import decode, load_weights
-from styletransfer.frozen_objective import FrozenObjective
-from styletransfer.images import resize, to_tensor
-from styletransfer.objective import Objective, ReferenceObjective, Targets
-from styletransfer.picture import Picture
-from styletransfer.scales import size_to_fit
+from styletransfer.network.tiles import Tiling
+from styletransfer.objective.fast import FrozenObjective
+from styletransfer.objective.terms import Objective, ReferenceObjective, Targets
+from styletransfer.pictures.picture import Picture
+from styletransfer.pictures.resize import resize, to_tensor
 from styletransfer.settings import Settings
-from styletransfer.tiles import Tiling
+from styletransfer.sizes import size_to_fit
+from tests.checkout import ROOT
 
-IMAGES = Path(__file__).parents[2] / "manifests" / "images"
+IMAGES = ROOT / "manifests" / "images"
 PAIRS = {
     "coffee-wave": ("photographs/coffee.jpg", "styles/wave.jpg"),
     "cat-glass": ("photographs/cat.jpg", "styles/glass.jpg"),

@@ -8,9 +8,9 @@ from functools import cache
 
 from prefect.client.orchestration import get_client
 
-from flows import cli
-from flows.farm import names
-from flows.farm.deploy import deploy
+from flows.commands import main
+from flows.farm import names, submissions
+from flows.farm.setup.deploy import deploy
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ def call(*arguments: str) -> Done:
     """Run `styletransfer` with these arguments."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = cli.main(arguments)
+        status = main.main(arguments)
     return Done(status, out.getvalue(), err.getvalue())
 
 
@@ -44,7 +44,6 @@ def unique(name: str) -> str:
 
 def runs_of(manifest: str):
     """All runs for the manifest of this name, as the server has them."""
-    from flows.farm import drivers
 
     with get_client(sync_client=True) as client:
-        return drivers.with_tags(client, [names.manifest_tag(manifest)])
+        return submissions.with_tags(client, [names.manifest_tag(manifest)])

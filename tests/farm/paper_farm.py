@@ -4,15 +4,15 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 
-from flows.farm.driving import Drive, Wishes
-from flows.farm.findings import Findings
+from flows.farm.driver.drive import Drive, Wishes
+from flows.farm.driver.evidence import Findings
+from flows.farm.driver.render_runs import Run
 from flows.farm.names import LOST_MESSAGE
 from flows.farm.notes import Note, delete_note, write_note
-from flows.farm.submitting import Run
 from styletransfer.errors import StorageError
-from styletransfer.plan import plan_manifest
-from styletransfer.records import now
-from styletransfer.render import store
+from styletransfer.renders.pair import store
+from styletransfer.renders.plan import plan_manifest
+from styletransfer.renders.records import now
 from tests.studio import pretend_rendered
 
 
@@ -85,7 +85,7 @@ class PaperFarm:
 
 
 class PaperRenders:
-    """The render runs as one driver sees them; see `flows.farm.submitting.Renders`. `away`: nobody answers."""
+    """The render runs as one driver sees them, as `driver.render_runs.Renders`. `away`: nobody answers."""
 
     def __init__(self, farm, submission):
         self.farm, self.submission = farm, submission

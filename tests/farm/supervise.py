@@ -3,11 +3,10 @@
 import os
 import sys
 
-from flows.embedded import python_path
-from flows.farm.host import WorkerSpec
-from flows.farm.names import farm_environment
-from flows.farm.worker import Signals, Supervisor
-from flows.farm.worker_command import tell
+from flows.commands.worker import tell
+from flows.farm.workers.host_slots import WorkerSpec
+from flows.farm.workers.supervisor import Signals, Supervisor
+from flows.server.environment import farm_environment, python_path
 
 if __name__ == "__main__":
     environment = {**farm_environment(), "PYTHONPATH": python_path(), "NST_SLOT": "cpu0"}

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from flows.farm.forecast import OVERHEAD, Forecaster
-from styletransfer.plan import plan_manifest
-from styletransfer.summary import Outcome
+from styletransfer.renders.plan import plan_manifest
+from styletransfer.renders.summary import Outcome
 from tests.studio import pretend_all
 
 EVENING = datetime(2026, 3, 2, 21, 0, tzinfo=UTC)

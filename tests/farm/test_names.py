@@ -5,8 +5,9 @@ import sys
 from typing import get_args
 
 from flows.farm import names
-from styletransfer.manifest_file import Priority
-from styletransfer.places import Places
+from flows.server import environment
+from styletransfer.manifest.schema import Priority
+from styletransfer.renders.places import Places
 
 
 def test_every_priority_has_a_queue_before_prefects_own():
@@ -17,8 +18,8 @@ def test_every_priority_has_a_queue_before_prefects_own():
 
 def test_a_run_is_lost_after_three_heartbeats_at_least():
     """Fewer, and Prefect's automation would crash healthy runs."""
-    assert 3 * names.HEARTBEAT_S <= names.LOST_AFTER_S
-    assert names.farm_environment()["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == str(names.HEARTBEAT_S)
+    assert 3 * environment.HEARTBEAT_S <= names.LOST_AFTER_S
+    assert environment.farm_environment()["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == str(environment.HEARTBEAT_S)
 
 
 def test_an_output_has_one_tag_whatever_the_pairs():

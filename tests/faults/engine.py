@@ -9,7 +9,7 @@ import runpy
 
 from prefect import flow_engine
 
-from flows.farm.names import HEARTBEAT_S
+from flows.server.environment import HEARTBEAT_S
 
 if __name__ == "__main__":
     flow_engine.MINIMUM_HEARTBEAT_INTERVAL = HEARTBEAT_S

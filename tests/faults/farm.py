@@ -18,9 +18,11 @@ import boto3
 import httpx
 import psutil
 
-from flows.embedded import python_path
 from flows.farm import names
-from flows.farm.server import StandingServer, free_port
+from flows.server import environment
+from flows.server.environment import python_path
+from flows.server.standing import StandingServer, free_port
+from tests.checkout import ROOT
 from tests.faults.account import Account
 from tests.faults.proxy import Proxy
 from tests.processes import processes_with
@@ -28,7 +30,6 @@ from tests.s3 import s3_server
 from tests.studio import SHALLOW, picture_file
 from tests.waiting import until
 
-ROOT: Final = Path(__file__).parents[2]
 BUCKET: Final = "farm"
 
 CHECKPOINT_S: Final = 3
@@ -68,7 +69,7 @@ class Host:
 
     @property
     def worker(self) -> psutil.Process | None:
-        return self._process("flows.farm.slot_worker")
+        return self._process("flows.farm.workers.slot_worker")
 
     @property
     def run(self) -> psutil.Process | None:
@@ -216,7 +217,7 @@ class Farm:
 
     def _command(self, *arguments: str) -> None:
         done = subprocess.run(
-            [sys.executable, "-m", "flows.cli", *arguments],
+            [sys.executable, "-m", "flows.commands.main", *arguments],
             check=False,
             capture_output=True,
             text=True,
@@ -252,7 +253,7 @@ class FarmServer(StandingServer):
         kept = {name: value for name, value in os.environ.items() if not name.startswith(others)}
         return {
             **kept,
-            **names.farm_environment(),
+            **environment.farm_environment(),
             **self._given,
             "PREFECT_API_URL": self.api_url,
             "PREFECT_HOME": str(self.folder / "prefect"),

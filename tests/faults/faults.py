@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from styletransfer.records import now
+from styletransfer.renders.records import now
 from tests.faults.account import TOLERANCE_S, Story
 from tests.faults.farm import CHECKPOINT_S, HOSTS, OFFICE, Farm, Host, Submission
 from tests.waiting import until

@@ -9,9 +9,9 @@ import os
 import sys
 from dataclasses import replace
 
-from flows.farm.host import driver_worker, render_workers
-from flows.farm.worker import Signals, Supervisor
-from flows.farm.worker_command import tell
+from flows.commands.worker import tell
+from flows.farm.workers.host_slots import driver_worker, render_workers
+from flows.farm.workers.supervisor import Signals, Supervisor
 
 if __name__ == "__main__":
     name, kind = sys.argv[1:]

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import prefect
 
 from flows.farm import names
-from styletransfer.records import now
+from flows.server import environment
+from styletransfer.renders.records import now
+from tests.checkout import ROOT
 from tests.faults.farm import CHECKPOINT_S, QUICK
 from tests.faults.faults import ITERATIONS, PAIRS, Fault, Seen
 
-PAGE: Final = Path(__file__).parents[2] / "docs/faults.md"
+PAGE: Final = ROOT / "docs/faults.md"
 
 _HEAD: Final = """\
 # Faults
@@ -107,7 +108,7 @@ def write(setting: Setting, rows: Sequence[Row]) -> None:
     head = _HEAD.format(pairs=PAIRS, setting=setting.text)
     foot = _FOOT.format(
         lost=names.LOST_AFTER_S,
-        grace=names.HEARTBEAT_S + 10,
+        grace=environment.HEARTBEAT_S + 10,
         pending=names.PENDING_LIMIT_S,
         quick_beat=QUICK["NST_HEARTBEAT_S"],
         quick_lost=QUICK["NST_LOST_AFTER_S"],

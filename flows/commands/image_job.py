@@ -1,0 +1,156 @@
+"""What `styletransfer image` is asked to do, checked: every wrong option is told at once."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from flows.commands.image_options import SHORT_FORMS
+from styletransfer import storage
+from styletransfer.errors import Fault, ImageError, SettingsError
+from styletransfer.pictures.decode import MAX_MEGAPIXELS
+from styletransfer.pictures.formats import Format, check_format_size, extension
+from styletransfer.settings import Settings, check_settings
+from styletransfer.sizes import Size
+
+_FORMATS: Mapping[str, Format] = {
+    **{extension(name): name for name in get_args(Format)},
+    ".jpeg": "jpeg",
+    ".tiff": "tiff",
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to make, all options checked. Locations are absolute."""
+
+    content: str
+    styles: tuple[str, ...]
+    style_weights: tuple[float, ...]
+    settings: Settings
+    weights: str
+    output: str
+    format: Format
+    preview: str | None
+    preview_format: Format
+    save_every: int
+
+
+def make_job(options: argparse.Namespace) -> Job:
+    """The job that the options ask for; SettingsError with everything that is wrong with them."""
+    faults: list[Fault] = []
+    settings = _settings(options, faults)
+    style_weights = _style_weights(options, faults)
+    file_format = _format("--output", options.output, faults)
+    preview_format = _format("--preview", options.preview, faults) if options.preview else file_format
+    save_every = _save_every(options.save_every, faults)
+    content, *styles = (storage.resolve(".", location) for location in (options.content, *options.styles))
+    output = storage.resolve(".", options.output)
+    preview = storage.resolve(".", options.preview) if options.preview else None
+    proofs = [storage.resolve(".", options.proof)] if options.proof else []
+    faults += _overwriting(output, preview, [content, *styles, *proofs])
+    if faults or settings is None:
+        raise SettingsError(faults)
+    return Job(
+        content=content,
+        styles=tuple(styles),
+        style_weights=style_weights,
+        settings=settings,
+        weights=options.weights,
+        output=output,
+        format=file_format,
+        preview=preview,
+        preview_format=preview_format,
+        save_every=save_every,
+    )
+
+
+def check_size(job: Job, size: Size) -> None:
+    """SettingsError when a result of `size` (width, height in px) is too large to render, or to be written."""
+    (width, height), faults = size, []
+    if width * height > MAX_MEGAPIXELS * 1e6:
+        message = f"makes a picture of {width}x{height} px; at most {MAX_MEGAPIXELS} megapixels are rendered"
+        faults.append(Fault("--end-scale", message))
+    for option, file_format in (("--output", job.format), ("--preview", job.preview and job.preview_format)):
+        try:
+            if file_format:
+                check_format_size(file_format, size)
+        except ImageError as error:
+            faults.append(Fault(option, f"can't be written: {error}"))
+    if faults:
+        raise SettingsError(faults)
+
+
+def _overwriting(output: str, preview: str | None, inputs: Iterable[str]) -> Iterator[Fault]:
+    """What would be written over: an input by a result, the result by its preview."""
+    read = {_place(location) for location in inputs}
+    for option, location in (("--output", output), ("--preview", preview)):
+        if location and _place(location) in read:
+            yield Fault(option, "is the same file as an input, which would be lost; it must be another one")
+    if preview and _place(preview) == _place(output):
+        yield Fault("--preview", "is the same file as --output; it must be another one")
+
+
+def _place(location: str) -> str:
+    """Where a location leads, the same for every way to write it; links are followed."""
+    return os.path.realpath(location) if storage.is_local(location) else location
+
+
+def _settings(options: argparse.Namespace, faults: list[Fault]) -> Settings | None:
+    given = {name: getattr(options, name) for name in SHORT_FORMS if getattr(options, name) is not None}
+    values = {name: _value(name, text) for name, text in given.items()}
+    try:
+        return check_settings(values, "")
+    except SettingsError as error:
+        for fault in error.faults:
+            place = f"--{fault.place.replace('_', '-')}" if fault.place else "settings:"
+            faults.append(Fault(place, fault.message))
+        return None
+
+
+def _value(name: str, text: Any) -> Any:
+    """What a setting's option says, as the manifest's YAML would say it."""
+    if name == "proof":
+        return storage.resolve(".", text)
+    if name == "style_layers":
+        return {layer: _plain(weight) for layer, _, weight in (part.partition("=") for part in text)}
+    return text if isinstance(text, list) else _plain(text)
+
+
+def _plain(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _style_weights(options: argparse.Namespace, faults: list[Fault]) -> tuple[float, ...]:
+    if options.style_weights is None:
+        return (1.0,) * len(options.styles)
+    weights = [_plain(text) for text in options.style_weights]
+    place, styles = "--style-weights", len(options.styles)
+    if len(weights) != styles:
+        faults.append(Fault(place, f"has {len(weights)} values; must have one for each style ({styles})"))
+    wrong = [weight for weight in weights if isinstance(weight, str) or not 0 < weight < float("inf")]
+    faults += [Fault(place, f"has {weight!r}; must be finite numbers > 0") for weight in wrong]
+    return tuple(float(weight) for weight in weights if not isinstance(weight, str))
+
+
+def _save_every(text: str, faults: list[Fault]) -> int:
+    iterations = _plain(text)
+    if isinstance(iterations, int) and iterations >= 1:
+        return iterations
+    faults.append(Fault("--save-every", f"is {iterations!r}; must be a whole number >= 1"))
+    return 1
+
+
+def _format(option: str, location: str, faults: list[Fault]) -> Format:
+    suffix = os.path.splitext(storage.name(storage.resolve(".", location)))[1].lower()  # noqa: PTH122 (a URL's)
+    if suffix not in _FORMATS:
+        faults.append(Fault(option, f"ends in {suffix!r}; must end in {', '.join(_FORMATS)}"))
+    return _FORMATS.get(suffix, "png")

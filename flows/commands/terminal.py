@@ -1,0 +1,266 @@
+"""Progress in a terminal: a live table of the pairs being rendered, or plain lines for logs and pipes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.constrain import Constrain
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from flows.pairs.estimate import Estimate, clock_text, pair_seconds_left, speed_text
+from flows.pairs.watching import Result, Watcher
+from styletransfer.machine.devices import Slot
+from styletransfer.renders.plan import Plan
+from styletransfer.renders.summary import Outcome
+from styletransfer.sizes import Size
+
+if TYPE_CHECKING:
+    from styletransfer.transfer.stylizer import Progress
+
+TICK_S = 0.5
+"""Least seconds between two readings of a pair's loss, since each waits for the device."""
+
+_REFRESH_PER_S = 4
+_STYLES = {"done": "green", "failed": "bold red"}
+
+
+class Shown(Protocol):
+    """What a display wants to know of a pair beforehand."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def size(self) -> Size | None: ...
+    @property
+    def scales(self) -> tuple[int, ...]: ...
+    @property
+    def iterations(self) -> int: ...
+
+
+class Row:
+    """One pair being rendered: its latest figures, read from the device no more often than every TICK_S.
+
+    Figures only: a `Progress` kept here would hold the run's tensors on the device while the picture is stored.
+    """
+
+    def __init__(self, name: str, slot: Slot, clock: Callable[[], float] = time.monotonic) -> None:
+        self.name = name
+        self.slot = slot
+        self.per_second: float | None = None
+        self.fraction = 0.0
+        self.seconds_left: float | None = None
+        self._told = ("starting", "", "")  # scale, iteration, loss
+        self._clock = clock
+        self._since = (clock(), -1, 0)  # time, scale and iteration of the last tick
+
+    def tick(self, progress: Progress) -> bool:
+        """Take the figures if they are due; tells whether it did."""
+        now = self._clock()
+        then, scale, iteration = self._since
+        if now - then < TICK_S and progress.iteration < progress.iterations:
+            return False
+        if scale == progress.scale and progress.iteration > iteration and now > then:
+            self.per_second = (progress.iteration - iteration) / (now - then)
+        self._since = (now, progress.scale, progress.iteration)
+        self.fraction = progress.fraction
+        self.seconds_left = pair_seconds_left(progress.seconds, progress.fraction)
+        self._told = (
+            f"{progress.scale} px ({progress.scale_index + 1}/{len(progress.scales)})",
+            f"{progress.iteration}/{progress.iterations}",
+            f"loss {progress.losses()['total']:.4g}",  # a sync point
+        )
+        return True
+
+    def cells(self) -> tuple[str, ...]:
+        """Name, scale, iteration, loss, speed, time left, devices."""
+        speed = "" if self.per_second is None else speed_text(self.per_second)
+        return (self.name, *self._told, speed, left_text(self.seconds_left), str(self.slot))
+
+
+def left_text(seconds: float | None) -> str:
+    return "" if seconds is None else f"{clock_text(seconds)} left"
+
+
+class Lines(Watcher):
+    """Plain lines: when a pair begins, ends a scale and is done. For pipes and logs."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def status(self, text: str) -> None:
+        """What is being waited for, until something else happens."""
+        self.say(f"{text} ...")
+
+    def note(self, text: str) -> None:
+        self.say(text, "yellow")
+
+    def started(self, pair: Shown, slot: Slot) -> None:
+        self.say(f"{pair.id}: started on {slot}: {_summary(pair)}")
+
+    def progress(self, pair: Shown, progress: Progress) -> None:
+        if progress.iteration == progress.iterations:
+            which = f"scale {progress.scale} ({progress.scale_index + 1} of {len(progress.scales)})"
+            loss = progress.losses()["total"]
+            self.say(f"{pair.id}: {which} done after {progress.seconds:.1f} s, loss {loss:.4g}")
+
+    def finished(self, pair: Shown, outcome: Outcome) -> None:
+        self.say(outcome_text(pair.id, outcome), _STYLES.get(outcome.state, "yellow"))
+
+    def ended(self, result: Result) -> None:
+        """What it comes to, with every failure once more: the first may have scrolled away hours ago."""
+        self.say(f"{result.manifest}: {result.counts}")
+        for failure in result.failures:
+            self.say(f"failed: {failure}", _STYLES["failed"])
+        self.say(f"contact sheet: {result.index}")
+
+    def say(self, text: str, style: str = "") -> None:
+        """One line, above whatever else is shown."""
+        # soft_wrap: a line is a line, however narrow the terminal.
+        self.console.print(Text(text, style), soft_wrap=True)
+
+
+def _summary(pair: Shown) -> str:
+    width, height = pair.size or (0, 0)
+    scales = f"{len(pair.scales)} scale{'s' if len(pair.scales) > 1 else ''}"
+    return f"{width}x{height} px, {scales}, {pair.iterations} iterations"
+
+
+def outcome_text(pair_id: str, outcome: Outcome) -> str:
+    """How a pair ended, in one line."""
+    if outcome.record is None:
+        return f"{pair_id}: {outcome.state}" + (f": {outcome.reason}" if outcome.reason else "")
+    output = outcome.record.output
+    return f"{pair_id}: done in {outcome.record.seconds:.1f} s, {output.width}x{output.height} px"
+
+
+class LiveTable(Lines):
+    """A row for each pair being rendered and a bar for all of them; what is over scrolls away above."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._rows: dict[str, Row] = {}
+        self._status = ""
+        self._estimate: Estimate | None = None
+        self._total = self._over = 0
+        self._lock = threading.Lock()
+
+    def __rich__(self) -> RenderableType:
+        with self._lock:
+            rows = list(self._rows.values())
+        parts: list[RenderableType] = [_table(rows)] if rows else []
+        parts.append(self._bar(rows) if rows or self._estimate else Text(self._status, "dim"))
+        return Group(*parts)
+
+    def status(self, text: str) -> None:
+        self._status = f"{text} ..."
+
+    def planned(self, plan: Plan, at_once: int) -> None:
+        queued = plan.having("queued")
+        self._estimate, self._total = Estimate(queued, at_once), len(queued)
+
+    def started(self, pair: Shown, slot: Slot) -> None:
+        with self._lock:
+            self._rows[pair.id] = Row(pair.id, slot)
+        if self._estimate:
+            self._estimate.started(pair.id)
+
+    def progress(self, pair: Shown, progress: Progress) -> None:
+        row = self._rows.get(pair.id)
+        if row is not None and row.tick(progress) and self._estimate:
+            self._estimate.progress(pair.id, progress.fraction)
+
+    def finished(self, pair: Shown, outcome: Outcome) -> None:
+        with self._lock:
+            self._rows.pop(pair.id, None)
+            self._over += 1
+        if self._estimate:
+            self._estimate.finished(pair.id)
+        super().finished(pair, outcome)
+
+    def _bar(self, rows: list[Row]) -> RenderableType:
+        if self._estimate is not None:
+            fraction, left = self._estimate.fraction(), self._estimate.seconds_left()
+            text = f"{self._over} of {self._total} pairs"
+        else:
+            fraction, left, text = rows[0].fraction, rows[0].seconds_left, ""
+        grid = Table.grid(padding=(0, 2), expand=True)
+        grid.add_column(ratio=1)
+        for _ in range(3):
+            grid.add_column(no_wrap=True, justify="right")
+        grid.add_row(ProgressBar(1.0, fraction), text, f"{fraction:.0%}", left_text(left))
+        return Constrain(grid, self.console.width - 4)  # room for the `^C` that a terminal writes at the cursor
+
+
+def _table(rows: list[Row]) -> Table:
+    table = Table.grid(padding=(0, 2), expand=True)
+    table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    for _ in range(5):
+        table.add_column(no_wrap=True, justify="right")
+    table.add_column(no_wrap=True, style="dim")
+    for row in rows:
+        table.add_row(*row.cells())
+    return table
+
+
+class Output(Console):
+    """stdout. When nobody reads it any more (`| head`), that is no reason to stop rendering."""
+
+    def __init__(self) -> None:
+        super().__init__(highlight=False)
+
+    def on_broken_pipe(self) -> None:
+        """Write to nowhere from now on; rich would end the thread that happened to write."""
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+@contextmanager
+def display(console: Console, *, plain: bool = False) -> Iterator[Lines]:
+    """A display for this console, live in a terminal, for the block. Warnings in the log go through it."""
+    if plain or not console.is_terminal or console.is_dumb_terminal:
+        lines = Lines(console)
+        with _warnings(lines):
+            yield lines
+        return
+    table = LiveTable(console)
+    live = Live(table, console=console, transient=True, refresh_per_second=_REFRESH_PER_S)
+    with _warnings(table), live:
+        yield table
+
+
+class _Notes(logging.Handler):
+    """Log records as lines of a display: written straight to the terminal they would tear its table."""
+
+    def __init__(self, lines: Lines) -> None:
+        super().__init__(logging.WARNING)
+        self.lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.note(record.getMessage())
+
+
+@contextmanager
+def _warnings(lines: Lines) -> Iterator[None]:
+    """Warnings of this program are lines of the display."""
+    handler = _Notes(lines)
+    loggers = [logging.getLogger(package) for package in ("styletransfer", "flows")]
+    for logger in loggers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)

@@ -1,0 +1,142 @@
+"""`styletransfer up`: server, driver and render workers on one host, until a signal ends them all."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import IO, Final
+
+from filelock import FileLock, Timeout
+
+from flows.commands import main
+from flows.commands.worker import tell
+from flows.farm.workers.host_slots import driver_worker, render_workers
+from flows.farm.workers.supervisor import Signals, Supervisor
+from flows.server.connection import (
+    FARM_FILE,
+    Farm,
+    default_state,
+    record,
+    running,
+    withdraw,
+)
+from flows.server.standing import StandingServer
+from flows.server.watch import ServerWatch
+from styletransfer.errors import StyleTransferError
+
+_LAST_EVENTS_S: Final = 3
+"""Before the server ends: for its automation to note drivers that were drained, so that they go on next time."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Returns the exit status, when all has ended."""
+    state = Path(options.state).expanduser().resolve() if options.state else default_state()
+    specs = [driver_worker(), *render_workers(options.gpus, options.cpu, options.gpus_per_render)]
+    signals = Signals()
+    with ExitStack() as stack:
+        stack.enter_context(_ending_orderly())
+        stack.enter_context(_alone_in(state))
+        server = StandingServer(state, options.port)
+        stack.callback(server.stop)
+        _start(server)
+        output = None if options.verbose else stack.enter_context((state / "workers.log").open("wb"))
+        _deploy(server, output)
+        farm = Farm.mine(server.api_url)
+        record(farm, state)
+        stack.callback(withdraw, farm, state)
+        supervisor = Supervisor(specs, server.environment, tell, output)
+        stack.enter_context(signals.heard())
+        watch = Watch(server, supervisor, _hint(options))
+        stack.callback(watch.close)
+        supervisor.run(signals, watch)
+        if signals.count == 1:
+            time.sleep(_LAST_EVENTS_S)
+    tell("stopped")
+    return main.DONE
+
+
+@contextmanager
+def _alone_in(state: Path) -> Iterator[None]:
+    """Hold the state folder. Raises StyleTransferError if another `up` does."""
+    state.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(state / "up.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        other = running(state / FARM_FILE)
+        where = f"; its server: {other.api_url.removesuffix('/api')}" if other else ""
+        raise StyleTransferError(f"another `up` uses the state folder {state}{where}") from error
+    except OSError as error:
+        raise StyleTransferError(f"the state folder {state} can't be used: {error}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _start(server: StandingServer) -> None:
+    server.start()
+    tell("starting Prefect's server")
+    server.wait()
+
+
+def _deploy(server: StandingServer, output: IO[bytes] | None) -> None:
+    """In a process of its own, so that this one stays small. Raises StyleTransferError if it fails."""
+    command = [sys.executable, "-m", "flows.commands.main", "deploy"]
+    environment = {**server.environment, "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
+    done = subprocess.run(
+        command, check=False, env=environment, stdout=output, stderr=subprocess.PIPE, text=True
+    )
+    if done.returncode:
+        reason = done.stderr.strip().removeprefix("error: ") or f"status {done.returncode}"
+        raise StyleTransferError(f"the server could not be set up: {reason}")
+
+
+def _hint(options: argparse.Namespace) -> str:
+    """How to submit, from another terminal."""
+    state = f" --state {shlex.quote(options.state)}" if options.state else ""
+    return f"styletransfer submit MANIFEST{state}"
+
+
+class Watch:
+    """Keeps the server, and tells once when all is ready."""
+
+    def __init__(self, server: StandingServer, supervisor: Supervisor, hint: str) -> None:
+        self._server = server
+        self._supervisor = supervisor
+        self._hint = hint
+        self._told = False
+        self._server_watch = ServerWatch(server, tell)
+        self.close = self._server_watch.close
+
+    def __call__(self) -> bool:
+        """Goes on for ever. Raises StyleTransferError for a server that does not stay."""
+        self._server_watch.keep()
+        if not self._told and self._supervisor.ready:
+            self._told = True
+            tell(f"dashboard: {self._server.address}")
+            tell(f"ready; in another terminal: {self._hint}")
+        return True
+
+
+@contextmanager
+def _ending_orderly() -> Iterator[None]:
+    """SIGTERM ends what is being started as Ctrl-C does."""
+
+    def stop(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

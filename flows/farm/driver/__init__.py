@@ -1,0 +1,1 @@
+"""One submitted manifest: which pairs are tried, where and how often. Renders nothing itself."""

@@ -1,0 +1,187 @@
+"""The flow `render-manifest` of the farm, one driver per manifest: plan, look after the renders, sum up."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Final
+
+import httpx
+from prefect import flow, get_client, get_run_logger
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import State
+from prefect.exceptions import TerminationSignal
+from prefect.runtime import flow_run
+from prefect.states import Cancelled, Completed
+from pydantic import Field
+
+from flows.farm import names, submissions
+from flows.farm.artifacts import Artifacts
+from flows.farm.driver.drive import POLL_S, Drive, Wishes
+from flows.farm.driver.evidence import Findings
+from flows.farm.driver.own_run import DriverRun, ReplacedError
+from flows.farm.driver.pairs_table import DriverBoard
+from flows.farm.driver.render_runs import Errand, Renders
+from flows.farm.driver.watchers import DriverWatchers, LogStates, SheetStates
+from flows.farm.messages import Messenger, tell_wrong
+from flows.farm.outages import Outage, ask
+from flows.farm.run_process import outlive_worker
+from flows.farm.times import host_zone, next_clock, parse_clock, parse_zone, shown
+from flows.pairs.flow import final_state, make_plan, write_sheet
+from flows.pairs.sheet import LiveSheet
+from flows.pairs.watching import Result
+from styletransfer import storage
+from styletransfer.errors import StorageError, StyleTransferError
+from styletransfer.manifest.reader import Priority
+from styletransfer.renders.plan import Plan
+
+PLANNED_AGAIN: Final = 3
+"""Plans that are made before some pairs are rendered without others whose storage is away: over ten minutes."""
+
+log = logging.getLogger(__name__)
+
+
+def _run_name() -> str:
+    """Until the manifest is read: its file's name."""
+    return PurePosixPath(storage.name(str(flow_run.parameters["manifest"]))).stem
+
+
+@flow(name=names.DRIVER_FLOW, flow_run_name=_run_name, persist_result=False)
+def drive_manifest(
+    manifest: str,
+    only: list[str] | None = None,
+    force: bool = False,
+    priority: Priority | None = None,
+    weights: str | None = None,
+    output: str | None = None,
+    submission: str | None = None,
+    until: str | None = None,
+    timezone: str | None = None,
+    revivals: Annotated[int, Field(ge=0, le=names.MOST_REVIVALS)] = 0,  # noqa: ARG001  (for who begins it again)
+) -> State[Any]:
+    """Have what is left to do of the manifest at this URL rendered by the farm's workers.
+
+    `only` keeps the pairs with these ids, `force` renders what is done again; `weights` and `output` replace the
+    manifest's, `priority` its pairs'. `submission` names what is submitted: a driver with the same one goes on
+    where the last stopped. No pair is begun after `until` (`07:00`, in `timezone`; its next one after the
+    submission began). `revivals`: how often it was begun again for one that crashed. Ends Failed, naming each
+    failed pair and why; Cancelled, named Held, if time was too short.
+    """
+    outlive_worker()
+    with get_client(sync_client=True) as client:
+        try:
+            me = DriverRun(client, submission)
+            plan = _planned(manifest, only or [], force, weights, output)
+            me.describe(plan)
+            end = _end(until, timezone, me.began)
+            before = me.began if force else None
+            errand = Errand(manifest, me.submission, plan.places, before, weights, output, end, timezone)
+            return look_after(plan, errand, priority, me, client)
+        except ReplacedError as replaced:
+            return Completed(name=submissions.REPLACED, message=str(replaced))
+
+
+def _planned(location: str, only: list[str], force: bool, weights: str | None, output: str | None) -> Plan:
+    """The plan, without faults of the manifest; people are told of those, as no message at an end will come."""
+    try:
+        plan = plan_patiently(lambda: make_plan(location, only, force, weights, output))
+        plan.check(troubles=False)
+    except StyleTransferError as error:
+        tell_wrong(location, str(error).splitlines())
+        raise
+    return plan
+
+
+def plan_patiently(make: Callable[[], Plan], outage: Outage | None = None) -> Plan:
+    """What `make` gives; made again as long as storage is away, for the plan's own patience is one of minutes.
+
+    Where a storage keeps single pairs from being planned, the others wait for a few tries. Raises StorageError.
+    """
+    outage = outage or Outage()
+    for tries in itertools.count(1):
+        try:
+            plan = make()
+        except StorageError as error:
+            outage.wait(error)
+            continue
+        if not plan.troubles or plan.faults or (plan.having("queued") and tries >= PLANNED_AGAIN):
+            return plan
+        try:
+            outage.wait(StorageError(str(plan.troubles[0]), transient=True))
+        except StorageError:
+            return plan  # whose pairs tell why they fail
+    raise AssertionError  # never: the loop has no end
+
+
+def look_after(
+    plan: Plan, errand: Errand, priority: Priority | None, me: DriverRun, client: SyncPrefectClient
+) -> State[Any]:
+    """Have the plan's pairs rendered, show how they stand, and sum up. Raises ReplacedError."""
+    board = DriverBoard(Artifacts(str(me.run.id)))
+    with _sheet(plan) as sheet, Findings(plan, errand.force_before) as findings, board:
+        messenger = _messenger(errand, me.began)
+        watcher = DriverWatchers([SheetStates(sheet), LogStates(get_run_logger()), board, messenger])
+        wishes = Wishes(errand.submission, priority, errand.until)
+        drive = Drive(plan, Renders(client, errand), findings, wishes, me.began)
+        board.live_runs = drive.live_runs
+        watcher.planned(plan)
+        try:
+            keep_driving(drive, lambda: watcher.states(drive.outcomes), me.check)
+        except TerminationSignal:
+            if me.is_cancelled():
+                drive.cancel()
+                watcher.states(drive.outcomes)
+                sheet.write()
+            raise
+        result = Result.of(plan, ask(lambda: write_sheet(sheet)))
+        watcher.ended(result)
+    if not drive.board.over:
+        return Cancelled(name=names.HELD, message=f"time was up; {result.counts}")
+    return final_state(result, stopped=any(pair.state == "cancelled" for pair in result.pairs))
+
+
+def keep_driving(
+    drive: Drive, tell: Callable[[], None], check: Callable[[], None], outage: Outage | None = None
+) -> None:
+    """Take step after step until the drive is over; while server or storage are away, wait for them.
+
+    Raises what a step raises where waiting can't help, or has not.
+    """
+    outage = outage or Outage()
+    while True:
+        try:
+            check()
+            drive.step()
+        except (StorageError, httpx.HTTPError) as error:
+            outage.wait(error)
+            continue
+        outage.over()
+        tell()
+        if drive.over:
+            return
+        time.sleep(POLL_S)
+
+
+def _messenger(errand: Errand, began: datetime) -> Messenger:
+    return Messenger(errand.until, parse_zone(errand.timezone or host_zone()), began)
+
+
+@contextmanager
+def _sheet(plan: Plan) -> Iterator[LiveSheet]:
+    with ask(lambda: LiveSheet(plan)) as sheet:
+        yield sheet
+
+
+def _end(until: str | None, timezone: str | None, began: datetime) -> datetime | None:
+    """The moment after which nothing is begun. Raises TimeError."""
+    if until is None:
+        return None
+    zone = parse_zone(timezone or host_zone())
+    end = next_clock(parse_clock(until), zone, began)
+    get_run_logger().info("nothing is begun after %s", shown(end, zone))
+    return end

@@ -1,0 +1,175 @@
+"""Which pairs go into one render run: enough that starting it hardly counts, few enough that slots share evenly.
+
+Pure: from queued pairs to groups, for as many runs as are wanted now. Groups are made shortly before they are
+submitted, so that the last ones are smaller, and as long as the speed seen by then asks for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from flows.farm.names import GpuCount
+from styletransfer.manifest.reader import Priority
+from styletransfer.renders.plan import PlannedPair
+from styletransfer.renders.records import Record
+
+START_S: Final = 15.0
+"""Of a render run on a warm host: a process, its imports, the weights."""
+
+LONG_S: Final = 300.0
+"""Of a run whose start is 5 % of it: longer ones gain nothing, so a pair that takes so long goes alone."""
+
+SHORT_S: Final = 45.0
+"""Even at the end, when little is left to share, no run is made shorter than this."""
+
+ROUNDS: Final = 2
+"""Runs that each slot gets at least, so that one slow run is made up for by the others."""
+
+MOST_PAIRS: Final = 512
+"""Of one run."""
+
+PAIR_S: Final = 0.5
+"""Of a pair beside its iterations: fetching, storing, telling."""
+
+FIRST_PAIRS: Final = 4
+"""Of a run, as long as nobody knows how long a pair takes here: on a GPU a second, on a CPU an hour."""
+
+GUESSED_SPEED: Final = 2e6
+"""Pixel iterations per second, until pairs have been seen: between a CPU's and a GPU's."""
+
+_RANK: Final[Mapping[Priority, int]] = {"high": 0, "normal": 1, "low": 2}
+
+
+@dataclass
+class Speed:
+    """Pixel iterations per second and slot, as the records of finished pairs tell."""
+
+    _work: dict[GpuCount, float] = field(default_factory=dict)
+    _seconds: dict[GpuCount, float] = field(default_factory=dict)
+
+    def seen(self, planned: PlannedPair, record: Record) -> None:
+        """A pair was finished."""
+        gpus = gpus_of(planned)
+        self._work[gpus] = self._work.get(gpus, 0.0) + planned.work.total
+        self._seconds[gpus] = self._seconds.get(gpus, 0.0) + max(record.seconds, 1e-3)
+
+    def is_known(self, gpus: GpuCount) -> bool:
+        """Whether any pair has been finished on so many GPUs."""
+        return bool(self._seconds.get(gpus))
+
+    def seconds(self, planned: PlannedPair) -> float:
+        """How long a pair will take."""
+        gpus = gpus_of(planned)
+        speed = self._work[gpus] / self._seconds[gpus] if self.is_known(gpus) else GUESSED_SPEED
+        return PAIR_S + planned.work.total / speed
+
+
+@dataclass(frozen=True)
+class Group:
+    """Pairs for one render run. `seconds`: how long it will take, without its start."""
+
+    gpus: GpuCount
+    priority: Priority
+    pairs: tuple[PlannedPair, ...]
+    seconds: float
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        return tuple(planned.id for planned in self.pairs)
+
+
+def gpus_of(planned: PlannedPair) -> GpuCount:
+    """How many GPUs the pair's render gets."""
+    return 2 if planned.pair.settings.gpus > 1 else 1
+
+
+def make_groups(
+    queued: Sequence[PlannedPair],
+    wanted: Mapping[GpuCount, int],
+    slots: Mapping[GpuCount, int],
+    speed: Speed,
+    *,
+    alone: Collection[str] = (),
+    priority: Priority | None = None,
+) -> list[Group]:
+    """The next groups to submit, at most `wanted` for each number of GPUs, the most urgent first.
+
+    `slots` are those that will share the work, `alone` the ids of pairs that must not harm others.
+    `priority` takes the place of the pairs' own. Every pair is in one group at most; those that are in none
+    wait for the next call.
+    """
+    groups: list[Group] = []
+    for gpus, most in wanted.items():
+        pool = [planned for planned in queued if gpus_of(planned) == gpus]
+        size = _size(pool, gpus, max(1, slots.get(gpus, 0)), speed)
+        for rank in sorted(_RANK, key=_RANK.__getitem__):
+            alike = [planned for planned in pool if (priority or planned.pair.priority) == rank]
+            groups += _fill(alike, gpus, rank, size, speed, alone)[: max(0, most - _count(groups, gpus))]
+    return groups
+
+
+def _count(groups: Iterable[Group], gpus: GpuCount) -> int:
+    return sum(group.gpus == gpus for group in groups)
+
+
+@dataclass(frozen=True)
+class _Size:
+    """Of a run: the seconds that it should take, and pairs that it may have."""
+
+    seconds: float
+    pairs: int
+
+
+def _size(pool: Sequence[PlannedPair], gpus: GpuCount, slots: int, speed: Speed) -> _Size:
+    runs = ROUNDS * slots
+    seconds = min(LONG_S, max(SHORT_S, sum(map(speed.seconds, pool)) / runs))
+    if speed.is_known(gpus):
+        return _Size(seconds, MOST_PAIRS)
+    return _Size(seconds, min(FIRST_PAIRS, math.ceil(len(pool) / runs)))
+
+
+def _fill(
+    alike: Sequence[PlannedPair],
+    gpus: GpuCount,
+    priority: Priority,
+    size: _Size,
+    speed: Speed,
+    alone: Collection[str],
+) -> list[Group]:
+    """Groups of about this size. Pairs that need caution first, then long ones: the night ends even."""
+    groups: list[list[PlannedPair]] = []
+    filled = math.inf  # seconds in the last group; infinite where nothing more goes there
+    for planned in _ordered(alike, speed, alone):
+        seconds = speed.seconds(planned)
+        apart = planned.id in alone or seconds >= size.seconds
+        if apart or filled + seconds > size.seconds * 1.1 or len(groups[-1]) >= size.pairs:
+            groups.append([])
+            filled = 0.0
+        groups[-1].append(planned)
+        filled = math.inf if apart else filled + seconds
+    return [Group(gpus, priority, tuple(group), sum(map(speed.seconds, group))) for group in groups]
+
+
+def _ordered(alike: Sequence[PlannedPair], speed: Speed, alone: Collection[str]) -> list[PlannedPair]:
+    """Alone first; then by kind (styles and size), the kind with the longest pairs first; then as planned."""
+    longest: dict[tuple[object, ...], float] = {}
+    first: dict[tuple[object, ...], int] = {}
+    for index, planned in enumerate(alike):
+        kind = kind_of(planned)
+        longest[kind] = max(longest.get(kind, 0.0), speed.seconds(planned))
+        first.setdefault(kind, index)
+
+    def key(planned: PlannedPair) -> tuple[bool, float, int]:
+        kind = kind_of(planned)
+        return (planned.id not in alone, -longest[kind], first[kind])
+
+    return sorted(alike, key=key)
+
+
+def kind_of(planned: PlannedPair) -> tuple[object, ...]:
+    """Equal for pairs that share style targets: the same styles at the same scales."""
+    settings = planned.pair.settings
+    return (planned.pair.styles, planned.scales, settings.style_size, settings.style_scale_fac)

@@ -1,0 +1,92 @@
+"""A driver's own flow run, as the server sees it; and other drivers of the same submission."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import Final
+
+import httpx
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import FlowRun
+from prefect.context import FlowRunContext
+from prefect.states import Running
+
+from flows.farm import names, submissions
+from flows.farm.outages import ask
+from styletransfer.renders.plan import Plan
+from styletransfer.renders.records import now
+
+LOOK_S: Final = 30.0
+"""Between two looks at what the server thinks of this driver."""
+
+
+class ReplacedError(Exception):
+    """Another driver looks after this submission."""
+
+
+class DriverRun:
+    """The flow run that this process is. `began`: when its submission did, with whichever driver.
+
+    Raises ReplacedError if another driver is at work on it.
+    """
+
+    def __init__(self, client: SyncPrefectClient, submission: str | None) -> None:
+        context = FlowRunContext.get()
+        assert context is not None
+        assert context.flow_run is not None
+        self._client = client
+        self.run: FlowRun = context.flow_run
+        self.submission = submission or str(self.run.id)
+        self._tags = [*self.run.tags, names.TAG, names.DRIVER_TAG, names.submission_tag(self.submission)]
+        self._tag(self.run.name)  # at once, to be found by another
+        others = ask(self._others)
+        self.began = min([now(), *(run.start_time for run in (self.run, *others) if run.start_time)])
+        for other in others:
+            # One that is dead, and not known to be yet, will be: then a driver is started again.
+            if other.state and other.state.is_running() and _is_older(other, self.run):
+                raise ReplacedError(f"{other.name} ({other.id}) looks after it already")
+        self._look_at = time.monotonic() + LOOK_S
+
+    def _others(self) -> list[FlowRun]:
+        tags = [names.DRIVER_TAG, names.submission_tag(self.submission)]
+        return [run for run in submissions.with_tags(self._client, tags) if run.id != self.run.id]
+
+    def describe(self, plan: Plan) -> None:
+        """Name and tag the run after manifest and output."""
+        name = plan.manifest.name
+        self._tags += [names.manifest_tag(name), names.output_tag(plan.places)]
+        self._tag(name)
+
+    def _tag(self, name: str) -> None:
+        tags = list(dict.fromkeys(self._tags))
+        ask(lambda: self._client.update_flow_run(self.run.id, name=name, tags=tags))
+
+    def check(self) -> None:
+        """Every so often: raise ReplacedError if this driver was taken for lost and another was started.
+
+        Without such another it is counted as running again.
+        """
+        if time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + LOOK_S
+        state = self._client.read_flow_run(self.run.id).state
+        if state is None or not state.is_crashed():
+            return
+        for other in self._others():
+            if not submissions.is_over(other):
+                raise ReplacedError(f"{other.name} ({other.id}) has taken this driver's place")
+        self._client.set_flow_run_state(self.run.id, Running(message="it was taken for lost"), force=True)
+
+    def is_cancelled(self) -> bool:
+        """Whether a signal means that people want no more renders; else only this process is to end."""
+        with suppress(httpx.HTTPError):
+            state = self._client.read_flow_run(self.run.id).state
+            return state is not None and (state.is_cancelling() or state.is_cancelled())
+        return False
+
+
+def _is_older(one: FlowRun, other: FlowRun) -> bool:
+    assert one.created is not None
+    assert other.created is not None
+    return (one.created, one.id) < (other.created, other.id)

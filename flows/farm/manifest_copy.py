@@ -1,0 +1,104 @@
+"""The manifest as it is stored with a run: every pair spelled out, every location absolute.
+
+The copy means the same wherever it is read: globs are looked up, ids settled, paths no longer relative. So a
+laptop's file can be rendered by hosts that see the storage, but not the laptop.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+from styletransfer import storage
+from styletransfer.manifest.reader import Manifest, Pair
+from styletransfer.network.weights import WeightsSource
+from styletransfer.renders.places import Places
+
+FOLDER: Final = ".manifests"
+"""In the folder of the results: `.manifests/<12 hex digits>/<file name>`."""
+
+Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
+
+
+def resolved(manifest: Manifest) -> bytes:
+    """The manifest's copy: YAML (in its JSON form, which is read fast) that parses to the same pairs anywhere."""
+    shared = _shared_settings(manifest.pairs)
+    document: dict[str, Json] = {
+        "version": 1,
+        "name": manifest.name,
+        "output": manifest.output,
+        "weights": _weights(manifest.weights),
+        "priority": manifest.priority,
+        "defaults": {name: json.loads(value) for name, value in shared.items()},
+        "pairs": [_pair(pair, manifest, shared) for pair in manifest.pairs],
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def store(manifest: Manifest) -> str:
+    """Write the copy among the manifest's results; returns its URL, the same for the same contents."""
+    contents = resolved(manifest)
+    digest = hashlib.sha256(contents).hexdigest()[:12]
+    url = storage.join(copies(Places(manifest.output, manifest.name)), digest, f"{manifest.name}.yaml")
+    storage.write(url, contents)
+    return url
+
+
+def copies(places: Places) -> str:
+    """The folder of a manifest's copies."""
+    return storage.join(places.folder, FOLDER)
+
+
+def _weights(weights: WeightsSource) -> Json:
+    if weights.sha256 is None:
+        return weights.source
+    return {"source": weights.source, "sha256": weights.sha256}
+
+
+def _settings(pair: Pair) -> dict[str, str]:
+    """What differs from the program's settings, each as JSON."""
+    return {name: json.dumps(value) for name, value in pair.settings.differences().items()}
+
+
+def _shared_settings(pairs: tuple[Pair, ...]) -> dict[str, str]:
+    """Settings that every pair has, with the same value."""
+    found = Counter(item for pair in pairs for item in _settings(pair).items())
+    return dict(item for item, count in found.items() if count == len(pairs))
+
+
+def _pair(pair: Pair, manifest: Manifest, shared: dict[str, str]) -> dict[str, Json]:
+    entry: dict[str, Json] = {"id": pair.id, "content": pair.content}
+    if len(pair.styles) == 1 and pair.styles[0].weight == 1:
+        entry["style"] = pair.styles[0].image
+    else:
+        entry["styles"] = [{"image": style.image, "weight": style.weight} for style in pair.styles]
+    own = {name: value for name, value in _settings(pair).items() if name not in shared}
+    if own:
+        entry["settings"] = {name: json.loads(value) for name, value in own.items()}
+    entry["format"] = pair.format
+    if pair.dpi is not None:
+        entry["dpi"] = pair.dpi
+    if pair.priority != manifest.priority:
+        entry["priority"] = pair.priority
+    return entry
+
+
+def locations(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    """Every location that whoever renders the manifest must reach, with what it is."""
+    yield "output", manifest.output
+    if manifest.weights.source.partition(":")[0] not in ("imagenet", "random"):  # a path is absolute here
+        yield "weights", manifest.weights.source
+    for pair in manifest.pairs:
+        yield f"{pair.place}.content", pair.content
+        for style in pair.styles:
+            yield f"{pair.place}.style", style.image
+        if pair.settings.proof is not None:
+            yield f"{pair.place}.settings.proof", pair.settings.proof
+
+
+def has_private_urls(manifest: Manifest) -> bool:
+    """Whether a location holds credentials or a query string, which the copy can't be without."""
+    return any(storage.public(url) != url for _, url in locations(manifest))

@@ -1,0 +1,224 @@
+"""Messages to people: one for each manifest at its end, one in the evening on whether the night is long enough.
+
+They go through a notification block of Prefect's, whose name is kept in a Prefect variable. The webhook's URL
+is a secret of the block: it is in no parameter, log or message. That a message can't be sent costs a warning.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, tzinfo
+from itertools import islice
+from typing import Final, cast
+
+import httpx
+from prefect.blocks.abstract import NotificationBlock, NotificationError
+from prefect.blocks.core import Block
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
+from prefect.types import SecretDict
+from prefect.variables import Variable
+
+from flows.farm import times
+from flows.farm.forecast import Forecast, Forecaster
+from flows.pairs.watching import Result
+from styletransfer import storage
+from styletransfer.errors import StyleTransferError
+from styletransfer.renders.plan import Plan
+from styletransfer.renders.records import SummaryPair, now
+from styletransfer.renders.summary import Outcome
+
+VARIABLE: Final = "nst_notify"
+"""Prefect variable with the block that messages go through, `custom-webhook/nst-notify`."""
+
+BLOCK_NAME: Final = "nst-notify"
+
+TRIES: Final = 3
+PAUSE_S: Final = 5.0
+_MOST_FAILURES: Final = 20
+
+log = logging.getLogger(__name__)
+
+
+class NotifyError(StyleTransferError):
+    """Messages can't be set up, or one could not be sent."""
+
+
+# Where messages go
+
+
+def use_webhook(url: str) -> None:
+    """Send messages there from now on: a POST of `{"text": ...}`. Raises NotifyError."""
+    if not url.startswith(("https://", "http://")):
+        raise NotifyError("a webhook is a URL that begins with https:// or http://")
+    block = CustomWebhookNotificationBlock(
+        name=BLOCK_NAME,
+        url="{{webhook}}",
+        json_data={"text": "{{subject}}\n{{body}}"},
+        secrets=SecretDict({"webhook": url}),
+    )
+    block.save(BLOCK_NAME, overwrite=True)
+    _use(f"custom-webhook/{BLOCK_NAME}")
+
+
+def use_block(name: str) -> None:
+    """Send messages through the notification block `TYPE/NAME` from now on. Raises NotifyError."""
+    _load(name)
+    _use(name)
+
+
+def _use(name: str) -> None:
+    Variable.set(VARIABLE, name, overwrite=True)
+
+
+def use_nothing() -> bool:
+    """Send no messages any more; tells whether any were sent. Removes our block with its secret, not others."""
+    used = block_in_use()
+    if used == f"custom-webhook/{BLOCK_NAME}":
+        Block.delete(used)
+    return cast(bool, Variable.unset(VARIABLE))
+
+
+def block_in_use() -> str | None:
+    """The block that messages go through."""
+    return cast("str | None", Variable.get(VARIABLE))
+
+
+def _load(name: str) -> NotificationBlock:
+    try:
+        block = cast(Block, Block.load(name))
+    except (ValueError, KeyError) as error:  # Prefect's way to say that there is none
+        raise NotifyError(
+            f"there is no notification block {name!r}; write TYPE/NAME, and see: prefect block ls"
+        ) from error
+    if not isinstance(block, NotificationBlock):
+        raise NotifyError(f"block {name!r} sends no notifications")
+    return block
+
+
+# Sending
+
+
+def send(subject: str, body: str) -> bool:
+    """Send a message; False where none are wanted. Raises NotifyError, which tells no URL."""
+    name = block_in_use()
+    if name is None:
+        return False
+    block = _load(name)
+    with _told_without_url(), _without_http_log(), block.raise_on_failure():
+        notify = cast(Callable[[str, str], None], block.notify)  # declared a coroutine, but that it is elsewhere
+        notify(body, subject)
+    return True
+
+
+def try_to_send(subject: str, body: str, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Send a message if any are wanted, with a few tries; no failure is worth more than a warning."""
+    for left in reversed(range(TRIES)):
+        try:
+            send(subject, body)
+            return
+        except Exception as error:  # noqa: BLE001  (a night's renders don't end for want of a message)
+            reason = str(error) if isinstance(error, NotifyError) else type(error).__name__
+            log.warning("no message was sent (%d more tries): %s", left, reason)
+            if left:
+                sleep(PAUSE_S)
+
+
+@contextmanager
+def _told_without_url() -> Iterator[None]:
+    """Errors of the way to a webhook, in words that hold no URL, nor have a cause that does."""
+    try:
+        yield
+    except httpx.HTTPStatusError as error:
+        raise NotifyError(f"the webhook answers with status {error.response.status_code}") from None
+    except httpx.HTTPError as error:
+        raise NotifyError(f"the webhook can't be reached ({type(error).__name__})") from None
+    except httpx.InvalidURL:
+        raise NotifyError("the webhook's URL is none") from None
+    except NotificationError:  # what it says is Apprise's log, which may hold anything
+        raise NotifyError("the service did not take the message") from None
+
+
+@contextmanager
+def _without_http_log() -> Iterator[None]:
+    """httpx logs each request with its URL, for those who asked for much logging."""
+    loggers = [logging.getLogger(name) for name in ("httpx", "httpcore", "apprise", "urllib3", "requests")]
+    before = [(each, each.disabled) for each in loggers]
+    for each in loggers:
+        each.disabled = True
+    try:
+        yield
+    finally:
+        for each, disabled in before:
+            each.disabled = disabled
+
+
+# What they say
+
+
+def end_message(result: Result, seconds: float) -> tuple[str, str]:
+    """Subject and body for a manifest that is over."""
+    failed = [pair for pair in result.pairs if pair.state == "failed"]
+    head = f"{result.manifest}: {result.counts or 'no pairs'}"
+    lines = [f"time taken: {times.duration_text(seconds)}"]
+    lines += [f"failed: {pair.id}: {_one_line(pair)}" for pair in islice(failed, _MOST_FAILURES)]
+    if len(failed) > _MOST_FAILURES:
+        lines.append(f"... and {len(failed) - _MOST_FAILURES} more")
+    if held := sum(pair.state == "held" for pair in result.pairs):
+        lines.append(f"time was up: {held} left over; they go on when the manifest is rendered next")
+    return head, "\n".join([*lines, f"contact sheet: {result.index}"])
+
+
+def _one_line(pair: SummaryPair) -> str:
+    return (pair.reason or "for no known reason").partition("\n")[0]
+
+
+def forecast_message(manifest: str, forecast: Forecast, zone: tzinfo) -> tuple[str, str]:
+    """Subject and body on whether a manifest will be through in time."""
+    until, through = (times.shown(moment, zone) for moment in (forecast.until, forecast.through))
+    if forecast.in_time:
+        return f"{manifest}: will be through in time", f"at this speed by {through}; it has until {until}"
+    left = f"about {forecast.left} of {forecast.pairs} pairs will be left over, for the next night"
+    late = f"at this speed by {through}, but it has until {until}"
+    return f"{manifest}: will not be through in time", f"{late}; {left}"
+
+
+class Messenger:
+    """Hangs on a driver: tells people of its forecast and of its end. What it is told comes from one thread.
+
+    `began`: when the submission did, which another driver may have begun.
+    """
+
+    def __init__(
+        self,
+        until: datetime | None = None,
+        zone: tzinfo | None = None,
+        began: datetime | None = None,
+        tell: Callable[[str, str], None] = try_to_send,
+    ) -> None:
+        self._until, self._zone = until, zone
+        self._tell = tell
+        self._began = began or now()
+        self._manifest = ""
+        self._forecaster: Forecaster | None = None
+
+    def planned(self, plan: Plan) -> None:
+        self._manifest = plan.manifest.name
+        if self._until is not None:
+            self._forecaster = Forecaster(plan.having("queued"), self._until)
+
+    def states(self, outcomes: Mapping[str, Outcome]) -> None:
+        forecast = self._forecaster.states(outcomes) if self._forecaster else None
+        if forecast is not None:
+            self._tell(*forecast_message(self._manifest, forecast, self._zone or UTC))
+
+    def ended(self, result: Result) -> None:
+        self._tell(*end_message(result, (now() - self._began).total_seconds()))
+
+
+def tell_wrong(manifest: str, faults: Sequence[str]) -> None:
+    """A manifest that was to be rendered, and can't be."""
+    shown = [*faults[:_MOST_FAILURES], *(["..."] if len(faults) > _MOST_FAILURES else [])]
+    try_to_send(f"{storage.name(manifest)}: not rendered", "\n".join([storage.public(manifest), *shown]))

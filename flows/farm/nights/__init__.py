@@ -1,0 +1,1 @@
+"""What happens by the clock: the inbox, schedules, cleaning up."""

@@ -1,0 +1,1 @@
+"""What a server must have before a farm can use it: pools, deployments, automations."""

@@ -1,0 +1,286 @@
+"""What the farm needs of a Prefect server, as data, and how a server is brought to it.
+
+Deployments name a function of the installed package, not a file: no path need match between hosts. Whatever is
+as it should be is left alone, and so is what an operator may have set up: schedules, and job templates of pools.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module, resources
+from typing import Any, Final, Literal, get_args
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
+from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions, WorkPool, WorkQueue
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.events.schemas.automations import AutomationCore
+from prefect.exceptions import ObjectNotFound
+from prefect.utilities.callables import ParameterSchema, parameter_schema
+from prefect.workers.process import ProcessWorker
+
+from flows.farm import names
+from flows.farm.setup.automations import automations
+from flows.server import environment
+from styletransfer.errors import StyleTransferError
+from styletransfer.version import version
+
+PoolType = Literal["process", "docker", "kubernetes"]
+POOL_TYPES: Final = get_args(PoolType)
+
+POOL_DESCRIPTIONS: Final = {
+    names.DRIVER_POOL: "Drivers, one for each submitted manifest: CPU and network only.",
+    names.RENDER_POOLS[1]: "Renders on one GPU, or on a share of the CPU.",
+    names.RENDER_POOLS[2]: "Renders on two GPUs (`gpus: 2`).",
+}
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A deployment as it should be. `limit`: runs at a time; those beyond it wait."""
+
+    name: str
+    entrypoint: str
+    pool: str
+    tags: tuple[str, ...]
+    description: str
+    limit: int | None = None
+
+    @property
+    def flow_name(self) -> str:
+        return self.name.partition("/")[0]
+
+    @property
+    def deployment_name(self) -> str:
+        return self.name.partition("/")[2]
+
+
+DEPLOYMENTS: Final = (
+    Deployed(
+        names.DRIVER_DEPLOYMENT,
+        "flows.farm.driver.flow.drive_manifest",
+        names.DRIVER_POOL,
+        (names.TAG, names.DRIVER_TAG),
+        "Looks after one manifest: plans it, submits render runs, and sums up.",
+    ),
+    *(
+        Deployed(
+            name,
+            "flows.farm.render.flow.render_pairs",
+            names.RENDER_POOLS[gpus],
+            (names.TAG, names.RENDER_TAG),
+            f"Renders some of a manifest's pairs in one slot of {gpus} GPU{'s' * (gpus > 1)}. Drivers submit it.",
+        )
+        for gpus, name in names.RENDER_DEPLOYMENTS.items()
+    ),
+    Deployed(
+        names.INBOX_DEPLOYMENT,
+        "flows.farm.nights.inbox.render_inbox",
+        names.DRIVER_POOL,
+        (names.TAG,),
+        "Hands every unfinished manifest of a folder to a driver. Made to be scheduled.",
+        limit=1,
+    ),
+    Deployed(
+        names.CLEAN_DEPLOYMENT,
+        "flows.farm.nights.clean.clean",
+        names.DRIVER_POOL,
+        (names.TAG,),
+        "Removes what is too old or too large: runs, checkpoints, caches. Made to be scheduled.",
+        limit=1,
+    ),
+)
+
+
+def deploy(client: SyncPrefectClient, pool_type: PoolType | None = None, *, check: bool = False) -> list[str]:
+    """Bring the server to what the farm needs; returns a line for each change, none where all is right.
+
+    New pools are of `pool_type`, or process; those there are must be of it, if it is given. With `check` nothing
+    is changed: the lines say what would be. Raises StyleTransferError for a pool of another type.
+    """
+    deployer = Deployer(client, check=check)
+    for pool in names.POOLS:
+        deployer.settle_pool(pool, pool_type)
+        deployer.settle_queues(pool)
+    driver = UUID(int=0)
+    for deployed in DEPLOYMENTS:
+        settled = deployer.settle_deployment(deployed)
+        driver = settled if settled and deployed.name == names.DRIVER_DEPLOYMENT else driver
+    for automation in automations(driver):
+        deployer.settle_automation(automation)
+    return deployer.changes
+
+
+class Deployer:
+    """Compares one thing after the other with what the server has, and sets it right unless only asked to check."""
+
+    def __init__(self, client: SyncPrefectClient, *, check: bool) -> None:
+        self.changes: list[str] = []
+        self._client = client
+        self._check = check
+
+    def _change(self, line: str, change: Callable[[], object]) -> None:
+        self.changes.append(line)
+        if not self._check:
+            change()
+
+    def settle_pool(self, name: str, pool_type: PoolType | None) -> None:
+        found = self._pool(name)
+        if found is None:
+            new = WorkPoolCreate(
+                name=name,
+                type=pool_type or "process",
+                description=POOL_DESCRIPTIONS[name],
+                base_job_template=job_template(pool_type or "process", name),
+            )
+            self._change(f"pool {name}: made, of type {new.type}", lambda: self._client.create_work_pool(new))
+        elif pool_type not in (None, found.type):
+            way = f"remove it first: prefect work-pool delete {name}"
+            raise StyleTransferError(f"pool {name} is of type {found.type}, not {pool_type}; {way}")
+
+    def _pool(self, name: str) -> WorkPool | None:
+        try:
+            return self._client.read_work_pool(name)
+        except ObjectNotFound:
+            return None
+
+    def settle_queues(self, pool: str) -> None:
+        """Each queue with its rank. Prefect moves others when one is given a rank, so in the order of ranks."""
+        ranks: dict[str, int] = {str(name): rank for name, rank in names.QUEUES.items()}
+        ranks[names.DEFAULT_QUEUE] = names.DEFAULT_QUEUE_RANK
+        there = self._queues(pool)
+        made = [name for name in ranks if name not in there]
+        for name in made:
+            if name != names.DEFAULT_QUEUE:
+                make = partial(self._client.create_work_queue, name, work_pool_name=pool)
+                self._change(f"queue {pool}/{name}: made, with priority {ranks[name]}", make)
+        if made and not self._check:
+            self._rank(pool, ranks)
+            return
+        for name, queue in there.items():
+            if name in ranks and queue.priority != ranks[name]:
+                line = f"queue {pool}/{name}: priority {ranks[name]}, was {queue.priority}"
+                self._change(line, lambda: self._rank(pool, ranks))
+
+    def _queues(self, pool: str) -> dict[str, WorkQueue]:
+        try:
+            return {queue.name: queue for queue in self._client.read_work_queues(work_pool_name=pool)}
+        except ObjectNotFound:
+            return {}
+
+    def _rank(self, pool: str, ranks: Mapping[str, int]) -> None:
+        for name, rank in sorted(ranks.items(), key=lambda item: item[1]):
+            queue = self._queues(pool)[name]
+            if queue.priority != rank:
+                self._client.update_work_queue(queue.id, priority=rank)
+
+    def settle_deployment(self, deployed: Deployed) -> UUID | None:
+        """Its id; None if it is only missed."""
+        wanted = wanted_of(deployed)
+        found = self._deployment(deployed.name)
+        if found is None:
+            self._change(f"deployment {deployed.name}: made", lambda: self._make(deployed, wanted))
+            found = self._deployment(deployed.name)
+            return None if found is None else found.id
+        different = [name for name in wanted.model_fields_set if getattr(wanted, name) != there_is(found, name)]
+        if different:
+            line = f"deployment {deployed.name}: {', '.join(sorted(different))} changed"
+            self._change(line, partial(self._client.update_deployment, found.id, wanted))
+        return found.id
+
+    def _deployment(self, name: str) -> DeploymentResponse | None:
+        try:
+            return self._client.read_deployment_by_name(name)
+        except ObjectNotFound:
+            return None
+
+    def _make(self, deployed: Deployed, wanted: DeploymentUpdate) -> None:
+        flow = self._client.create_flow_from_name(deployed.flow_name)
+        fields = {name: getattr(wanted, name) for name in wanted.model_fields_set}
+        self._client.create_deployment(flow, deployed.deployment_name, **fields)
+
+    def settle_automation(self, wanted: AutomationCore) -> None:
+        found = self._client.read_automations_by_name(wanted.name)
+        if not found:
+            self._change(f"automation {wanted.name!r}: made", lambda: self._client.create_automation(wanted))
+        elif meaning(found[0]) != meaning(wanted):
+            change = partial(self._client.update_automation, found[0].id, wanted)
+            self._change(f"automation {wanted.name!r}: changed", change)
+
+
+def meaning(automation: AutomationCore) -> dict[str, Any]:
+    """What an automation does, as JSON's types; without what the server adds to it."""
+    parts: dict[str, Any] = automation.model_dump(
+        mode="json", include={"description", "enabled", "trigger", "actions"}
+    )
+    parts["trigger"].pop("id", None)
+    for key in ("after", "expect", "for_each"):
+        parts["trigger"][key] = sorted(parts["trigger"][key])
+    return parts
+
+
+def wanted_of(deployed: Deployed) -> DeploymentUpdate:
+    """The fields of a deployment that are ours to say."""
+    limit: dict[str, Any] = {"concurrency_limit": deployed.limit}
+    if deployed.limit is not None:
+        limit["concurrency_options"] = ConcurrencyOptions(collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
+    return DeploymentUpdate(
+        version=version(),
+        description=deployed.description,
+        entrypoint=deployed.entrypoint,
+        work_pool_name=deployed.pool,
+        work_queue_name="normal",
+        tags=list(deployed.tags),
+        job_variables={"env": run_environment()},
+        parameter_openapi_schema=parameters_of(deployed.entrypoint).model_dump(),
+        enforce_parameter_schema=True,
+        **limit,
+    )
+
+
+def there_is(found: DeploymentResponse, name: str) -> object:
+    """What the server has for a field of DeploymentUpdate."""
+    if name == "concurrency_limit":  # Prefect keeps it elsewhere
+        limit = found.global_concurrency_limit
+        return None if limit is None else limit.limit
+    return getattr(found, name)
+
+
+def run_environment() -> dict[str, str]:
+    """Environment variables for the runs, whatever their worker's are: without its heartbeats a run seems lost."""
+    common = {name: value for name, value in environment.farm_environment().items() if "WORKER" not in name}
+    return {**common, "PREFECT_CLIENT_MAX_RETRIES": str(names.RUN_RETRIES)}
+
+
+def parameters_of(entrypoint: str) -> ParameterSchema:
+    """The parameters of the flow of this name, as the dashboard shows and the server checks them."""
+    module, _, name = entrypoint.rpartition(".")
+    return parameter_schema(getattr(import_module(module), name))
+
+
+def job_template(pool_type: PoolType, pool: str) -> dict[str, Any]:
+    """The job template of a new pool: for process pools Prefect's, for others the one that comes with us."""
+    if pool_type == "process":
+        return ProcessWorker.get_default_base_job_template()
+    text = (resources.files("flows.farm.setup") / "templates" / f"{pool_type}.json").read_text(encoding="utf-8")
+    template: dict[str, Any] = json.loads(text)
+    if pool == names.DRIVER_POOL:
+        del template["variables"]["properties"]["gpus"]
+        _without_gpus(template["job_configuration"], pool_type)
+    else:
+        gpus = next(gpus for gpus, name in names.RENDER_POOLS.items() if name == pool)
+        template["variables"]["properties"]["gpus"]["default"] = gpus
+    return template
+
+
+def _without_gpus(configuration: dict[str, Any], pool_type: PoolType) -> None:
+    """Take away what asks for GPUs: hosts without any could not start a container that does."""
+    if pool_type == "docker":
+        del configuration["container_create_kwargs"]["device_requests"]
+    else:
+        (container,) = configuration["job_manifest"]["spec"]["template"]["spec"]["containers"]
+        del container["resources"]["limits"]["nvidia.com/gpu"]

@@ -1,0 +1,262 @@
+"""Drivers as the commands see them: submitted, found again by name, read, cancelled. Client calls only."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterStateType,
+    FlowRunFilterTags,
+)
+from prefect.client.schemas.filters import FlowRunFilterState as StateFilter
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType, WorkerStatus
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Scheduled
+from prefect.utilities.urls import url_for
+
+from flows.farm import names
+from styletransfer.errors import Fault, FaultsError, StyleTransferError
+from styletransfer.manifest.reader import Manifest, Priority, load_manifest
+from styletransfer.renders.places import Places
+
+PAGE: Final = 200
+"""Runs that the server gives at once, at most."""
+
+SHORT_ID: Final = 8
+"""Digits of a run's id that are shown, and are enough to find it again."""
+
+REPLACED: Final = "Replaced"
+"""Name of the final state of a driver that found another at work in its place."""
+
+LIVE: Final = [state for state in StateType if state not in TERMINAL_STATES]
+
+AT_WORK: Final = [state for state in LIVE if state is not StateType.SCHEDULED]
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A manifest for the farm. `manifest` is where the farm reads it, `at` (UTC) when to begin, if not now.
+
+    `priority` None leaves it to the manifest, whose own is `queue`.
+    """
+
+    manifest: str
+    places: Places
+    queue: Priority = "normal"
+    priority: Priority | None = None
+    only: tuple[str, ...] = ()
+    force: bool = False
+    at: datetime | None = None
+    until: str | None = None
+    timezone: str | None = None
+
+
+@contextmanager
+def deployed() -> Iterator[None]:
+    """What is looked up in the block is there once the farm is deployed. Raises StyleTransferError where not."""
+    try:
+        yield
+    except ObjectNotFound as error:
+        raise StyleTransferError("the farm is not set up on this server; run: styletransfer deploy") from error
+
+
+def submit(client: SyncPrefectClient, submission: Submission) -> FlowRun:
+    """Hand a manifest to a driver. Raises StyleTransferError where nothing has been deployed."""
+    with deployed():
+        deployment = client.read_deployment_by_name(names.DRIVER_DEPLOYMENT)
+    name, key = submission.places.manifest_name, uuid.uuid4().hex
+    return client.create_flow_run_from_deployment(
+        deployment.id,
+        name=name,
+        parameters=_parameters(submission, key),
+        state=Scheduled(scheduled_time=submission.at) if submission.at else Scheduled(),
+        tags=[
+            names.TAG,
+            names.DRIVER_TAG,
+            names.manifest_tag(name),
+            names.output_tag(submission.places),
+            names.submission_tag(key),
+        ],
+        work_queue_name=submission.priority or submission.queue,
+        idempotency_key=f"nst-submission:{key}",  # the client tries again what had no answer
+    )
+
+
+def _parameters(submission: Submission, key: str) -> dict[str, Any]:
+    return {
+        "manifest": submission.manifest,
+        "only": list(submission.only),
+        "force": submission.force,
+        "priority": submission.priority,
+        "submission": key,
+        "until": submission.until,
+        "timezone": submission.timezone,
+    }
+
+
+# Finding
+
+
+def recent(client: SyncPrefectClient, *, limit: int = PAGE) -> list[FlowRun]:
+    """The newest drivers, those to come first."""
+    return client.read_flow_runs(
+        flow_run_filter=FlowRunFilter(tags=FlowRunFilterTags(all_=[names.TAG, names.DRIVER_TAG])),
+        sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+        limit=limit,
+    )
+
+
+def submissions(runs: Iterable[FlowRun]) -> list[FlowRun]:
+    """One driver of each submission, in the order of the runs: the one that is at work, else the first.
+
+    A driver that died has a successor of the same submission, and one too many steps down.
+    """
+    chosen: dict[str, FlowRun] = {}
+    for run in runs:
+        known = chosen.setdefault(submission_of(run), run)
+        if _rank(run) < _rank(known):
+            chosen[submission_of(run)] = run
+    return list(chosen.values())
+
+
+def _rank(run: FlowRun) -> int:
+    """How well a driver stands for its submission, or a submission for its manifest: best first."""
+    if run.state is not None and run.state.name == REPLACED:
+        return 3
+    if is_over(run):
+        return 2
+    return 1 if run.state is None or run.state.is_scheduled() else 0
+
+
+def live(client: SyncPrefectClient, places: Places) -> list[FlowRun]:
+    """Drivers of this output that are waiting or at work."""
+    return with_tags(client, [names.TAG, names.DRIVER_TAG, names.output_tag(places)], states=LIVE)
+
+
+def same_submission(client: SyncPrefectClient, run: FlowRun) -> list[FlowRun]:
+    """All drivers of the run's submission: itself, and those that took its place when it died."""
+    return with_tags(client, [names.DRIVER_TAG, names.submission_tag(submission_of(run))])
+
+
+def with_tags(
+    client: SyncPrefectClient, tags: Sequence[str], *, states: Sequence[StateType] | None = None
+) -> list[FlowRun]:
+    """Every run that has all the tags and is in one of the states, or in any."""
+    chosen = FlowRunFilter(
+        tags=FlowRunFilterTags(all_=list(tags)),
+        state=StateFilter(type=FlowRunFilterStateType(any_=list(states))) if states is not None else None,
+    )
+    return list(pages(client, chosen))
+
+
+def pages(client: SyncPrefectClient, chosen: FlowRunFilter) -> Iterator[FlowRun]:
+    """All runs that a filter lets through, page by page."""
+    for offset in range(0, 1_000_000, PAGE):
+        found = client.read_flow_runs(flow_run_filter=chosen, sort=FlowRunSort.ID_DESC, limit=PAGE, offset=offset)
+        yield from found
+        if len(found) < PAGE:
+            return
+
+
+class NoSuchRunError(FaultsError):
+    """A run that isn't there, or can't be told from others."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__([Fault("", message)])
+
+
+def find(client: SyncPrefectClient, asked: str) -> FlowRun:
+    """The driver with this id (or its beginning), or else the one for the manifest of this name: the newest
+    that is at work, or the newest.
+
+    Raises NoSuchRunError.
+    """
+    runs = recent(client)
+    by_name = submissions(run for run in runs if names.manifest_tag(asked) in run.tags or run.name == asked)
+    if by_name:
+        at_work = [run for run in by_name if _rank(run) == 0]
+        return (at_work or by_name)[0]
+    wanted = asked.lower().replace("-", "")
+    by_id = [run for run in runs if len(wanted) >= 4 and run.id.hex.startswith(wanted)]
+    if len(by_id) == 1:
+        return by_id[0]
+    if by_id:
+        raise NoSuchRunError(f"several runs have an id that begins with {asked!r}; give more of it")
+    return _find_old(client, asked) or _not_found(runs, asked)
+
+
+def _find_old(client: SyncPrefectClient, asked: str) -> FlowRun | None:
+    """One that is not among the newest, by its whole id."""
+    try:
+        wanted = uuid.UUID(asked)
+    except ValueError:
+        return None
+    chosen = FlowRunFilter(
+        id=FlowRunFilterId(any_=[wanted]), tags=FlowRunFilterTags(all_=[names.TAG, names.DRIVER_TAG])
+    )
+    return next(pages(client, chosen), None)
+
+
+def _not_found(runs: Sequence[FlowRun], asked: str) -> FlowRun:
+    known = ", ".join(dict.fromkeys(run.name for run in runs[:10]))
+    hint = f"; the latest are of: {known}" if known else "; nothing has been submitted yet"
+    raise NoSuchRunError(f"there is no run {asked!r}{hint}")
+
+
+def short_id(run: FlowRun) -> str:
+    return run.id.hex[:SHORT_ID]
+
+
+def link(run: FlowRun) -> str:
+    """Its page in the dashboard."""
+    return url_for("flow-run", obj_id=run.id) or str(run.id)
+
+
+def state_text(run: FlowRun) -> str:
+    """Its state in lower case."""
+    return (run.state.name or str(run.state.type.value)).lower() if run.state else "unknown"
+
+
+def is_over(run: FlowRun) -> bool:
+    return run.state is not None and run.state.is_final()
+
+
+def submission_of(run: FlowRun) -> str:
+    """Id of the submission: a driver that took another's place has that one's."""
+    return str(run.parameters.get("submission") or run.id)
+
+
+def manifest_of(run: FlowRun) -> Manifest:
+    """The manifest that a driver was given, read again. Raises ManifestError, StorageError."""
+    given = run.parameters
+    return load_manifest(given["manifest"], output=given.get("output"), weights=given.get("weights"))
+
+
+# Workers
+
+
+@dataclass(frozen=True)
+class LiveWorker:
+    """A worker that is there: one slot, or a host's drivers."""
+
+    name: str
+    pool: str
+
+
+def live_workers(client: SyncPrefectClient) -> list[LiveWorker]:
+    """Workers of all pools that have been heard of lately. Raises StyleTransferError where a pool is missing."""
+    found = []
+    for pool in names.POOLS:
+        with deployed():
+            workers = client.read_workers_for_work_pool(pool, limit=PAGE)
+        found += [LiveWorker(worker.name, pool) for worker in workers if worker.status == WorkerStatus.ONLINE]
+    return found

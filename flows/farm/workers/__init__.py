@@ -1,0 +1,1 @@
+"""One host: its slots, and a worker process for each. Never a manifest."""

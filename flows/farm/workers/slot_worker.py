@@ -1,0 +1,207 @@
+"""One Prefect worker for one slot: `prefect worker start --type process --limit 1`, that can be drained.
+
+    python -m flows.farm.workers.slot_worker --pool nst-gpu1 --name harbour-gpu0
+
+Prefect's own, when told to end, kills its run with SIGKILL, which saves nothing. This one, on the first SIGTERM
+or Ctrl-C, or when its standard input closes (whoever started it is gone), takes no more runs, sends SIGTERM to
+the one it has, waits until that has saved its state and reported, and ends. A second signal kills the run.
+Neither does it give up, and kill its run, while the server is away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+import psutil
+from prefect.client.orchestration import get_client
+from prefect.utilities.processutils import command_to_string
+from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
+
+from flows.farm.names import DRAIN_LIMIT_S, DRIVER_POOL
+from flows.farm.workers.driver_revival import EVERY_S, revive_lost
+
+if TYPE_CHECKING:
+    from prefect.client.schemas.objects import FlowRun
+
+log = logging.getLogger("prefect.workers.slot")  # Prefect's loggers reach the terminal
+
+_POLL_S: Final = 0.2
+_KILLED_AFTER_S: Final = 20
+"""What it takes to report that a run was killed."""
+
+
+class SlotConfiguration(ProcessJobConfiguration):
+    """Starts the run's process directly.
+
+    Without a command of our own Prefect 3.8 starts another Python before it, to look for code to fetch and for
+    packages to install: 4 s per run, and nothing to find.
+    """
+
+    def prepare_for_flow_run(self, *args: Any, **kwargs: Any) -> None:
+        self.command = self.command or command_to_string([sys.executable, "-m", "prefect.engine"])
+        super().prepare_for_flow_run(*args, **kwargs)
+
+
+class SlotWorker(ProcessWorker):
+    """A process worker that can stop taking runs, and outlasts its server's absence."""
+
+    job_configuration = SlotConfiguration
+    draining = False
+    _revive_at = float("-inf")
+    ready_fd: int | None = None
+    """Where to say, once, that the server knows this worker."""
+
+    @classmethod
+    def __dispatch_key__(cls) -> str:
+        return "slot"  # in Prefect's list of kinds of worker, beside its own
+
+    @property
+    def busy(self) -> bool:
+        return self._limiter is not None and self._limiter.borrowed_tokens > 0
+
+    async def get_and_submit_flow_runs(self) -> list[FlowRun]:
+        if self.draining:
+            return []
+        try:
+            return await super().get_and_submit_flow_runs()
+        except httpx.HTTPError as error:
+            tell_if_transient(error)
+            return []
+
+    async def sync_with_backend(self) -> None:
+        try:
+            await super().sync_with_backend()
+        except httpx.HTTPError as error:
+            tell_if_transient(error)
+        else:
+            self._say_ready()
+            await self._revive_drivers()
+
+    async def _revive_drivers(self) -> None:
+        """A worker for drivers looks after those that died while the server could not."""
+        if self._work_pool_name != DRIVER_POOL or time.monotonic() < self._revive_at:
+            return
+        self._revive_at = time.monotonic() + EVERY_S
+        try:
+            await asyncio.to_thread(revive_lost)
+        except Exception as error:  # noqa: BLE001  (the next look may succeed; this worker serves all the same)
+            log.warning("no look for drivers that died: %s: %s", type(error).__name__, error)
+
+    def _say_ready(self) -> None:
+        if self._work_pool is None:
+            log.warning("there is no pool %s yet: `styletransfer deploy` makes it", self._work_pool_name)
+        elif self.ready_fd is not None:
+            os.write(self.ready_fd, b"1")
+            os.close(self.ready_fd)
+            self.ready_fd = None
+
+
+def tell_if_transient(error: httpx.HTTPError) -> None:
+    """Log it if it may pass, as when the server restarts; otherwise raise it again."""
+    if isinstance(error, httpx.HTTPStatusError) and error.response.status_code < 500:
+        raise error
+    if not isinstance(error, httpx.TransportError | httpx.HTTPStatusError):
+        raise error
+    log.warning("no answer from the server, trying on: %s: %s", type(error).__name__, error)
+
+
+class Drain:
+    """What signals ask for: nothing yet, to drain, or to stop at once."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.at_once = False
+
+    def ask(self) -> None:
+        self.at_once = self.asked.is_set()
+        self.asked.set()
+
+    def listen(self) -> None:
+        """Also to the end of standard input, unless that is a terminal or nothing at all."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.ask)
+
+        def wait_for_end() -> None:
+            os.read(0, 1)  # not sys.stdin: its lock would be held when Python ends
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                loop.call_soon_threadsafe(self.asked.set)
+
+        threading.Thread(target=wait_for_end, daemon=True).start()
+
+
+async def serve(pool: str, name: str, limit: int, ready_fd: int | None) -> None:
+    """Run the worker until it is drained."""
+    worker = SlotWorker(pool, name=name, limit=limit, create_pool_if_not_found=False)
+    worker.ready_fd = ready_fd
+    drain = Drain()
+    drain.listen()
+    working = asyncio.create_task(worker.start())
+    asked = asyncio.create_task(drain.asked.wait())
+    await asyncio.wait([working, asked], return_when=asyncio.FIRST_COMPLETED)
+    if working.done():
+        asked.cancel()
+        await working  # raises why
+        return
+    await empty(worker, drain)
+    working.cancel()
+    with suppress(asyncio.CancelledError):
+        await working
+    await forget(pool, name)
+
+
+async def empty(worker: SlotWorker, drain: Drain) -> None:
+    """Let the run save and report; kill it when asked to, or after the limit."""
+    worker.draining = True
+    told: set[int] = set()
+    loop = asyncio.get_running_loop()
+    end = loop.time() + DRAIN_LIMIT_S
+    while worker.busy and loop.time() < end:
+        if drain.at_once:
+            tell_runs(signal.SIGKILL, set())
+            end = min(end, loop.time() + _KILLED_AFTER_S)
+            drain.at_once = False
+        tell_runs(signal.SIGTERM, told)
+        await asyncio.sleep(_POLL_S)
+    tell_runs(signal.SIGKILL, set())
+
+
+def tell_runs(number: int, told: set[int]) -> None:
+    """Send a signal to each process of a run, once."""
+    for process in psutil.Process().children():
+        if process.pid not in told:
+            told.add(process.pid)
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+
+
+async def forget(pool: str, name: str) -> None:
+    """Take the worker off the server's list, where it would count as alive for another minute."""
+    with suppress(httpx.HTTPError):
+        async with get_client() as client:
+            where = {"work_pool_name": pool, "name": name}
+            await client.request("DELETE", "/work_pools/{work_pool_name}/workers/{name}", path_params=where)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="One worker for one slot.")
+    parser.add_argument("--pool", required=True)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--limit", type=int, default=1, help="runs at a time")
+    parser.add_argument("--ready-fd", type=int, help="file descriptor to write to once the server knows it")
+    options = parser.parse_args()
+    asyncio.run(serve(options.pool, options.name, options.limit, options.ready_fd))
+
+
+if __name__ == "__main__":
+    main()

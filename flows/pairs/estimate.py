@@ -1,0 +1,99 @@
+"""How long a manifest still takes: work in pixel iterations, speed as measured so far."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from styletransfer.renders.plan import PlannedPair
+
+
+@dataclass
+class _Running:
+    fraction: float
+    since: float
+
+
+class Estimate:
+    """Time left of several pairs rendered side by side on `at_once` devices. Safe from any thread.
+
+    Pairs to come are as fast as those so far, per pixel and iteration; two devices give room, not speed.
+    Small scales take longer per pixel than large ones, so the first figures are on the high side.
+    """
+
+    def __init__(
+        self, pairs: Sequence[PlannedPair], at_once: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._work = {pair.id: pair.work.total for pair in pairs}
+        self._devices = {pair.id: min(at_once, pair.pair.settings.gpus) for pair in pairs}
+        self._at_once = at_once
+        self._clock = clock
+        self._running: dict[str, _Running] = {}
+        self._over: set[str] = set()
+        self._done_work = 0.0
+        self._done_s = 0.0
+        self._lock = threading.Lock()
+
+    def started(self, pair_id: str) -> None:
+        with self._lock:
+            self._running[pair_id] = _Running(0.0, self._clock())
+
+    def progress(self, pair_id: str, fraction: float) -> None:
+        """`fraction` (0 to 1) of the pair's work is done."""
+        with self._lock:
+            if pair_id in self._running:
+                self._running[pair_id].fraction = fraction
+
+    def finished(self, pair_id: str) -> None:
+        """The pair needs its device no more, whether it is done or has failed."""
+        with self._lock:
+            self._over.add(pair_id)
+            if running := self._running.pop(pair_id, None):
+                self._done_work += running.fraction * self._work[pair_id]
+                self._done_s += self._clock() - running.since
+
+    def fraction(self) -> float:
+        """Share of the whole work that is behind us, 0 to 1."""
+        with self._lock:
+            total = sum(self._work[i] * self._devices[i] for i in self._work)
+            return 1 - self._remaining() / total if total else 1.0
+
+    def seconds_left(self) -> float | None:
+        """Until the last pair is done; None as long as nothing can be said."""
+        with self._lock:
+            now = self._clock()
+            done = self._done_work + sum(r.fraction * self._work[i] for i, r in self._running.items())
+            spent = self._done_s + sum(now - r.since for r in self._running.values())
+            if done <= 0 or spent <= 0:
+                return None
+            rest = [(1 - r.fraction) * self._work[i] for i, r in self._running.items()]
+            # Shared out evenly at best; never before the longest pair that is running by itself.
+            return max(self._remaining() / self._at_once, *rest, 0.0) * spent / done
+
+    def _remaining(self) -> float:
+        """Work that is left, counted once for each device that it occupies."""
+        done = {i: running.fraction for i, running in self._running.items()}
+        return sum(
+            (1 - done.get(i, 0.0)) * amount * self._devices[i]
+            for i, amount in self._work.items()
+            if i not in self._over
+        )
+
+
+def pair_seconds_left(seconds: float, fraction: float) -> float | None:
+    """Time left of one pair that has taken `seconds` for `fraction` of its work."""
+    return seconds * (1 - fraction) / fraction if fraction > 0 else None
+
+
+def clock_text(seconds: float) -> str:
+    """`0:07`, `12:05`, `3:04:59`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def speed_text(per_second: float) -> str:
+    """`3.4 it/s`, `2.1 s/it`."""
+    return f"{per_second:.1f} it/s" if per_second >= 1 else f"{1 / per_second:.1f} s/it"

@@ -1,0 +1,205 @@
+"""Render pairs in this process, several side by side: fetch, stylize and store as tasks of their own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, Final
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.states import Cancelled as CancelledState
+
+from flows.pairs.retrying import is_transient, network_task, with_patience
+from flows.pairs.signals import wait_heeding_signals
+from flows.pairs.slots import Slots
+from flows.pairs.watching import Watcher
+from styletransfer.errors import Cancelled, StyleTransferError
+from styletransfer.machine.devices import Slot
+from styletransfer.network.weights import Weights
+from styletransfer.renders import pair
+from styletransfer.renders.pair import Fetched, Rendered
+from styletransfer.renders.plan import PlannedPair
+from styletransfer.renders.records import Record
+from styletransfer.renders.summary import Outcome
+from styletransfer.storage.faults import redacted
+
+if TYPE_CHECKING:
+    from styletransfer.transfer.stylizer import Progress
+
+log = logging.getLogger(__name__)
+
+
+WAITING: Final = 8
+"""Pairs that may wait for another try to fetch them while others are rendered."""
+
+
+class Place:
+    """A pair's place in memory: taken for the block, and given up while its fetch waits for another try."""
+
+    def __init__(self, places: threading.Semaphore) -> None:
+        self._places = places
+        self._taken = False
+
+    def take(self) -> None:
+        """Wait for the place, unless it is taken already."""
+        if not self._taken:
+            self._places.acquire()
+            self._taken = True
+
+    def give_up(self) -> None:
+        if self._taken:
+            self._taken = False
+            self._places.release()
+
+    def __enter__(self) -> Place:
+        self.take()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.give_up()
+
+
+class Renders:
+    """The renders of one process: they share slots, weights, a watcher, and a way to stop them all.
+
+    `attempts`: which attempt this is of pairs that have been tried before. `store_delays`: in seconds, between
+    tries to store a picture, in place of the usual ones. Not to fetch: pairs whose inputs are away would be in the
+    way of the others.
+    """
+
+    def __init__(
+        self,
+        slots: Slots,
+        weights: Weights,
+        watcher: Watcher,
+        attempts: Mapping[str, int] | None = None,
+        store_delays: Sequence[float] | None = None,
+    ) -> None:
+        self.slots = slots
+        self.weights = weights
+        self.watcher = watcher
+        self._attempts = attempts or {}
+        self._store = store if store_delays is None else with_patience(store, store_delays)
+        self._stopped: Outcome | None = None
+        self._begun: set[str] = set()
+        # Per device three pairs with pictures in memory: of one being fetched, one stylized, one stored.
+        self._places = threading.Semaphore(3 * len(slots.devices))
+        # What computes keeps memory for each thread that it is called from: no more threads than devices.
+        self._stylizers = ThreadPoolExecutor(len(slots.devices), thread_name_prefix="stylize")
+
+    def run(self, pairs: Sequence[PlannedPair]) -> None:
+        """Render and store the pairs; the watcher is told how each ends. Returns when all have.
+
+        A pair that fails doesn't stop the others. When a signal raises an exception here (KeyboardInterrupt,
+        say), all are stopped, and the exception goes on.
+        """
+        # Those for two devices first: two are got together once, and small ones fill the gaps at the end.
+        ordered = sorted(pairs, key=lambda planned: -planned.pair.settings.gpus)
+        try:
+            self._run(ordered)
+        finally:
+            self._stylizers.shutdown(wait=False)  # whoever waits for a pair waits for its thread
+
+    def _run(self, ordered: Sequence[PlannedPair]) -> None:
+        # Threads for all that have a place in memory, and for those whose fetch waits for another try.
+        count = 3 * len(self.slots.devices) + WAITING
+        with ThreadPoolExecutor(count, thread_name_prefix="pair") as threads:
+            futures = [threads.submit(copy_context().run, self._render, planned) for planned in ordered]
+            try:
+                wait_heeding_signals(futures)
+            except BaseException:
+                self.stop(Outcome("cancelled", "stopped"))
+                log.warning("stopping after the iteration in hand; Ctrl-C once more stops at once")
+                raise
+        for future in futures:
+            future.result()
+
+    def stop(self, outcome: Outcome) -> None:
+        """From any thread: renders end after the iteration in hand, with a checkpoint and this outcome.
+
+        Stores are completed; what has not begun is left alone, and `run` returns.
+        """
+        self._stopped = self._stopped or outcome
+        self.slots.close()
+
+    def _render(self, planned: PlannedPair) -> None:
+        """Render one pair, come what may. One that is stopped before it began stays as planned."""
+        attempt = self.attempt(planned.id)
+        try:
+            with Place(self._places) as place:
+                outcome = Outcome("done", record=self._steps(planned, place), attempts=attempt)
+        except Cancelled:
+            if planned.id not in self._begun or self._stopped is None:
+                return
+            outcome = self._stopped
+        except StyleTransferError as error:
+            if self._stopped is not None and planned.id not in self._begun and is_transient(error):
+                return
+            outcome = Outcome("failed", str(error), attempts=attempt)
+        except Exception as error:  # a fault of ours: the other pairs must not suffer
+            log.exception("%s: failed", planned.id)
+            outcome = Outcome("failed", redacted(f"{type(error).__name__}: {error}"), attempts=attempt)
+        self.watcher.finished(planned, outcome)
+
+    def attempt(self, pair_id: str) -> int:
+        """Which attempt this is, from 1."""
+        return self._attempts.get(pair_id, 1)
+
+    def _steps(self, planned: PlannedPair, place: Place) -> Record:
+        place.take()
+        self.check_stopped()
+        fetched = fetch(planned, place)
+        with self.slots.take(planned.pair.settings.gpus) as slot:
+            self._begun.add(planned.id)
+            self.watcher.started(planned, slot)
+            rendered = self._stylizers.submit(copy_context().run, stylize, fetched, slot, self).result()
+        if isinstance(rendered, State):
+            raise Cancelled(str(rendered.message))
+        return self._store(rendered, attempts=self.attempt(planned.id))
+
+    def check_stopped(self) -> None:
+        if self._stopped is not None:
+            raise Cancelled(self._stopped.reason)
+
+    def stylize(self, fetched: Fetched, slot: Slot) -> Rendered:
+        """Render one pair in its slot; Cancelled after the iteration in which the renders are stopped."""
+
+        def callback(progress: Progress) -> None:
+            self.check_stopped()
+            self.watcher.progress(fetched.planned, progress)
+
+        return pair.stylize_pair(fetched, self.weights, devices=slot.devices, callback=callback)
+
+
+# Nothing that these return is kept: a picture in hand is worth less than the memory it takes.
+
+
+@network_task("fetch", "fetch {planned.id}")
+def fetch(planned: PlannedPair, place: Place) -> Fetched:
+    """Read and decode a pair's inputs. While it waits for another try, others have its place."""
+    place.take()
+    try:
+        return pair.fetch(planned)
+    except BaseException:
+        place.give_up()
+        raise
+
+
+@task(task_run_name="stylize {fetched.planned.id}", cache_policy=NO_CACHE, persist_result=False)
+def stylize(fetched: Fetched, slot: Slot, renders: Renders) -> Rendered | State[Any]:
+    """Render a pair in its slot. Not tried again: what fails here fails each time."""
+    try:
+        return renders.stylize(fetched, slot)
+    except Cancelled as error:
+        return CancelledState(message=str(error))
+
+
+@network_task("store", "store {rendered.fetched.planned.id}")
+def store(rendered: Rendered, attempts: int = 1) -> Record:
+    """Write picture and record. Trying again renders nothing again."""
+    return pair.store(rendered, attempts=attempts)

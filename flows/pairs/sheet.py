@@ -1,0 +1,88 @@
+"""Summary and contact sheet, kept up to date while pairs are rendered."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from flows.pairs.watching import Watcher
+from styletransfer.errors import StorageError
+from styletransfer.machine.devices import Slot
+from styletransfer.renders.contact_sheet import ContactSheet
+from styletransfer.renders.plan import Plan, PlannedPair
+from styletransfer.renders.records import Summary
+from styletransfer.renders.summary import Outcome
+
+LEAST_PAUSE_S = 5.0
+"""Between two writings; or ten times what the last one took, if that is longer."""
+
+log = logging.getLogger(__name__)
+
+
+class LiveSheet(Watcher):
+    """Writes the sheet in the background whenever there is news, as long as the block that it opens.
+
+    The block's end writes nothing: call `write` for the last state, where failing matters.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._sheet = ContactSheet(plan)
+        self._queued = plan.having("queued")
+        self._outcomes: dict[str, Outcome] = {}
+        self._lock = threading.Lock()
+        self._news = threading.Event()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._keep_writing, name="sheet", daemon=True)
+
+    @property
+    def outcomes(self) -> Mapping[str, Outcome]:
+        """How the pairs that began stand, by id."""
+        with self._lock:
+            return MappingProxyType(dict(self._outcomes))
+
+    def started(self, pair: PlannedPair, slot: Slot) -> None:
+        self._set(pair.id, Outcome("rendering", str(slot)))
+
+    def finished(self, pair: PlannedPair, outcome: Outcome) -> None:
+        self._set(pair.id, outcome)
+
+    def stand(self, outcomes: Mapping[str, Outcome]) -> None:
+        """How some pairs stand now, by id."""
+        with self._lock:
+            self._outcomes.update(outcomes)
+        self._news.set()
+
+    def give_up(self, reason: str) -> None:
+        """No pair can be rendered any more: those that wait have failed."""
+        for planned in self._queued:
+            if planned.id not in self.outcomes:
+                self._set(planned.id, Outcome("failed", reason))
+
+    def write(self) -> Summary:
+        """Write both files now. Raises StorageError."""
+        return self._sheet.write(self.outcomes)
+
+    def __enter__(self) -> LiveSheet:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._over.set()
+        self._news.set()
+        self._thread.join()
+
+    def _set(self, pair_id: str, outcome: Outcome) -> None:
+        self.stand({pair_id: outcome})
+
+    def _keep_writing(self) -> None:
+        while self._news.wait() and not self._over.is_set():
+            self._news.clear()
+            began = time.monotonic()
+            try:
+                self.write()
+            except StorageError as error:
+                log.warning("contact sheet not written, will be tried again: %s", error)
+            self._over.wait(max(LEAST_PAUSE_S, 10 * (time.monotonic() - began)))

@@ -1,0 +1,91 @@
+"""What is told while pairs are rendered: one interface for terminals, contact sheets, logs and dashboards."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from styletransfer import storage
+from styletransfer.machine.devices import Slot
+from styletransfer.renders.plan import Plan, PlannedPair
+from styletransfer.renders.records import PAIR_STATES, Summary, SummaryPair
+from styletransfer.renders.summary import Outcome
+
+if TYPE_CHECKING:
+    from styletransfer.transfer.stylizer import Progress
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended. `pairs` are those it was asked for; the summary has the manifest's others, too."""
+
+    manifest: str
+    index: str
+    pairs: tuple[SummaryPair, ...]
+
+    @classmethod
+    def of(cls, plan: Plan, summary: Summary) -> Result:
+        asked = {planned.id for planned in plan.pairs}
+        pairs = tuple(pair for pair in summary.pairs if pair.id in asked)
+        return cls(plan.manifest.name, storage.public(plan.places.index), pairs)
+
+    @property
+    def counts(self) -> str:
+        """`7 done, 2 skipped, 1 failed`."""
+        found = Counter(pair.state for pair in self.pairs)
+        return ", ".join(f"{found[state]} {state}" for state in PAIR_STATES if found[state])
+
+    @property
+    def failures(self) -> list[str]:
+        """Each failed pair with its reason."""
+        return [f"{pair.id}: {pair.reason}" for pair in self.pairs if pair.state == "failed"]
+
+
+class Watcher:
+    """Is told what happens, from several threads at once; this one keeps it to itself.
+
+    Whatever it does must be quick: renders wait for it.
+    """
+
+    def planned(self, plan: Plan, at_once: int) -> None:
+        """The queued pairs of a plan are about to be rendered, `at_once` at a time."""
+
+    def started(self, pair: PlannedPair, slot: Slot) -> None:
+        """A pair has its inputs and its slot; rendering begins."""
+
+    def progress(self, pair: PlannedPair, progress: Progress) -> None:
+        """An iteration is over. Comes after each: reading losses or images from it waits for the device."""
+
+    def finished(self, pair: PlannedPair, outcome: Outcome) -> None:
+        """A pair is stored, has failed, or was cancelled after it began."""
+
+    def ended(self, result: Result) -> None:
+        """All is over; summary and contact sheet are written."""
+
+
+class Watchers(Watcher):
+    """Tells several watchers, in their order."""
+
+    def __init__(self, *watchers: Watcher) -> None:
+        self._watchers = watchers
+
+    def planned(self, plan: Plan, at_once: int) -> None:
+        for watcher in self._watchers:
+            watcher.planned(plan, at_once)
+
+    def started(self, pair: PlannedPair, slot: Slot) -> None:
+        for watcher in self._watchers:
+            watcher.started(pair, slot)
+
+    def progress(self, pair: PlannedPair, progress: Progress) -> None:
+        for watcher in self._watchers:
+            watcher.progress(pair, progress)
+
+    def finished(self, pair: PlannedPair, outcome: Outcome) -> None:
+        for watcher in self._watchers:
+            watcher.finished(pair, outcome)
+
+    def ended(self, result: Result) -> None:
+        for watcher in self._watchers:
+            watcher.ended(result)

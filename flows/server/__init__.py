@@ -1,0 +1,1 @@
+"""A Prefect server of one's own, and the connection to any. Never a pair."""

@@ -1,0 +1,123 @@
+"""Which Prefect server the farm's commands speak to: the one they are told, or this host's own `up`.
+
+A running `up` leaves word of its server in `farm.json` in its state folder, and in the user's own state folder
+under its port, so that a client that only knows the address can tell whose it is.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import psutil
+from platformdirs import user_state_path
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from flows.server.environment import farm_environment
+from styletransfer.errors import StyleTransferError
+
+FARM_FILE: Final = "farm.json"
+
+
+class Farm(BaseModel):
+    """A running `up`. `started`: when its process began, as the system tells it, since ids are used again."""
+
+    model_config = ConfigDict(frozen=True)
+
+    api_url: str
+    pid: int
+    started: float
+
+    @classmethod
+    def mine(cls, api_url: str) -> Farm:
+        """Of this process."""
+        process = psutil.Process()
+        return cls(api_url=api_url, pid=process.pid, started=process.create_time())
+
+    @property
+    def alive(self) -> bool:
+        try:
+            return abs(psutil.Process(self.pid).create_time() - self.started) < 1
+        except psutil.NoSuchProcess:
+            return False
+
+
+def default_state() -> Path:
+    """The state folder of an `up` that was not given one."""
+    return user_state_path("styletransfer", appauthor=False) / "farm"
+
+
+def record(farm: Farm, state: Path) -> None:
+    """Leave word of a running `up`."""
+    for path in _records(farm, state):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(farm.model_dump_json() + "\n", encoding="utf-8")
+
+
+def withdraw(farm: Farm, state: Path) -> None:
+    """Take back what `record` left."""
+    for path in _records(farm, state):
+        path.unlink(missing_ok=True)
+
+
+def _records(farm: Farm, state: Path) -> tuple[Path, Path]:
+    return state / FARM_FILE, _by_port(farm.api_url)
+
+
+def _by_port(api_url: str) -> Path:
+    port = urlsplit(api_url).port or 80
+    return user_state_path("styletransfer", appauthor=False) / "servers" / f"{port}.json"
+
+
+def running(path: Path) -> Farm | None:
+    """The `up` that this file tells of, if it still runs."""
+    try:
+        farm = Farm.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValidationError):
+        return None
+    return farm if farm.alive else None
+
+
+def find_server(state: str | None, *, quiet: bool = True) -> str:
+    """The URL of the server's API; sets PREFECT_API_URL, and what else Prefect is to be like in this process.
+
+    In this order: the `up` whose state folder is given, PREFECT_API_URL, the user's `up`, Prefect's profile.
+    To be called before Prefect is imported, which reads its settings then. Raises StyleTransferError where no
+    server is named. With `quiet` Prefect writes no log to the terminal, where a command speaks for itself; what
+    is logged still reaches the server.
+    """
+    for name, value in farm_environment().items():
+        os.environ.setdefault(name, value)
+    if quiet:
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    if state is not None:
+        found = running(Path(state) / FARM_FILE)
+        if found is None:
+            raise StyleTransferError(f"no `styletransfer up` runs with the state folder {state}")
+        os.environ["PREFECT_API_URL"] = found.api_url
+    elif not os.environ.get("PREFECT_API_URL"):
+        found = running(default_state() / FARM_FILE)
+        os.environ["PREFECT_API_URL"] = found.api_url if found else _of_profile()
+    return os.environ["PREFECT_API_URL"]
+
+
+def _of_profile() -> str:
+    os.environ.pop("PREFECT_API_URL", None)  # an empty one would hide the profile's
+    from prefect.settings import PREFECT_API_URL
+
+    url = PREFECT_API_URL.value()
+    if not url:
+        ways = "start one with `styletransfer up`, name it by PREFECT_API_URL, or an `up` by --state"
+        raise StyleTransferError(f"no Prefect server is known; {ways}")
+    return str(url)
+
+
+def is_on_this_host() -> bool:
+    """Whether the server is an `up` of this host, whose workers see all that its user sees."""
+    url = os.environ.get("PREFECT_API_URL", "")
+    if urlsplit(url).hostname not in ("127.0.0.1", "localhost"):
+        return False
+    found = running(_by_port(url))
+    return found is not None and urlsplit(found.api_url).port == urlsplit(url).port

@@ -1,0 +1,57 @@
+"""The server that `flows.server.embedded` starts: prints its address when it answers, ends when its input closes.
+
+Where Prefect's profile names a server already, prints that one's address and serves nothing.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from flows.server.sqlite_cursors import use_orderly_cursors
+
+if TYPE_CHECKING:
+    import uvicorn
+
+
+def main() -> None:
+    from prefect.settings import PREFECT_API_URL
+
+    if configured := PREFECT_API_URL.value():
+        _print(configured)
+        return
+    use_orderly_cursors()
+    import uvicorn
+    from prefect.server.api.server import create_app
+
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    app = create_app(ephemeral=True, final=True)  # no dashboard, no services for schedules
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on", timeout_graceful_shutdown=1))
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
+    threading.Thread(target=_announce, args=(server, address), daemon=True).start()
+    threading.Thread(target=_end_with_input, args=(server,), daemon=True).start()
+    server.run(sockets=[listener])
+
+
+def _announce(server: uvicorn.Server, address: str) -> None:
+    while not server.started:
+        time.sleep(0.05)
+    _print(address)
+
+
+def _end_with_input(server: uvicorn.Server) -> None:
+    sys.stdin.read()
+    server.should_exit = True
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

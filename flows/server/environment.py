@@ -1,0 +1,50 @@
+"""Environment variables of Prefect's processes: quiet ones, those of a farm, and where they find this package."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+
+def quiet_settings(*, verbose: bool = False) -> dict[str, str]:
+    """Environment variables for a Prefect that sends nothing anywhere and keeps out of the terminal."""
+    settings = {
+        "DO_NOT_TRACK": "1",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "styletransfer,flows",  # our warnings appear in the run's log
+    }
+    if not verbose:
+        # Only in the terminal: what is logged still reaches the server, and its dashboard.
+        settings["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
+    return settings
+
+
+def python_path() -> str:
+    """The PYTHONPATH that finds this package, also when run from a checkout that is not installed."""
+    here = str(Path(__file__).resolve().parents[2])
+    return os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
+
+
+def period_s(variable: str, seconds: int) -> int:
+    """A period in seconds, unless the environment has another. All processes of a farm must be told the same."""
+    return int(os.environ.get(variable, seconds))
+
+
+LEAST_HEARTBEAT_S: Final = 30
+"""The shortest period between two heartbeats that Prefect allows."""
+
+HEARTBEAT_S: Final = period_s("NST_HEARTBEAT_S", LEAST_HEARTBEAT_S)
+"""Between two heartbeats of a run. Less than Prefect allows is for tests, which see to it themselves."""
+
+WORKER_QUERY_S: Final = 2
+"""How often a worker asks for runs: the better part of what passes between two of them."""
+
+
+def farm_environment() -> dict[str, str]:
+    """Environment variables that every process of the farm needs: servers, workers, and the runs they start."""
+    return {
+        **quiet_settings(verbose=True),
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(max(HEARTBEAT_S, LEAST_HEARTBEAT_S)),
+        "PREFECT_WORKER_QUERY_SECONDS": str(WORKER_QUERY_S),
+    }

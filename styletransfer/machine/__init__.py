@@ -1,0 +1,1 @@
+"""What this host has, which devices a render gets, and who holds them. No rendering, no files."""

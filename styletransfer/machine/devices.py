@@ -1,0 +1,201 @@
+"""Which devices a render gets: their names, how they are shared out, and how they are made ready.
+
+A device goes by its name: `cpu`, `cuda:0`.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from styletransfer.errors import DeviceError, NoSuchDeviceError
+from styletransfer.machine.hardware import (
+    CPU,
+    GPU,
+    HARDWARE,
+    Hardware,
+    cpu_model,
+    peak_rss,
+)
+from styletransfer.settings import Precision
+
+
+def available_devices(hardware: Hardware = HARDWARE) -> tuple[str, ...]:
+    """Names of all GPUs, or `cpu` alone on a machine without any."""
+    return tuple(gpu.device for gpu in hardware.gpus()) or (CPU,)
+
+
+def parse_devices(names: str | Iterable[str], hardware: Hardware = HARDWARE) -> tuple[str, ...]:
+    """Names of the devices asked for. That they work is for `prove` to say.
+
+    Takes `cpu`, `cuda` (every GPU), `cuda:1`, or several: a list, or one text with commas. Nothing asked for
+    means all GPUs, else the CPU. The CPU may be named twice, to share it among two renders or try a render on
+    two devices. Raises NoSuchDeviceError: unknown or absent device, a GPU twice, GPUs mixed with the CPU.
+    """
+    wanted = _split(names)
+    devices = tuple(device for name in wanted for device in _expand(name, hardware))
+    devices = devices or available_devices(hardware)
+    _check_together(devices)
+    return devices
+
+
+def _split(names: str | Iterable[str]) -> list[str]:
+    texts = [names] if isinstance(names, str) else list(names)
+    return [part.strip().lower() for text in texts for part in text.split(",") if part.strip()]
+
+
+def _expand(name: str, hardware: Hardware) -> tuple[str, ...]:
+    """Devices that one name stands for."""
+    if name == CPU:
+        return (CPU,)
+    kind, _, index = name.partition(":")
+    if kind != GPU or (name != GPU and not (index.isascii() and index.isdigit())):
+        allowed = "allowed: 'cpu', 'cuda' (every GPU) or 'cuda:N'"
+        raise NoSuchDeviceError(f"device {name!r} is not known; {allowed}. {_what_is_there(hardware)}")
+    devices = tuple(gpu.device for gpu in hardware.gpus())
+    if not devices:
+        raise NoSuchDeviceError(f"device {name!r} is not there. {_what_is_there(hardware)}")
+    if name == GPU:
+        return devices
+    device = f"{GPU}:{int(index)}"
+    if device not in devices:
+        raise NoSuchDeviceError(f"device {name!r} is not there. {_what_is_there(hardware)}")
+    return (device,)
+
+
+def _what_is_there(hardware: Hardware) -> str:
+    gpus = hardware.gpus()
+    if not gpus:
+        return "This machine has no GPU that torch can use, so only 'cpu'."
+    return "This machine has " + ", ".join(f"{gpu.device} ({gpu.name})" for gpu in gpus) + " and cpu."
+
+
+def _check_together(devices: Sequence[str]) -> None:
+    gpus = [device for device in devices if device != CPU]
+    if gpus and len(gpus) < len(devices):
+        raise NoSuchDeviceError(f"devices {', '.join(devices)} mix the CPU with GPUs; name one kind")
+    for gpu in gpus:
+        if gpus.count(gpu) > 1:
+            raise NoSuchDeviceError(f"device {gpu!r} is named twice")
+
+
+def prove(device: str, hardware: Hardware = HARDWARE) -> None:
+    """Allocate on the device: one that is listed may still be broken, full or forbidden. Raises DeviceError.
+
+    Under the device's lock: a context takes some 100 MB, which whoever holds the device may need.
+    """
+    try:
+        hardware.allocate(device)
+    except (RuntimeError, AssertionError) as error:  # a torch built without CUDA asserts
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DeviceError(f"device {device!r} is there but can't be used: {reason}") from error
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The devices that one render has to itself."""
+
+    devices: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "+".join(self.devices)
+
+
+def slots(devices: Sequence[str], per_render: int = 1) -> tuple[Slot, ...]:
+    """As many slots of `per_render` devices as there are, neighbours together; one left over stays unused.
+
+    Fewer devices than `per_render` make one slot of all: a render meant for two GPUs runs on one.
+    """
+    size = min(per_render, len(devices))
+    return tuple(Slot(tuple(devices[i : i + size])) for i in range(0, len(devices) - size + 1, size))
+
+
+def resolve_precision(
+    precision: Precision, *devices: str, hardware: Hardware = HARDWARE
+) -> Literal["bfloat16", "float32", "float64"]:
+    """The number type of the network on `devices`: `auto` is bfloat16 if all have it in hardware."""
+    if precision != "auto":
+        return precision
+    return "bfloat16" if all(hardware.has_bf16(device) for device in devices) else "float32"
+
+
+def reset_peak_memory(*devices: str, hardware: Hardware = HARDWARE) -> None:
+    """Start measuring GPU memory anew, as at the start of a scale. The CPU's figure can't be reset."""
+    for device in set(devices) - {CPU}:
+        hardware.reset_peak_memory(device)
+
+
+def peak_memory(*devices: str, hardware: Hardware = HARDWARE) -> int | None:
+    """Most bytes in use at once, on the fullest of the devices.
+
+    On a GPU: allocated by this process since `reset_peak_memory`. On the CPU: the whole process's peak
+    resident size since it started, whatever else it did (to reset it would spoil what others measure of this
+    process). None where the system doesn't tell.
+    """
+    peaks = [peak_rss() if device == CPU else hardware.peak_memory(device) for device in devices]
+    return max((peak for peak in peaks if peak is not None), default=None)
+
+
+def memory_budgets(*devices: str, hardware: Hardware = HARDWARE) -> dict[str, int]:
+    """Bytes that a render may plan with on each of `devices` and in host memory (`cpu`).
+
+    A tenth is left for what others take meanwhile.
+    """
+    return {device: int(0.9 * hardware.free_memory(device)) for device in dict.fromkeys((*devices, CPU))}
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch raised this because a device, or the host, has no memory left."""
+    import torch
+
+    texts = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+    return isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in texts)
+
+
+def release_memory(*devices: str) -> None:
+    """Hand back to the devices what is cached but not in use."""
+    import torch
+
+    if any(device != CPU for device in devices):
+        torch.cuda.empty_cache()
+
+
+DETERMINISTIC_VARIABLE = "STYLETRANSFER_DETERMINISTIC"
+
+_PREPARING = threading.Lock()
+
+
+def prepare(*devices: str, hardware: Hardware = HARDWARE) -> None:
+    """What a process must do once before it renders on GPUs; does no harm again. Nothing for the CPU.
+
+    torch's switches are the process's, not a render's: what they say must suit every precision.
+    """
+    if all(device == CPU for device in devices):
+        return
+    import torch
+
+    with _PREPARING:
+        # The 10 bits of TF32's mantissa are not what records call float32, and moments and roots need them all.
+        # `auto` gains nothing by it: every GPU that has TF32 (CUDA 8.0 and up) has bf16, which is faster.
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+        if os.environ.get(DETERMINISTIC_VARIABLE) == "1":
+            torch.backends.cudnn.deterministic = True
+        # A scale's convolutions are the same hundreds of times: worth timing every algorithm at the first. Which
+        # one wins may change from run to run, and with it the last bits.
+        by_rule = torch.backends.cudnn.deterministic or torch.are_deterministic_algorithms_enabled()
+        torch.backends.cudnn.benchmark = not by_rule
+        for device in devices:  # from several threads at once this can fail (pytorch#90613)
+            hardware.load_linear_algebra(device)
+
+
+def describe(device: str, hardware: Hardware = HARDWARE) -> str:
+    """The device's name and model, as records keep it: `cuda:0 (NVIDIA L4, 24 GB)`."""
+    if device == CPU:
+        return f"cpu ({cpu_model()}, {os.cpu_count()} cores)"
+    for gpu in hardware.gpus():
+        if gpu.device == device:
+            return f"{device} ({gpu.name}, {gpu.memory / 1e9:.0f} GB)"
+    return device

@@ -1,0 +1,239 @@
+"""The manifest as it is written: its keys, their types, its JSON Schema, and in words what is wrong.
+
+One set of models is the source of the checks and of the schema that editors complete from. What the written
+form means (ids, globs, places, settings over defaults) is `reader.py`'s business.
+
+`python -m styletransfer.manifest_file > manifests/manifest.schema.json` publishes the schema.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError
+
+from styletransfer.errors import Fault
+from styletransfer.manifest.strict_yaml import Document, Path, place
+from styletransfer.pictures.formats import Format
+from styletransfer.settings import Settings, did_you_mean
+
+Priority = Literal["low", "normal", "high"]
+
+# Settings are checked on their own, merged with the defaults; here they are any mapping.
+_SettingsMapping = dict[str, Any]
+_Location = Annotated[str, Field(min_length=1)]
+# Of `names.name_fault`, what regular expressions of every dialect can say.
+_Name = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^[^\s/\\._-][^\s/\\]*$"})]
+_Dpi = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
+_Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class _Checked(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    noun: ClassVar[str]
+    short: ClassVar[str | None] = None  # the key that a plain text stands for
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unfold(cls, value: object) -> object:
+        return {cls.short: value} if cls.short and isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler.resolve_ref_schema(handler(core))
+        return {"anyOf": [{"type": "string", "minLength": 1}, schema]} if cls.short else schema
+
+
+class StyleEntry(_Checked):
+    """A style and its part of the blend; a plain path is a style of weight 1."""
+
+    noun: ClassVar[str] = "a style"
+    short: ClassVar[str | None] = "image"
+
+    image: _Location
+    weight: _Weight = Field(1.0, description="its part of the blend, relative to the other weights")
+
+
+class WeightsEntry(_Checked):
+    """The network's weights: `imagenet`, `random`, `random:SEED`, or a file, which a sha256 can pin."""
+
+    noun: ClassVar[str] = "the weights"
+    short: ClassVar[str | None] = "source"
+
+    source: _Location
+    sha256: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")] | None = None
+
+
+class _Rendered(_Checked):
+    """What pairs and grid entries have in common."""
+
+    settings: _SettingsMapping = Field({}, description="settings of these renders, over `defaults`")
+    format: Format | None = Field(None, description="file format of the result, instead of the manifest's")
+    dpi: _Dpi | None = Field(None, description="resolution noted in the result; default: the content's")
+    priority: Priority | None = Field(None, description="on a farm: of these renders, over the manifest's")
+
+
+class PairEntry(_Rendered):
+    """One content with one style, or with a blend of weighted styles."""
+
+    noun: ClassVar[str] = "a pair"
+
+    id: _Name | None = Field(None, description="file name of the result; default: content--style")
+    content: _Location = Field(description="picture to render: a path relative to the manifest, or a URL")
+    style: _Location | None = Field(None, description="picture whose style is taken")
+    styles: list[StyleEntry] | None = Field(None, min_length=1, description="a blend, instead of `style`")
+
+    @model_validator(mode="after")
+    def _check_styles(self) -> Self:
+        if (self.style is None) == (self.styles is None):
+            found = "neither `style` nor" if self.style is None else "both `style` and"
+            raise PydanticCustomError("styles", "has {found} `styles`; one is needed", {"found": found})
+        return self
+
+
+class GridEntry(_Rendered):
+    """Every content with every style. Globs (`*`, `?`, `[...]`, `**`) work locally and on S3."""
+
+    noun: ClassVar[str] = "a grid entry"
+
+    contents: list[_Location] = Field(min_length=1, description="paths, URLs or globs")
+    styles: list[_Location] = Field(min_length=1, description="paths, URLs or globs")
+
+
+class ManifestFile(_Checked):
+    """A named set of renders."""
+
+    noun: ClassVar[str] = "a manifest"
+
+    version: Literal[1] = Field(description="of this format")
+    name: _Name | None = Field(
+        None, description="folder of the results in `output`; default: the file's name"
+    )
+    output: _Location = Field("renders", description="a path relative to the manifest, or s3://BUCKET/FOLDER")
+    weights: WeightsEntry = Field(WeightsEntry(source="imagenet"), description="of the network")
+    format: Format = Field("png", description="file format of the results")
+    dpi: _Dpi | None = Field(None, description="resolution noted in the results; default: each content's")
+    priority: Priority | None = Field(None, description="on a farm: who is rendered first; default: normal")
+    defaults: _SettingsMapping = Field({}, description="settings of all renders")
+    pairs: list[PairEntry] = Field([], description="renders, one by one")
+    grid: list[GridEntry] = Field([], description="renders as cross products, added to `pairs`")
+
+
+def json_schema() -> dict[str, Any]:
+    """The manifest's JSON Schema, with every setting described."""
+    schema = ManifestFile.model_json_schema()
+    definitions: dict[str, Any] = schema["$defs"]
+    settings = Settings.model_json_schema(ref_template="#/$defs/{model}")
+    definitions |= {"Settings": settings, **settings.pop("$defs", {})}
+    settings["description"] = "Settings of a render. What is not given has its default."
+    for model, key in (
+        (schema, "defaults"),
+        (definitions["PairEntry"], "settings"),
+        (definitions["GridEntry"], "settings"),
+    ):
+        description = model["properties"][key]["description"]
+        model["properties"][key] = {"$ref": "#/$defs/Settings", "description": description}
+    definitions["PairEntry"]["oneOf"] = [
+        _needs("style", {"type": "string"}),
+        _needs("styles", {"type": "array"}),
+    ]
+    schema["anyOf"] = [_needs("pairs", {"minItems": 1}), _needs("grid", {"minItems": 1})]
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Style transfer manifest"}
+    return {**schema, **head}
+
+
+def _needs(key: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"required": [key], "properties": {key: schema}}
+
+
+# Checking
+
+_Entry = TypeVar("_Entry", bound=_Checked)
+
+
+def check_entry(
+    model: type[_Entry], value: object, path: Path, document: Document, faults: list[Fault]
+) -> _Entry | None:
+    """`value`, found at `path`, as a model; None, and everything that is wrong added to `faults`."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        for details in error.errors(include_url=False):
+            where = (*path, *details["loc"])
+            faults.append(Fault(place(where), _describe(model, details), document.line(where)))
+        return None
+
+
+def shown(value: object) -> str:
+    """A value as a message quotes it: as YAML would have it, and not too long."""
+    if value is None:
+        return "empty"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict | list):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+# What a value must be, by pydantic's name for what it isn't; the braces take pydantic's own figures.
+_MUST = {
+    "string_type": "text",
+    "string_too_short": "text, not empty",
+    "string_pattern_mismatch": "64 hexadecimal digits",
+    "literal_error": "{expected}",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "greater_than": "> {gt:g}",
+    "less_than_equal": "<= {le:g}",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+
+
+def _describe(model: type[_Checked], details: ErrorDetails) -> str:
+    kind = details["type"]
+    if details["loc"] == ("version",):
+        found = "is missing" if kind == "missing" else f"is {shown(details['input'])}"
+        return f"{found}; this program reads version 1 (`version: 1`)"
+    if kind == "missing":
+        return "is missing"
+    if kind == "extra_forbidden":
+        return _describe_unknown(_model_at(model, details["loc"]), str(details["loc"][-1]))
+    if kind == "too_short":
+        return "is an empty list; must have at least one entry"
+    if kind in _MUST:
+        return f"is {shown(details['input'])}; must be {_MUST[kind].format(**details.get('ctx', {}))}"
+    return details["msg"]
+
+
+def _describe_unknown(model: type[_Checked], key: str) -> str:
+    if key in Settings.model_fields:
+        return f"is a setting; write it below {'defaults' if model is ManifestFile else 'settings'}"
+    hint = did_you_mean(key, model.model_fields)
+    return f"is not a key of {model.noun}{hint}; allowed: {', '.join(model.model_fields)}"
+
+
+def _model_at(model: type[_Checked], location: tuple[int | str, ...]) -> type[_Checked]:
+    """The model of the mapping that holds the last key of a location."""
+    inner: dict[str, type[_Checked]] = {"weights": WeightsEntry, "styles": StyleEntry}
+    return inner.get(str(location[0]), model) if len(location) > 1 else model
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")

@@ -1,0 +1,136 @@
+"""VGG-19 forward and backward by hand, for a network whose weights never change.
+
+Autograd keeps what it might need; here is kept what is needed: no weight gradients, no indices of poolings. Tensors
+are channels_last throughout, so that features read as an (H W, C) matrix without a copy; in bf16 that and the data
+type together make a convolution several times faster, either alone does not. Values and gradients are those of
+`vgg.VGG19`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from styletransfer.network.convolutions import Convolution, FirstConvolution
+from styletransfer.network.poolings import Pooling2x2
+from styletransfer.network.vgg import FIRST_POOLING, MEAN, STD, check_size
+from styletransfer.settings import Pooling
+from styletransfer.vgg_layers import CONVOLUTIONS, LAYERS, POOLING_INDICES, last_layer, smallest_input
+
+Outputs = dict[int, Tensor]
+"""Outputs (1, C, H', W') of ReLUs and poolings by index, deeper ones later; first comes the input."""
+
+Pull = Callable[[Tensor, Tensor | None], Tensor]
+"""Gradient of the loss with respect to a layer's features, from these features; added to another, in place."""
+
+
+class FrozenVGG19:
+    """VGG-19 with frozen weights; cut after the deepest of `layers`.
+
+    With two devices the layers up to `last_on_first` run on the first, the rest on the second.
+    """
+
+    def __init__(
+        self,
+        tensors: Mapping[str, Tensor],
+        layers: Sequence[str],
+        *,
+        pooling: Pooling = "max",
+        devices: Sequence[torch.device | str] = ("cpu",),
+        dtype: torch.dtype = torch.float32,
+        last_on_first: int = FIRST_POOLING,
+    ) -> None:
+        self.layers = tuple(layers)
+        self.dtype = dtype
+        self.smallest_input = smallest_input(layers)
+        self.last_on_first = last_on_first
+        self.last = LAYERS[last_layer(layers)]
+        self.devices = (torch.device(devices[0]), torch.device(devices[-1]))
+        self.steps: dict[int, Convolution | Pooling2x2] = {}
+        for index in range(self.last + 1):
+            if index in CONVOLUTIONS:  # its ReLU has the next index
+                weight, bias = tensors[f"features.{index}.weight"], tensors[f"features.{index}.bias"]
+                self.steps[index + 1] = self._convolution(index, weight, bias)
+            elif index in POOLING_INDICES:
+                self.steps[index] = Pooling2x2(pooling)
+
+    def _convolution(self, index: int, weight: Tensor, bias: Tensor) -> Convolution:
+        device = self.device_of(index)
+        if index == 0:
+            exact = torch.promote_types(self.dtype, torch.float32)
+            return FirstConvolution.first(weight.to(device, exact), bias.to(device, exact), self.dtype)
+        return Convolution.of(weight.to(device, self.dtype), bias.to(device, self.dtype))
+
+    def device_of(self, index: int) -> torch.device:
+        """Where the layer with this index runs."""
+        return self.devices[0] if index <= self.last_on_first else self.devices[1]
+
+    def normalise(self, image: Tensor) -> Tensor:
+        """image (1, 3, H, W) in [0, 1], float32 or float64 -> the network's input, on its first device."""
+        image = image.to(self.devices[0], non_blocking=True)
+        mean = _per_channel(MEAN, image.dtype, image.device)
+        std = _per_channel(STD, image.dtype, image.device)
+        return ((image - mean) / std).contiguous(memory_format=torch.channels_last)
+
+    def walk(self, x: Tensor, first: int, last: int | None = None) -> Iterator[tuple[int, Tensor]]:
+        """Index and output of each ReLU and pooling from `first` to `last`, for the output x before `first`."""
+        for index, step in self.steps.items():
+            if first <= index <= (self.last if last is None else last):
+                x = step.forward(x.to(self.device_of(index), non_blocking=True))
+                yield index, x
+
+    def forward(self, x: Tensor, first: int = 0, last: int | None = None) -> Outputs:
+        """`walk`, with every output kept, that before `first` too."""
+        return {first - 1: x, **dict(self.walk(x, first, last))}
+
+    def features(self, image: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Name and features of each of `layers`, shallow to deep; image (1, 3, H, W) in [0, 1].
+
+        Raises ImageError when a side is too short for the deepest layer.
+        """
+        check_size(image, self.smallest_input)
+        names = {LAYERS[name]: name for name in self.layers}
+        for index, output in self.walk(self.normalise(image), 0, self.last):
+            if index in names:
+                yield names[index], output
+
+    def backward(self, outputs: Outputs, pulls: Mapping[int, Pull], grad: Tensor | None = None) -> Tensor:
+        """Gradient at the first of `outputs`, from the pulls at some of them and `grad` at the last.
+
+        Consumes `outputs` and `grad`, to free memory as it goes.
+        """
+        while len(outputs) > 1:
+            index, output = outputs.popitem()
+            step = self.steps[index]
+            if index in pulls:
+                grad = pulls[index](output, grad)
+            if grad is None:
+                grad = torch.zeros_like(output)
+            if isinstance(step, Pooling2x2):
+                grad = step.backward(grad, next(reversed(outputs.values())), output)
+            else:
+                grad = step.backward(mask_relu(grad, output))
+            grad = grad.to(next(reversed(outputs.values())).device, non_blocking=True)
+        assert grad is not None
+        return grad
+
+    def unnormalise_gradient(self, grad: Tensor, image: Tensor) -> Tensor:
+        """Gradient at `image`, in its dtype and on its device, from that at the network's input."""
+        return grad.to(image.device, image.dtype) / _per_channel(STD, image.dtype, image.device)
+
+
+@cache
+def _per_channel(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(1, 3, 1, 1). Made once: to copy it from the host at each iteration is to wait for a GPU each time."""
+    return torch.tensor(values, dtype=dtype, device=device).view(1, 3, 1, 1)
+
+
+def mask_relu(grad: Tensor, output: Tensor) -> Tensor:
+    """Gradient before a ReLU, in place: zero where its output is. One pass; a product with a mask takes ten times
+    as long on a CPU.
+    """
+    masked: Tensor = torch.ops.aten.threshold_backward.grad_input(grad, output, 0, grad_input=grad)
+    return masked

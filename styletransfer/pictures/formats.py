@@ -1,0 +1,32 @@
+"""File formats that pictures are written in, and how large each may be. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
+
+from styletransfer.errors import ImageError
+from styletransfer.sizes import Size
+
+Format = Literal["png", "jpeg", "webp", "tiff"]
+FORMATS: Final[tuple[Format, ...]] = get_args(Format)
+
+_EXTENSIONS: Final[dict[Format, str]] = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
+
+# libjpeg stops at JPEG_MAX_DIMENSION, a little short of the 65535 that the format could hold.
+_LARGEST_SIDE_PX: Final[dict[Format, int]] = {"jpeg": 65_500, "webp": 16_383}
+
+
+def extension(file_format: Format) -> str:
+    """The file name's ending, with its dot: `.png`, `.jpg`, `.webp` or `.tif`."""
+    return _EXTENSIONS[file_format]
+
+
+def check_format_size(file_format: Format, size: Size) -> None:
+    """ImageError when a picture of `size` (width, height in px) can't be stored in this format."""
+    largest = _LARGEST_SIDE_PX.get(file_format)
+    if largest is not None and max(size) > largest:
+        roomy = " or ".join(name for name in FORMATS if name not in _LARGEST_SIDE_PX)
+        raise ImageError(
+            f"{size[0]}x{size[1]} px is too large for {file_format}, which has at most {largest} px a side; "
+            f"use {roomy}"
+        )

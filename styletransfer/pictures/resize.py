@@ -1,0 +1,225 @@
+"""Pictures in and out: what the rest of the program does with them.
+
+8-bit pictures stay in Pillow's 8-bit arithmetic, which the reference numbers depend on; 16-bit ones keep
+their 16 bits throughout. Every function may be called from several threads at once. PyTorch is imported only
+where a tensor is made: planning reads pictures, too, and should be quick to start.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+from PIL import Image
+from PIL.ExifTags import Base as Tag
+
+from styletransfer.errors import ImageError
+from styletransfer.pictures import colour
+from styletransfer.pictures.decode import MAX_MEGAPIXELS, decode, inspect
+from styletransfer.pictures.formats import FORMATS, Format, check_format_size, extension
+from styletransfer.pictures.headers import damage_as_image_error
+from styletransfer.pictures.icc import SRGB_PROFILE
+from styletransfer.pictures.picture import Dpi, Picture, Pixels, strips
+from styletransfer.sizes import Size, size_to_fit
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "FORMATS",
+    "MAX_MEGAPIXELS",
+    "Dpi",
+    "Format",
+    "Picture",
+    "check_format_size",
+    "decode",
+    "encode",
+    "extension",
+    "from_tensor",
+    "inspect",
+    "proof",
+    "resize",
+    "thumbnail",
+    "to_tensor",
+]
+
+_QUALITY: Final = 95                        # of JPEG and WebP, as in the original program
+_THUMBNAIL_QUALITY: Final = 85
+_DEFAULT_TIFF_DPI: Final = (72.0, 72.0)     # TIFF must state a resolution; this is what viewers assume
+_CLASSIC_TIFF_BYTES: Final = 4_000_000_000  # a little under the 4 GiB that its offsets reach
+
+
+# --- Size
+
+
+def resize(picture: Picture, size: Size) -> Picture:
+    """The picture at `size` (width, height in px), by Pillow's bicubic filter, up or down.
+
+    Along the rows first, then down the columns, as the original program's Pillow did. Pillow 13 takes the
+    columns of some tall pictures first, and so changes a quarter of their values a little: here the same
+    picture is made whatever the version. 8 bits are rounded after each pass; 16 bits stay in float32 and are
+    rounded once.
+    """
+    if size == picture.size:
+        return picture
+    width, height = size
+    pixels = picture.pixels
+    # Rows may go in strips, so that only a strip of a large picture is copied into Pillow.
+    narrow = np.empty((pixels.shape[0], width, 3), np.uint8 if picture.bits == 8 else np.float32)
+    for rows in strips(picture.size):
+        strip = pixels[rows]
+        narrow[rows] = _bicubic(strip.astype(narrow.dtype, copy=False), (width, len(strip)))
+    resized = _bicubic(narrow, (width, height))
+    if picture.bits == 16:
+        resized = np.rint(resized.clip(0, 65535)).astype(np.uint16)
+    return replace(picture, pixels=resized)
+
+
+def _bicubic(pixels: Pixels, size: Size) -> Pixels:
+    """uint8 (H, W, 3) by Pillow's 8-bit arithmetic, float32 by its float arithmetic, channel by channel."""
+    if pixels.dtype == np.uint8:
+        return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
+    planes = (Image.fromarray(np.ascontiguousarray(pixels[..., channel])) for channel in range(3))
+    return np.stack([np.asarray(plane.resize(size, Image.Resampling.BICUBIC)) for plane in planes], axis=-1)
+
+
+def thumbnail(
+    source: bytes | Picture, px: int, *, name: str = "picture", quality: int = _THUMBNAIL_QUALITY
+) -> bytes:
+    """A small JPEG, longest edge at most `px`, of a picture or of a picture file's bytes."""
+    picture = decode(source, name) if isinstance(source, bytes) else source
+    small = resize(picture, size_to_fit(picture.size, px, enlarge=False))
+    file = io.BytesIO()
+    Image.fromarray(_eight_bits(small.pixels)).save(file, "JPEG", quality=quality, optimize=True)
+    return file.getvalue()
+
+
+def _eight_bits(pixels: Pixels) -> Pixels:
+    if pixels.dtype == np.uint8:
+        return pixels
+    return np.rint(pixels / np.float32(257)).astype(np.uint8)
+
+
+# --- Soft proof
+
+
+def proof(picture: Picture, cmyk_profile: bytes, name: str) -> Picture:
+    """The picture as a printer would show it: into the gamut of a CMYK ICC profile and back to sRGB.
+
+    At the picture's own precision. The original program starts from the profile embedded in the file, this
+    from sRGB, so colours beyond sRGB are clipped before they are proofed; they could not come back anyway.
+    Raises ImageError, starting with `name`, when the profile can't be used.
+    """
+    try:
+        convert = colour.deep_through_cmyk(cmyk_profile) if picture.bits == 16 else _proof(cmyk_profile)
+    except ImageError as error:
+        raise ImageError(f"{name}: is {error}") from error
+    proofed = np.empty_like(picture.pixels)
+    with damage_as_image_error(name):
+        for rows in strips(picture.size):
+            proofed[rows] = convert(picture.pixels[rows])
+    return replace(picture, pixels=proofed)
+
+
+def _proof(profile: bytes) -> Callable[[Pixels], Pixels]:
+    convert = colour.through_cmyk(profile)
+    return lambda strip: np.asarray(convert(Image.fromarray(strip)))
+
+
+# --- Tensors
+
+
+def to_tensor(picture: Picture, dtype: torch.dtype) -> torch.Tensor:
+    """The picture as a tensor (1, 3, H, W) of floats in [0, 1], contiguous, on the CPU."""
+    import torch
+
+    planes = picture.pixels.transpose(2, 0, 1)[None]
+    exact = np.float64 if dtype == torch.float64 else np.float32
+    values = np.divide(planes, exact(np.iinfo(planes.dtype).max), dtype=exact, order="C")
+    return torch.from_numpy(values).to(dtype)
+
+
+def from_tensor(image: torch.Tensor, *, bits: Literal[8, 16] = 8, dpi: Dpi | None = None) -> Picture:
+    """The picture in a float tensor (1, 3, H, W) or (3, H, W) in [0, 1]: clamped, rounded to nearest.
+
+    Any device. Raises ImageError when a value is not a number or infinite.
+    """
+    shape = tuple(image.shape)
+    if shape[-3:-2] != (3,) or shape[:-3] not in {(), (1,)}:
+        raise ImageError(f"tensor is {shape}; must be (1, 3, H, W) or (3, H, W)")
+    planes = image.detach().reshape(shape[-3:])
+    height, width = shape[-2:]
+    dtype, top = (np.uint8, 255) if bits == 8 else (np.uint16, 65535)
+    pixels = np.empty((height, width, 3), dtype)
+    for channel, plane in enumerate(planes):        # one at a time, to hold little more than the result
+        values = plane.cpu().numpy() if plane.itemsize >= 4 else plane.float().cpu().numpy()
+        if not np.isfinite(values).all():
+            raise ImageError(f"{width}x{height} px picture has values that are not finite numbers")
+        pixels[..., channel] = np.rint(values.clip(0, 1) * top)
+    return Picture(pixels, dpi)
+
+
+# --- Encoding
+
+
+def encode(image: torch.Tensor, file_format: Format, dpi: Dpi | None = None) -> bytes:
+    """A picture file from a float tensor (1, 3, H, W) or (3, H, W) in [0, 1], with the sRGB profile embedded.
+
+    PNG 8 bits; JPEG quality 95 without chroma subsampling; WebP quality 95; TIFF 16 bits, straight from the
+    floats. The same picture gives the same bytes. Raises ImageError when the format can't hold the size.
+    """
+    if image.ndim >= 2:                     # else `from_tensor` has something to say
+        check_format_size(file_format, (image.shape[-1], image.shape[-2]))
+    picture = from_tensor(image, bits=16 if file_format == "tiff" else 8, dpi=dpi)
+    if file_format == "tiff":
+        return _tiff(picture)
+    file = io.BytesIO()
+    try:
+        Image.fromarray(picture.pixels).save(file, file_format, **_save_options(file_format, dpi))
+    except (OSError, ValueError) as error:
+        width, height = picture.size
+        raise ImageError(f"{width}x{height} px picture can't be written as {file_format}: {error}") from error
+    return file.getvalue()
+
+
+def _save_options(file_format: Format, dpi: Dpi | None) -> dict[str, Any]:
+    """Pillow's options for writing PNG, JPEG or WebP."""
+    options: dict[str, Any] = {"icc_profile": SRGB_PROFILE}
+    if file_format != "png":
+        options["quality"] = _QUALITY
+    if file_format == "jpeg":
+        options["subsampling"] = "4:4:4"
+    if dpi is None:
+        return options
+    if file_format == "webp":               # has no field for it but EXIF's
+        options["exif"] = _resolution_exif(dpi)
+    else:
+        options["dpi"] = dpi if file_format == "png" else tuple(min(round(value), 65535) for value in dpi)
+    return options
+
+
+def _resolution_exif(dpi: Dpi) -> bytes:
+    exif = Image.Exif()
+    exif[Tag.XResolution], exif[Tag.YResolution] = dpi
+    exif[Tag.ResolutionUnit] = 2            # per inch
+    return exif.tobytes()
+
+
+def _tiff(picture: Picture) -> bytes:
+    """A 16-bit RGB TIFF: deflate with horizontal predictor, BigTIFF where the classic kind is too small."""
+    across, down = picture.dpi or _DEFAULT_TIFF_DPI
+    image = colour.vips_picture(picture.pixels).copy(xres=across / 25.4, yres=down / 25.4)   # dots per mm
+    image = colour.embed_profile(image, SRGB_PROFILE)
+    with damage_as_image_error("TIFF"):
+        return bytes(
+            image.tiffsave_buffer(
+                compression="deflate",
+                predictor="horizontal",
+                resunit="inch",
+                keep="icc",
+                bigtiff=picture.pixels.nbytes > _CLASSIC_TIFF_BYTES,
+            )
+        )

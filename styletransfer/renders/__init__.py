@@ -1,0 +1,1 @@
+"""Pairs to finished pictures: plan, records, checkpoints, contact sheet. Never Prefect."""

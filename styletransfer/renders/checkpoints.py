@@ -1,0 +1,102 @@
+"""The state of one render, kept in the output folder while it runs, so that a killed one goes on where it stood.
+
+A checkpoint belongs to a fingerprint: a changed pair finds none. It is written whole or not at all, and removed
+when the pair is done, with those of what the pair was before it changed.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from styletransfer import storage
+from styletransfer.errors import RecordError, StorageError
+
+if TYPE_CHECKING:
+    from styletransfer.renders.places import Places
+    from styletransfer.transfer.state import State
+    from styletransfer.transfer.stylizer import Progress
+
+log = logging.getLogger(__name__)
+
+WORTH_S = 5.0
+"""A render that has run for less is sooner repeated than resumed."""
+DELAYS_S = (2.0, 4.0, 8.0, 16.0, 32.0)
+"""Between tries to read a checkpoint: together about a minute."""
+COST_FACTOR = 50
+"""Between two checkpoints lie at least so many times the seconds that the last took: they cost under 2 %."""
+
+
+class Checkpoints:
+    """When a render's state is written to `url`, and back. `every_s`: the setting `checkpoint_s`."""
+
+    def __init__(self, url: str, pair_id: str, every_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.url, self.pair_id = url, pair_id
+        self._every_s, self._worth_s = every_s, min(every_s, WORTH_S)
+        self._clock = clock
+        self._saved_at, self._cost_s = clock(), 0.0
+
+    def load(self, sleep: Callable[[float], None] = time.sleep) -> State | None:
+        """The state that another process left, or None; one that can't be read is worth a warning.
+
+        A storage that is away for a moment is waited for: hours of rendering may be lost otherwise.
+        """
+        from styletransfer.transfer.state import State  # loads torch
+
+        try:
+            data = self._read(sleep)
+            return State.from_bytes(data) if data is not None else None
+        except (RecordError, StorageError) as error:
+            log.warning("%s: stylize: %s; it begins anew", self.pair_id, error)
+            return None
+
+    def _read(self, sleep: Callable[[float], None]) -> bytes | None:
+        for delay in DELAYS_S:
+            try:
+                return storage.read_if_exists(self.url)
+            except StorageError as error:
+                if not error.transient:
+                    raise
+                log.warning("%s: stylize: %s; trying again in %.0f s", self.pair_id, error, delay)
+                sleep(delay)
+        return storage.read_if_exists(self.url)
+
+    def reached(self, progress: Progress) -> None:
+        """Writes the state after an iteration if it is time to: at the end of each scale, else every so often."""
+        if self._due(scale_ends=progress.iteration == progress.iterations):
+            self.save(progress)
+
+    def save(self, progress: Progress) -> None:
+        """Writes the state now, if the render has run long enough. A failure costs no more than a warning."""
+        began = self._clock()
+        if began - self._saved_at < self._worth_s:
+            return
+        try:
+            storage.write(self.url, progress.state().to_bytes())
+        except StorageError as error:
+            log.warning("%s: stylize: no checkpoint: %s", self.pair_id, error)
+        self._saved_at = self._clock()
+        self._cost_s = self._saved_at - began
+
+    def _due(self, *, scale_ends: bool) -> bool:
+        since = self._clock() - self._saved_at
+        return since >= max(self._worth_s if scale_ends else self._every_s, COST_FACTOR * self._cost_s)
+
+
+def remove_all(places: Places, pair_id: str, fingerprint: str) -> None:
+    """The pair is done with this fingerprint: removes its checkpoint, and those of fingerprints it had before.
+
+    A failure costs no more than a warning.
+    """
+    own = re.compile(rf"{re.escape(pair_id)}-[0-9a-f]{{64}}\.safetensors")
+    try:
+        storage.delete(places.checkpoint(pair_id, fingerprint))
+        listed = storage.glob(storage.join(storage.escape(places.checkpoints), f"{pair_id}-*.safetensors"))
+        for url in listed:
+            if own.fullmatch(storage.name(url)):
+                storage.delete(url)
+    except StorageError as error:
+        log.warning("%s: store: its checkpoints stay: %s", pair_id, error)

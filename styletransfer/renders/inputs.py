@@ -1,0 +1,170 @@
+"""A pair's inputs: where they are named, and what is at each location, found without decoding any pixels.
+
+An input is known by the sha256 of its bytes. Reading every byte on every run would take too long, so
+records keep each input's size with its ETag or time of change, and as long as these are the same the
+recorded sha256 is taken as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from styletransfer import storage
+from styletransfer.errors import Fault, ImageError, StorageError
+from styletransfer.manifest.reader import Pair
+from styletransfer.pictures import resize
+from styletransfer.pictures.picture import Picture
+from styletransfer.renders.records import InputRecord, InputRole, Record
+from styletransfer.sizes import Size
+
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+_PROBE = Picture(np.zeros((1, 1, 3), np.uint8))
+
+_LARGE_BYTES = 32 * 2**20
+_LARGE_READS = threading.BoundedSemaphore(2)  # so that many readers don't fill the memory with large files
+
+
+@dataclass(frozen=True)
+class Use:
+    """One input of a pair: what for, where it is, and where (about) the manifest names it."""
+
+    role: InputRole
+    url: str
+    place: str
+    line: int | None
+    weight: float | None = None
+
+    def fault(self, message: str) -> Fault:
+        return Fault(self.place, message, self.line)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is at one location: its stat, its hash and a picture's size in px; or else the fault.
+
+    `unreachable`: the fault may pass, but has not for as long as was waited.
+    """
+
+    stat: storage.Stat | None = None
+    sha256: str | None = None
+    size: Size | None = None
+    fault: str | None = None
+    unreachable: bool = False
+
+
+def uses(pair: Pair) -> Iterator[Use]:
+    """The pair's inputs: content, styles in their order, and the profile of a soft proof."""
+    grid, several = pair.place.startswith("grid"), len(pair.styles) > 1
+
+    def use(role: InputRole, url: str, key: str, weight: float | None = None) -> Use:
+        return Use(role, url, f"{pair.place}.{key}", pair.line_of(key), weight)
+
+    yield use("content", pair.content, "contents" if grid else "content")
+    for number, style in enumerate(pair.styles):
+        key = "styles" if grid else f"styles[{number}]" if several else "style"
+        yield use("style", style.image, key, style.weight)
+    if pair.settings.proof is not None:
+        yield use("proof", pair.settings.proof, "settings.proof")
+
+
+Again = Callable[[StorageError, int], bool]
+"""Asked after a number of tries, of which the last ended with an error that may pass: waits and says True, or
+says that it is enough."""
+
+
+def not_again(error: StorageError, tries: int) -> bool:  # noqa: ARG001  (it is an `Again`)
+    """One try is enough."""
+    return False
+
+
+def gather(
+    read: Callable[[_Key], _Value], keys: Iterable[_Key], readers: Executor, again: Again
+) -> dict[_Key, _Value | StorageError]:
+    """What `read` gives for each key, or the StorageError that it raises.
+
+    All are read side by side; then those whose error may pass are read again, as long as `again` says.
+    """
+
+    def attempt(key: _Key) -> _Value | StorageError:
+        try:
+            return read(key)
+        except StorageError as error:
+            return error
+
+    found: dict[_Key, _Value | StorageError] = {}
+    left = list(keys)
+    for tries in itertools.count(1):
+        found |= dict(zip(left, readers.map(attempt, left), strict=True))
+        passing = {key: error for key in left if isinstance(error := found[key], StorageError) and error.transient}
+        left = list(passing)
+        if not left or not again(passing[left[0]], tries):
+            break
+    return found
+
+
+def look_at_inputs(
+    pairs: Iterable[Pair], records: Iterable[Record | None], readers: Executor, again: Again = not_again
+) -> dict[str, Finding]:
+    """What is at each distinct location that the pairs name, each looked at once, or more often as `again` says.
+
+    Records tell the hashes of inputs that have not changed since. A fault is a finding, too.
+    """
+    known: dict[str, list[InputRecord]] = defaultdict(list)
+    for record in records:
+        for entry in record.inputs if record else ():
+            known[entry.url].append(entry)
+    roles = {use.url: use.role for pair in pairs for use in uses(pair)}
+
+    def look(url: str) -> Finding:
+        return look_at_input(url, roles[url], known.get(storage.public(url), ()))
+
+    return {
+        url: Finding(fault=str(found), unreachable=True) if isinstance(found, StorageError) else found
+        for url, found in gather(look, roles, readers, again).items()
+    }
+
+
+def look_at_input(url: str, role: InputRole, known: Sequence[InputRecord] = ()) -> Finding:
+    """What is at one location. Its bytes are read only if `known` has no entry with the same stat.
+
+    A fault that will last is a finding; raises StorageError for one that may pass (`transient`).
+    """
+    try:
+        stat = storage.stat(url)
+        unchanged = next((entry for entry in known if _is_unchanged(entry, stat)), None)
+        if unchanged is not None:
+            return Finding(stat, unchanged.sha256, unchanged.dimensions)
+        with _LARGE_READS if stat.size > _LARGE_BYTES else nullcontext():
+            return _examine(storage.read(url), storage.public(url), role, stat)
+    except ImageError as error:
+        return Finding(fault=str(error))
+    except StorageError as error:
+        if error.transient:
+            raise
+        return Finding(fault=str(error))
+
+
+def _is_unchanged(entry: InputRecord, stat: storage.Stat) -> bool:
+    """Whether a recorded input is still the same. A size alone proves nothing."""
+    recorded = storage.Stat(entry.size, entry.etag, entry.modified)
+    return recorded == stat and (stat.etag is not None or stat.modified is not None)
+
+
+def _examine(contents: bytes, name: str, role: InputRole, stat: storage.Stat) -> Finding:
+    digest = hashlib.sha256(contents).hexdigest()
+    if role == "proof":
+        resize.proof(_PROBE, contents, name)  # raises what it would raise later, for any picture
+        return Finding(stat, digest)
+    return Finding(stat, digest, resize.inspect(contents, name))

@@ -1,0 +1,383 @@
+"""One pair, in three separate steps: fetch its inputs, stylize, store the picture and its record.
+
+Each step hands on a frozen value and can be repeated by itself: retrying a store never renders again, and
+only the middle step needs a device. Network faults leave as a `StorageError` whose `transient` says that
+a retry can help.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from styletransfer import storage
+from styletransfer.errors import Cancelled, RecordError, StorageError
+from styletransfer.machine import devices as device_names
+from styletransfer.machine.hardware import CPU
+from styletransfer.manifest.reader import Manifest, Pair
+from styletransfer.pictures import resize
+from styletransfer.pictures.picture import Dpi, Picture
+from styletransfer.renders.checkpoints import Checkpoints, remove_all
+from styletransfer.renders.fingerprint import fingerprint
+from styletransfer.renders.inputs import Use, uses
+from styletransfer.renders.plan import PlannedPair, find_record, picture_is_there, plan_manifest
+from styletransfer.renders.records import (
+    InputRecord,
+    OutputRecord,
+    Record,
+    ScaleRecord,
+    WeightsRecord,
+    now,
+    write_record,
+)
+from styletransfer.renders.thumbnails import Thumbnails
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from styletransfer.network.weights import Weights
+    from styletransfer.objective.engines import Engine
+    from styletransfer.transfer.state import State
+    from styletransfer.transfer.stylizer import Progress, ScaleReport, Stylizer
+
+log = logging.getLogger(__name__)
+
+_PACKAGES = ("styletransfer", "torch", "numpy", "pillow", "pyvips")
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A pair's inputs, decoded and soft-proofed. `hashes` are those of the bytes read, by location."""
+
+    planned: PlannedPair
+    content: Picture
+    styles: tuple[Picture, ...]
+    inputs: tuple[InputRecord, ...]
+    hashes: Mapping[str, str]
+    started: datetime
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was left out on reading, each once."""
+        pictures = (self.content, *self.styles)
+        return tuple(dict.fromkeys(warning for picture in pictures for warning in picture.warnings))
+
+
+@dataclass(frozen=True, eq=False)
+class Rendered:
+    """A finished picture, not yet stored: `image` (1, 3, H, W), floats in [0, 1], on the CPU."""
+
+    fetched: Fetched
+    image: Tensor = field(repr=False)
+    fingerprint: str
+    weights: WeightsRecord
+    scales: tuple[ScaleRecord, ...]
+    devices: tuple[str, ...]
+    precision: str
+    seconds: float
+
+
+def fetch(planned: PlannedPair) -> Fetched:
+    """Read and decode the pair's inputs. Raises StorageError or ImageError; writes nothing."""
+    pair, started = planned.pair, now()
+    contents = {use.url: _read_input(use) for use in uses(pair)}
+    pictures = {
+        use.url: resize.decode(contents[use.url].contents, storage.public(use.url))
+        for use in uses(pair)
+        if use.role != "proof"
+    }
+    if pair.settings.proof is not None:
+        profile = contents[pair.settings.proof].contents
+        name = storage.public(pair.settings.proof)
+        pictures = {url: resize.proof(picture, profile, name) for url, picture in pictures.items()}
+    fetched = Fetched(
+        planned,
+        pictures[pair.content],
+        tuple(pictures[style.image] for style in pair.styles),
+        tuple(_input_record(use, contents[use.url], pictures.get(use.url)) for use in uses(pair)),
+        {url: read.sha256 for url, read in contents.items()},
+        started,
+    )
+    for style in fetched.styles:
+        _ = style.digest  # targets are looked up by it; hashed here, while the device works on another pair
+    for warning in fetched.warnings:
+        log.warning("%s: fetch: %s", pair.id, warning)
+    return fetched
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Bytes of one input, with the stat from before they were read: if they changed meanwhile, it won't
+    match."""
+
+    contents: bytes = field(repr=False)
+    stat: storage.Stat
+    sha256: str
+
+
+def _read_input(use: Use) -> _Read:
+    stat = storage.stat(use.url)
+    contents = storage.read(use.url)
+    return _Read(contents, stat, hashlib.sha256(contents).hexdigest())
+
+
+def _input_record(use: Use, read: _Read, picture: Picture | None) -> InputRecord:
+    width, height = picture.size if picture else (None, None)
+    return InputRecord(
+        role=use.role,
+        url=use.url,
+        sha256=read.sha256,
+        size=len(read.contents),
+        etag=read.stat.etag,
+        modified=read.stat.modified,
+        width=width,
+        height=height,
+        weight=use.weight,
+    )
+
+
+def stylize_pair(
+    fetched: Fetched,
+    weights: Weights,
+    *,
+    devices: Sequence[str] = (CPU,),
+    engine: Engine = "default",
+    callback: Callable[[Progress], None] | None = None,
+) -> Rendered:
+    """Render the pair on `devices`, from its checkpoint if there is one that fits; writes checkpoints.
+
+    What `callback` raises stops the render; Cancelled keeps a last checkpoint. Raises DeviceError, ImageError
+    or WeightsError.
+    """
+    from styletransfer.transfer.stylizer import Stylizer  # loads torch: only when something is rendered
+
+    pair = fetched.planned.pair
+    made = _fingerprint(fetched, weights.identity)
+    stylizer = Stylizer(weights, pair.settings, devices=devices, engine=engine)
+    image = _run(stylizer, fetched, _checkpoints(fetched.planned, made), callback)
+    reports = stylizer.scales_report
+    return Rendered(
+        fetched,
+        image,
+        made,
+        WeightsRecord(source=weights.source, identity=weights.identity),
+        tuple(_scale_record(report) for report in reports),
+        tuple(device_names.describe(device) for device in devices),
+        stylizer.precision,
+        sum(report.seconds for report in reports),  # also those before it was resumed
+    )
+
+
+def _checkpoints(planned: PlannedPair, made: str) -> Checkpoints:
+    url = planned.places.checkpoint(planned.id, made)
+    return Checkpoints(url, planned.id, planned.pair.settings.checkpoint_s)
+
+
+def _run(
+    stylizer: Stylizer,
+    fetched: Fetched,
+    checkpoints: Checkpoints,
+    callback: Callable[[Progress], None] | None,
+) -> Tensor:
+    """The finished picture, from where a checkpoint stands or from the start."""
+    pair = fetched.planned.pair
+
+    def watch(progress: Progress) -> None:
+        try:
+            if callback is not None:
+                callback(progress)
+        except Cancelled:
+            checkpoints.save(progress)
+            raise
+        checkpoints.reached(progress)
+
+    def run(resume: State | None) -> Tensor:
+        weights = [style.weight for style in pair.styles]
+        return stylizer.run(fetched.content, fetched.styles, weights, callback=watch, resume=resume)
+
+    state = checkpoints.load()
+    if state is not None:
+        try:
+            where = f"iteration {state.iteration} of scale number {state.scale_index + 1}"
+            log.info("%s: stylize: going on behind %s", pair.id, where)
+            return run(state)
+        except RecordError as error:
+            log.warning("%s: stylize: %s; it begins anew", pair.id, error)
+    return run(None)
+
+
+def _fingerprint(fetched: Fetched, weights_identity: str) -> str:
+    """The fingerprint of what was really rendered: an input may have changed since it was planned."""
+    planned = fetched.planned
+    made = fingerprint(planned.pair, fetched.hashes, weights_identity)
+    if planned.fingerprint not in (None, made):
+        log.warning("%s: stylize: an input or the weights changed since the plan was made", planned.id)
+    return made
+
+
+def _scale_record(report: ScaleReport) -> ScaleRecord:
+    return ScaleRecord(
+        scale=report.scale,
+        width=report.width,
+        height=report.height,
+        iterations=report.iterations,
+        seconds=round(report.seconds, 3),
+        losses=dict(report.losses),
+        peak_memory=report.peak_memory,
+        trace=report.trace or None,
+        tiling=dict(report.tiling) if report.tiling else None,
+    )
+
+
+def store(rendered: Rendered, *, attempts: int = 1) -> Record:
+    """Write the picture, then the record that marks the pair done; returns the record.
+
+    May be repeated: where this very picture has been stored since the render began (by an earlier try, or
+    by another host), that is left alone. A picture of the pair's former format goes last. Raises
+    StorageError.
+    """
+    planned = rendered.fetched.planned
+    before = find_record(planned.places, planned.id)
+    if before is not None and _stored_meanwhile(before, rendered):
+        return before
+    contents = resize.encode(rendered.image, planned.pair.format, _dpi(rendered.fetched))
+    url = planned.places.picture(planned.id, planned.pair.format)
+    _write_picture(url, contents)
+    record = _record(rendered, url, contents, attempts)
+    _keep_thumbnails(rendered, record)
+    write_record(planned.places.record(planned.id), record)
+    remove_all(planned.places, planned.id, rendered.fingerprint)
+    if before is not None and before.output.format != record.output.format:
+        _remove_former(planned, before)
+    return record
+
+
+def _stored_meanwhile(record: Record, rendered: Rendered) -> bool:
+    return (
+        record.fingerprint == rendered.fingerprint
+        and record.finished >= rendered.fetched.started
+        and picture_is_there(rendered.fetched.planned.places, record)
+    )
+
+
+def _dpi(fetched: Fetched) -> Dpi | None:
+    asked = fetched.planned.pair.dpi
+    return fetched.content.dpi if asked is None else (asked, asked)
+
+
+def _write_picture(url: str, contents: bytes) -> None:
+    """Write, and make sure before the record vouches for it."""
+    storage.write(url, contents)
+    found = storage.stat(url).size
+    if found != len(contents):
+        raise StorageError(
+            f"{storage.public(url)} has {found} bytes after {len(contents)} were written; "
+            "something else writes there too",
+            transient=True,
+        )
+
+
+def _record(rendered: Rendered, url: str, contents: bytes, attempts: int) -> Record:
+    fetched, pair = rendered.fetched, rendered.fetched.planned.pair
+    height, width = rendered.image.shape[-2:]
+    return Record(
+        id=pair.id,
+        fingerprint=rendered.fingerprint,
+        settings=pair.settings.model_dump(mode="json"),
+        inputs=fetched.inputs,
+        weights=rendered.weights,
+        precision=rendered.precision,
+        devices=rendered.devices,
+        versions=versions(),
+        scales=rendered.scales,
+        output=OutputRecord(
+            url=url,
+            sha256=hashlib.sha256(contents).hexdigest(),
+            size=len(contents),
+            format=pair.format,
+            width=width,
+            height=height,
+            dpi=_dpi(fetched),
+        ),
+        started=fetched.started,
+        finished=now(),
+        seconds=round(rendered.seconds, 3),
+        attempts=attempts,
+        warnings=fetched.warnings,
+    )
+
+
+def _keep_thumbnails(rendered: Rendered, record: Record) -> None:
+    """Make the contact sheet's small pictures while the large ones are at hand."""
+    thumbnails = Thumbnails(rendered.fetched.planned.places)
+    thumbnails.keep(record.output.sha256, resize.from_tensor(rendered.image))
+    if rendered.fetched.planned.pair.settings.proof is not None:
+        return  # what is at hand is the proof, not the file that the hash is of
+    pictures = (rendered.fetched.content, *rendered.fetched.styles)
+    for entry, picture in zip(record.inputs, pictures, strict=True):
+        thumbnails.keep(entry.sha256, picture)
+
+
+def _remove_former(planned: PlannedPair, former: Record) -> None:
+    """Delete the picture in the format that the pair had before. The new one stands, so a failure only
+    warns."""
+    try:
+        storage.delete(planned.places.picture(planned.id, former.output.format))
+    except StorageError as error:
+        log.warning("%s: store: the former picture stays: %s", planned.id, error)
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a picture depends on."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:  # run from a checkout that is not installed
+            found[package] = "unknown"
+    return found
+
+
+def render_pair(
+    manifest: Manifest,
+    pair_id: str,
+    *,
+    weights: Weights | None = None,
+    devices: Sequence[str] | None = None,
+    force: bool = False,
+    callback: Callable[[Progress], None] | None = None,
+) -> Record:
+    """Render one pair of a manifest, unless it is done, and store it; returns its record.
+
+    `weights` default to the manifest's, `devices` to as many of this machine's as the pair's `gpus` asks
+    for. Raises ManifestError with every fault found before rendering, else what fetch, stylize and store
+    raise.
+    """
+    plan = plan_manifest(manifest, force=force, only=[pair_id])
+    plan.check()
+    (planned,) = plan.pairs
+    if planned.state == "skipped" and planned.record is not None:
+        return planned.record
+    fetched = fetch(planned)
+    if weights is None:
+        weights = _load_weights(manifest, planned.pair)
+    if devices is None:
+        devices = device_names.slots(device_names.available_devices(), planned.pair.settings.gpus)[0].devices
+    return store(stylize_pair(fetched, weights, devices=devices, callback=callback))
+
+
+def _load_weights(manifest: Manifest, pair: Pair) -> Weights:
+    from styletransfer.network.weights import load_weights
+    from styletransfer.vgg_layers import last_layer
+
+    return load_weights(
+        manifest.weights.source, sha256=manifest.weights.sha256, last_layer=last_layer(pair.settings.layers())
+    )

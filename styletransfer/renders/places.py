@@ -1,0 +1,75 @@
+"""Where results land: names that are safe as file names, and the place of each file of a manifest.
+
+    <output>/<manifest name>/<id>.<ext>, <id>.json, summary.json, index.html,
+                             .checkpoints/<id>-<fingerprint>.safetensors, .thumbnails/<id>.jpg, .farm/<id>.json
+
+Ids become file names on local disks, on S3 and on network shares that ignore case, so they are kept plain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from styletransfer import storage
+from styletransfer.errors import StorageError
+from styletransfer.manifest.names import name_fault
+from styletransfer.pictures.formats import Format, extension
+
+
+@dataclass(frozen=True)
+class Places:
+    """URLs of everything that a manifest's renders leave behind.
+
+    Raises StorageError for a manifest name or an id that could lead out of the folder; the manifest's own
+    checks find these first, with their line.
+    """
+
+    output: str
+    manifest_name: str
+
+    @property
+    def folder(self) -> str:
+        return storage.join(self.output, _safe(self.manifest_name))
+
+    @property
+    def summary(self) -> str:
+        return storage.join(self.folder, "summary.json")
+
+    @property
+    def index(self) -> str:
+        return storage.join(self.folder, "index.html")
+
+    @property
+    def checkpoints(self) -> str:
+        return storage.join(self.folder, ".checkpoints")
+
+    @property
+    def thumbnails(self) -> str:
+        return storage.join(self.folder, ".thumbnails")
+
+    @property
+    def notes(self) -> str:
+        return storage.join(self.folder, ".farm")
+
+    def picture(self, pair_id: str, picture_format: Format) -> str:
+        return storage.join(self.folder, _safe(pair_id) + extension(picture_format))
+
+    def record(self, pair_id: str) -> str:
+        return storage.join(self.folder, f"{_safe(pair_id)}.json")
+
+    def checkpoint(self, pair_id: str, fingerprint: str) -> str:
+        return storage.join(self.checkpoints, f"{_safe(pair_id)}-{_safe(fingerprint)}.safetensors")
+
+    def thumbnail(self, pair_id: str) -> str:
+        return storage.join(self.thumbnails, f"{_safe(pair_id)}.jpg")
+
+    def note(self, pair_id: str) -> str:
+        """What a farm notes about the pair as long as it is not done."""
+        return storage.join(self.notes, f"{_safe(pair_id)}.json")
+
+
+def _safe(name: str) -> str:
+    fault = name_fault(name)
+    if fault is not None:
+        raise StorageError(f"{name!r} cannot name a file of the output: it {fault}")
+    return name

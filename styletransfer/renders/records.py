@@ -1,0 +1,235 @@
+"""What is written beside the pictures: `<id>.json` for each finished pair and `summary.json` for all of
+them.
+
+Both carry `schema_version`. A reader takes older documents (what they lack has a default) and newer ones
+as far as it understands them. Times are UTC in ISO 8601, durations seconds, memory bytes, sizes px.
+Nothing here can hold a credential: every location passes through `storage.public` on its way in, whoever
+makes the record.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Literal, TypeVar, get_args
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ValidationError,
+    computed_field,
+)
+
+from styletransfer import storage
+from styletransfer.errors import RecordError
+from styletransfer.pictures.formats import Format
+
+SCHEMA_VERSION = 1
+
+PairState = Literal["queued", "rendering", "held", "done", "skipped", "failed", "cancelled"]
+PAIR_STATES: tuple[PairState, ...] = get_args(PairState)
+
+InputRole = Literal["content", "style", "proof"]
+
+
+def now() -> datetime:
+    """This moment, in UTC."""
+    return datetime.now(UTC)
+
+
+def _public_settings(settings: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """The settings with the one that is a location (`proof`) cut to what anybody may see."""
+    proof = settings.get("proof")
+    return {**settings, "proof": storage.public(proof)} if isinstance(proof, str) else dict(settings)
+
+
+PublicUrl = Annotated[str, AfterValidator(storage.public)]
+UtcTime = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
+PlainSettings = Annotated[dict[str, JsonValue], AfterValidator(_public_settings)]
+
+
+class _Document(BaseModel):
+    """Frozen; keys of a newer version are passed over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class InputRecord(_Document):
+    """One input as it was read. `size` with `etag` or `modified` tells later whether it is still the
+    same."""
+
+    role: InputRole
+    url: PublicUrl
+    sha256: str
+    size: int = Field(ge=0)
+    etag: str | None = None
+    modified: UtcTime | None = None
+    width: int | None = None
+    height: int | None = None
+    weight: float | None = None
+
+    @property
+    def dimensions(self) -> tuple[int, int] | None:
+        """Width and height in px; None for a profile."""
+        return None if self.width is None or self.height is None else (self.width, self.height)
+
+
+class WeightsRecord(_Document):
+    """The network's weights: where they came from and what they are."""
+
+    source: PublicUrl
+    identity: str
+
+
+class ScaleRecord(_Document):
+    """One finished step of the pyramid. `trace` is the loss after each iteration, if it was asked for.
+
+    A loss that is not a number reads back as None: JSON knows no NaN.
+    """
+
+    scale: int
+    width: int
+    height: int
+    iterations: int
+    seconds: float
+    losses: dict[str, float | None] = {}
+    peak_memory: int | None = None
+    trace: tuple[float | None, ...] | None = None
+    tiling: dict[str, int] | None = None
+
+
+class OutputRecord(_Document):
+    """The picture that was written."""
+
+    url: PublicUrl
+    sha256: str
+    size: int = Field(ge=1)
+    format: Format
+    width: int
+    height: int
+    dpi: tuple[float, float] | None = None
+
+
+class Record(_Document):
+    """`<id>.json`: everything about one finished pair. Written last, so that it marks the pair done."""
+
+    schema_version: int = SCHEMA_VERSION
+    id: str
+    state: PairState = "done"
+    fingerprint: str
+    settings: PlainSettings = {}
+    inputs: tuple[InputRecord, ...]
+    weights: WeightsRecord
+    precision: str | None = None
+    devices: tuple[str, ...] = ()
+    versions: dict[str, str] = {}
+    scales: tuple[ScaleRecord, ...] = ()
+    output: OutputRecord
+    started: UtcTime
+    finished: UtcTime
+    seconds: float
+    attempts: int = 1
+    warnings: tuple[str, ...] = ()
+
+    def input(self, role: InputRole) -> InputRecord | None:
+        """The first input with this role."""
+        return next((entry for entry in self.inputs if entry.role == role), None)
+
+
+class SummaryInput(_Document):
+    """A picture that went into a pair, as far as known: a failed pair may have no sha256."""
+
+    url: PublicUrl
+    weight: float | None = None
+    sha256: str | None = None
+
+
+class SummaryPair(_Document):
+    """One pair's line of the summary. `reason` says why it failed, waits or is rendered at all."""
+
+    id: str
+    state: PairState
+    reason: str | None = None
+    content: SummaryInput
+    styles: tuple[SummaryInput, ...]
+    settings: PlainSettings = {}
+    fingerprint: str | None = None
+    picture: str | None = None
+    sha256: str | None = None
+    format: Format | None = None
+    width: int | None = None
+    height: int | None = None
+    seconds: float | None = None
+    finished: UtcTime | None = None
+    devices: tuple[str, ...] = ()
+    attempts: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+class Summary(_Document):
+    """`summary.json`: the state of every pair of a manifest. `settings` of a pair are those that differ
+    from the defaults; `picture` is relative to the summary."""
+
+    schema_version: int = SCHEMA_VERSION
+    manifest: str
+    location: PublicUrl
+    started: UtcTime
+    updated: UtcTime
+    pairs: tuple[SummaryPair, ...]
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def counts(self) -> dict[PairState, int]:
+        """How many pairs are in each state that occurs."""
+        found = Counter(pair.state for pair in self.pairs)
+        return {state: found[state] for state in PAIR_STATES if found[state]}
+
+
+_Read = TypeVar("_Read", Record, Summary)
+
+
+def read_record(url: str) -> Record | None:
+    """The record at `url`, None if there is none. Raises RecordError for half or garbled ones,
+    StorageError."""
+    return _read(url, Record)
+
+
+def read_summary(url: str) -> Summary | None:
+    """The summary at `url`, None if there is none. Raises RecordError for half or garbled ones,
+    StorageError."""
+    return _read(url, Summary)
+
+
+def write_record(url: str, record: Record) -> None:
+    """Write `<id>.json` in one piece: a reader never sees half of it."""
+    storage.write(url, to_json(record))
+
+
+def write_summary(url: str, summary: Summary) -> None:
+    """Write `summary.json` in one piece."""
+    storage.write(url, to_json(summary))
+
+
+def to_json(document: Record | Summary) -> bytes:
+    """Indented JSON, for people and programs; what is not known is null."""
+    return document.model_dump_json(indent=2).encode() + b"\n"
+
+
+def _read(url: str, kind: type[_Read]) -> _Read | None:
+    contents = storage.read_if_exists(url)
+    if contents is None:
+        return None
+    try:
+        return kind.model_validate_json(contents)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise RecordError(
+            f"{storage.public(url)}: not a {kind.__name__.lower()} that can be read: "
+            f"{f'{place}: ' if place else ''}{first['msg']}"
+        ) from error

@@ -1,0 +1,129 @@
+"""How every pair of a manifest stands, from the plan and from what has happened since."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+
+from styletransfer import storage
+from styletransfer.errors import RecordError
+from styletransfer.manifest.reader import Pair
+from styletransfer.renders.places import Places
+from styletransfer.renders.plan import READERS, Plan, PlannedPair, find_record
+from styletransfer.renders.records import (
+    PairState,
+    Record,
+    Summary,
+    SummaryInput,
+    SummaryPair,
+    now,
+    read_summary,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one pair stands: its state, why (if it failed or waits), its record once it is done, attempts
+    so far."""
+
+    state: PairState
+    reason: str | None = None
+    record: Record | None = None
+    attempts: int = 0
+
+
+def summarise(
+    plan: Plan, outcomes: Mapping[str, Outcome], others: Mapping[str, SummaryPair], started: datetime
+) -> Summary:
+    """The summary of a manifest. A planned pair without an outcome stands as planned; `others` are the
+    rest."""
+    planned = {pair.id: _planned_pair(pair, outcomes.get(pair.id)) for pair in plan.pairs}
+    return Summary(
+        manifest=plan.manifest.name,
+        location=plan.manifest.location,
+        started=started,
+        updated=now(),
+        pairs=tuple(planned.get(pair.id) or others[pair.id] for pair in plan.manifest.pairs),
+    )
+
+
+def other_pairs(plan: Plan) -> dict[str, SummaryPair]:
+    """The manifest's pairs that the plan leaves out, as the last summary has them, else as their records
+    say."""
+    planned = {pair.id for pair in plan.pairs}
+    left_out = [pair for pair in plan.manifest.pairs if pair.id not in planned]
+    if not left_out:
+        return {}
+    before = _former_pairs(plan.places)
+    with ThreadPoolExecutor(READERS, thread_name_prefix="summary") as readers:
+        found = readers.map(lambda pair: before.get(pair.id) or _unplanned_pair(plan.places, pair), left_out)
+        return dict(zip((pair.id for pair in left_out), found, strict=True))
+
+
+def _former_pairs(places: Places) -> dict[str, SummaryPair]:
+    """The last summary's pairs by id, without those that were under way: nobody knows what became of
+    them."""
+    try:
+        summary = read_summary(places.summary)
+    except RecordError as error:
+        log.warning("%s; made anew from the records", error)
+        return {}
+    settled = ("done", "skipped", "failed", "cancelled")
+    return {pair.id: pair for pair in summary.pairs if pair.state in settled} if summary else {}
+
+
+def _unplanned_pair(places: Places, pair: Pair) -> SummaryPair:
+    record = find_record(places, pair.id)
+    outcome = Outcome("done", record=record) if record else Outcome("queued", "not asked for in this run")
+    return _summary_pair(places, pair, outcome, {})
+
+
+def _planned_pair(planned: PlannedPair, outcome: Outcome | None) -> SummaryPair:
+    if outcome is None:
+        skipped = planned.record if planned.state == "skipped" else None
+        outcome = Outcome(planned.state, planned.reason, skipped)
+    return _summary_pair(planned.places, planned.pair, outcome, planned.hashes)
+
+
+def _summary_pair(places: Places, pair: Pair, outcome: Outcome, hashes: Mapping[str, str]) -> SummaryPair:
+    record = outcome.record
+    known = {entry.url: entry.sha256 for entry in record.inputs} if record else {}
+
+    def described(url: str, weight: float | None = None) -> SummaryInput:
+        digest = known.get(storage.public(url)) or hashes.get(url)
+        return SummaryInput(url=url, weight=weight, sha256=digest)
+
+    entry = SummaryPair(
+        id=pair.id,
+        state=outcome.state,
+        reason=outcome.reason,
+        content=described(pair.content),
+        styles=tuple(described(style.image, style.weight) for style in pair.styles),
+        settings=pair.settings.differences(),
+        attempts=outcome.attempts,
+    )
+    return entry if record is None else _with_record(entry, places, record)
+
+
+def _with_record(entry: SummaryPair, places: Places, record: Record) -> SummaryPair:
+    """The pair's line with what its record knows."""
+    return entry.model_copy(
+        update={
+            "fingerprint": record.fingerprint,
+            "picture": storage.name(places.picture(record.id, record.output.format)),
+            "sha256": record.output.sha256,
+            "format": record.output.format,
+            "width": record.output.width,
+            "height": record.output.height,
+            "seconds": record.seconds,
+            "finished": record.finished,
+            "devices": record.devices,
+            "attempts": entry.attempts or record.attempts,
+            "warnings": record.warnings,
+        }
+    )

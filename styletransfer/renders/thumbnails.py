@@ -1,0 +1,82 @@
+"""Small JPEGs of pictures, made once and kept in `.thumbnails/` under the sha256 of the picture's bytes.
+
+A picture that changes has another sha256, so nothing kept here is ever out of date.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+
+from styletransfer import storage
+from styletransfer.errors import ImageError, StorageError
+from styletransfer.pictures import resize
+from styletransfer.pictures.picture import Picture
+from styletransfer.renders.places import Places
+
+log = logging.getLogger(__name__)
+
+LARGE_PX = 480
+"""Longest edge of what is kept first; smaller ones are made from it."""
+
+_MOST_KEPT = 10_000
+_kept: set[str] = set()  # seen by this process: a style of 2,000 pairs need not be asked for as often
+
+
+class Thumbnails:
+    """The thumbnails of one output folder. Remembers what it has read; may be used from several threads."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._known: dict[tuple[str, int], bytes | None] = {}
+
+    def keep(self, sha256: str, picture: Picture) -> None:
+        """Make and store the large thumbnail of a picture that is at hand, unless it is there.
+
+        A failure only warns: it can be made again.
+        """
+        url = self._url(sha256, LARGE_PX)
+        if url in _kept:
+            return
+        try:
+            if not storage.exists(url):
+                storage.write(url, resize.thumbnail(picture, LARGE_PX))
+        except StorageError as error:
+            log.warning("thumbnail not kept: %s", error)
+        if len(_kept) < _MOST_KEPT:
+            _kept.add(url)
+
+    def find(self, sha256: str, url: str, px: int) -> bytes | None:
+        """JPEG of the picture with this sha256, at `url`, with its longest edge at most `px`.
+
+        None, with a warning, where the picture is gone, has changed or can't be read.
+        """
+        key = (sha256, px)
+        if key not in self._known:
+            try:
+                self._known[key] = self._read(sha256, px) or self._make(sha256, url, px)
+            except (ImageError, StorageError) as error:
+                log.warning("no thumbnail: %s", error)
+                if isinstance(error, StorageError) and error.transient:
+                    return None  # but next time, perhaps
+                self._known[key] = None
+        return self._known[key]
+
+    def _read(self, sha256: str, px: int) -> bytes | None:
+        return storage.read_if_exists(self._url(sha256, px))
+
+    def _make(self, sha256: str, url: str, px: int) -> bytes:
+        larger = self._read(sha256, LARGE_PX) if px < LARGE_PX else None
+        if larger is None:
+            larger = storage.read(url)
+            if hashlib.sha256(larger).hexdigest() != sha256:
+                raise ImageError(f"{storage.public(url)}: is not the picture that was rendered, it has changed")
+        small = resize.thumbnail(larger, px, name=storage.public(url))
+        try:
+            storage.write(self._url(sha256, px), small)
+        except StorageError as error:
+            log.warning("thumbnail not kept: %s", error)
+        return small
+
+    def _url(self, sha256: str, px: int) -> str:
+        return self._places.thumbnail(f"{sha256[:32]}-{px}")

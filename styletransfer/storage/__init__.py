@@ -1,0 +1,43 @@
+"""Bytes by path or URL, local, on S3 or the web: read, written whole or not at all. Never what they mean."""
+
+from styletransfer.storage.files import (
+    PARTIAL_SUFFIX,
+    Stat,
+    delete,
+    escape,
+    exists,
+    glob,
+    is_local,
+    is_pattern,
+    join,
+    name,
+    parent,
+    public,
+    read,
+    read_if_exists,
+    resolve,
+    scheme,
+    stat,
+    write,
+)
+
+__all__ = [
+    "PARTIAL_SUFFIX",
+    "Stat",
+    "delete",
+    "escape",
+    "exists",
+    "glob",
+    "is_local",
+    "is_pattern",
+    "join",
+    "name",
+    "parent",
+    "public",
+    "read",
+    "read_if_exists",
+    "resolve",
+    "scheme",
+    "stat",
+    "write",
+]

@@ -1,0 +1,229 @@
+"""How much memory a render needs on each device, by arithmetic, and how it is made to fit: whole, on two devices,
+in tiles, with the picture in host memory.
+
+What grows with the picture: copies of the picture itself (image, the optimizer's state, average, gradient), the
+targets of content, and the features that are kept for the way back, so many values per px at each layer. Tiled
+blocks keep nothing but what they hand over to the rest; their own features grow with the tile alone. Checked
+against measurement by `tests/bench/memory.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from styletransfer.errors import OutOfMemoryError
+from styletransfer.network.tiles import ALL_BLOCKS, Tiling, halo_px, stride
+from styletransfer.settings import Optimizer, Settings
+from styletransfer.sizes import Size, size_to_fit
+from styletransfer.vgg_layers import CHANNELS_PER_BLOCK, CONVOLUTIONS, LAYERS, POOLING_INDICES, last_layer
+
+HOST = "cpu"
+FIXED_BYTES = 900 * 2**20
+"""The network in both directions, style targets, libraries. On each device."""
+WINOGRAD_BYTES = 250 * 2**20
+"""What float32 needs beside that on a CPU: weights of twice the size, four times where transformed by Winograd."""
+PICTURES: Mapping[Optimizer, int] = {"adam": 5, "lbfgs": 28}
+"""Copies of the picture: image, average, gradient; Adam's two moments, or L-BFGS's history of ten pairs, last
+gradient, direction and flat views."""
+TILE_FACTOR = 1.5
+"""A tile's features are kept once; half as much again are gradients, and gaps between buffers of many sizes."""
+LARGEST_TENSOR = 2**31
+"""Values that cuDNN can index; beyond, PyTorch falls back to slow kernels."""
+TILE_EDGES = (1024, 512, 256)
+"""Larger tiles waste less on halos."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """The one or two devices of a render, and the bytes that it may take on each and in host memory (`cpu`).
+
+    With `last_on_first` all devices are used, split after that layer; else as the plan sees fit.
+    """
+
+    devices: tuple[str, ...]
+    bytes: Mapping[str, int]
+    last_on_first: int | None = None
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """How a scale is rendered, and the bytes that it should need on each device.
+
+    The network runs on `devices`, layers up to `last_on_first` on the first of them; the picture, the optimizer's
+    state and the average live on `home`.
+    """
+
+    tiling: Tiling | None
+    devices: tuple[str, ...]
+    last_on_first: int
+    home: str
+    bytes: Mapping[str, int] = field(compare=False)
+
+    def fill(self, room: Room) -> float:
+        """Share of the fullest device's room that is taken; beyond 1 it does not fit."""
+        return max(needed / max(1, room.bytes[device]) for device, needed in self.bytes.items())
+
+    def __str__(self) -> str:
+        where = " and ".join(self.devices)
+        how = f"blocks 1-{self.tiling.blocks} in tiles of {self.tiling.edge} px" if self.tiling else "whole"
+        host = "" if self.home == self.devices[0] else f", the picture in {self.home} memory"
+        return f"{how} on {where}{host}"
+
+
+def plan_memory(size: Size, settings: Settings, element_size: int, room: Room) -> MemoryPlan:
+    """The fastest plan that fits at `size` (width, height in px).
+
+    `element_size` is the network's, in bytes. Raises OutOfMemoryError, with the largest scale that fits, if none
+    does.
+    """
+    plans = list(memory_plans(size, settings, element_size, room))
+    for plan in plans:
+        if plan.fill(room) <= 1:
+            return plan
+    raise OutOfMemoryError(_too_large(size, settings, element_size, room, plans))
+
+
+def memory_plans(size: Size, settings: Settings, element_size: int, room: Room) -> Iterator[MemoryPlan]:
+    """The plans that the setting `tiles` allows, fastest first: whole, then fewer blocks in larger tiles.
+
+    Two devices give room, not speed: each plan is made for either alone before it is made for both. The last
+    resort is to leave the picture in host memory and send the device one tile at a time.
+    """
+    tilings = _tilings(size, settings)
+    homes: list[str | None] = [None]
+    if HOST not in room.devices and settings.tiles != "off":
+        homes.append(HOST)
+    for home in homes:
+        for tiling in tilings:
+            for devices in _arrangements(room):
+                if home is None or tiling is not None:
+                    yield _plan(size, settings, element_size, room, tiling, devices, home)
+
+
+def _tilings(size: Size, settings: Settings) -> list[Tiling | None]:
+    blocks = (2, 3, ALL_BLOCKS)
+    if settings.tiles == "off":
+        return [None]
+    if settings.tiles != "auto":
+        return [Tiling(settings.tiles, count) for count in blocks]
+    tilings: list[Tiling | None] = [Tiling(edge, count) for count in blocks for edge in TILE_EDGES]
+    if CHANNELS_PER_BLOCK[0] * size[0] * size[1] < LARGEST_TENSOR:
+        tilings.insert(0, None)
+    return tilings
+
+
+def _arrangements(room: Room) -> list[tuple[str, ...]]:
+    """Each device alone, then both; a device that is named twice was meant to be used as two."""
+    if room.last_on_first is not None or len(set(room.devices)) == 1:
+        return [room.devices]
+    return [*((device,) for device in room.devices), room.devices]
+
+
+def _plan(
+    size: Size,
+    settings: Settings,
+    element_size: int,
+    room: Room,
+    tiling: Tiling | None,
+    devices: tuple[str, ...],
+    home: str | None,
+) -> MemoryPlan:
+    """The plan that fills the devices most evenly: either may be the first, which has the picture."""
+    last = LAYERS[last_layer(settings.layers())]
+    orders, splits = [devices], [last]
+    if room.last_on_first is not None:
+        splits = [room.last_on_first]
+    elif len(devices) > 1:
+        orders, splits = [devices, devices[::-1]], [index for index, _ in _outputs(0, last - 1)]
+    plans = []
+    for order in orders:
+        for split in splits:
+            needed = memory_bytes(size, settings, element_size, tiling, order, split, home)
+            plans.append(MemoryPlan(tiling, order, split, home or order[0], needed))
+    return min(plans, key=lambda plan: plan.fill(room))
+
+
+def memory_bytes(
+    size: Size,
+    settings: Settings,
+    element_size: int,
+    tiling: Tiling | None,
+    devices: Sequence[str] = (HOST,),
+    last_on_first: int = max(LAYERS.values()),
+    home: str | None = None,
+) -> dict[str, int]:
+    """Peak memory in bytes on each device of a render at `size` (width, height in px)."""
+    home = home or devices[0]
+    px, last = size[0] * size[1], LAYERS[last_layer(settings.layers())]
+    needed: dict[str, float] = dict.fromkeys((*devices, home), 0)
+    for device in set(devices):
+        needed[device] += FIXED_BYTES + (WINOGRAD_BYTES if device == HOST and element_size == 4 else 0)
+
+    def device_of(index: int) -> str:
+        return devices[0] if index <= last_on_first else devices[-1]
+
+    picture = 3 * max(4, element_size)  # bytes per px
+    needed[home] += px * picture * PICTURES[settings.optimizer]
+    for layer in settings.content_layers:  # their targets
+        keeper = home if home == HOST else device_of(LAYERS[layer])
+        needed[keeper] += px * element_size * _values(LAYERS[layer])
+
+    if tiling is None:
+        first, tile_px = 0, 0
+        needed[devices[0]] += px * picture  # the network's input
+    else:
+        first, tile_px = tiling.last(last) + 1, _tile_px(size, tiling, last)
+        needed[devices[0]] += tile_px * (4 * CHANNELS_PER_BLOCK[0])  # the first convolution's, in float32
+        if first <= last:  # what the tiles hand over
+            needed[device_of(first - 1)] += px * element_size * _values(first - 1)
+    for index, values in _outputs(0, last):
+        if index < first:
+            needed[device_of(index)] += tile_px * element_size * values * TILE_FACTOR
+        else:
+            needed[device_of(index)] += px * element_size * values
+    return {device: int(amount) for device, amount in needed.items()}
+
+
+def _tile_px(size: Size, tiling: Tiling, last: int) -> int:
+    """Px that the largest tile reads."""
+    margin = 2 * halo_px(tiling.last(last))
+    return min(size[0], tiling.edge + margin) * min(size[1], tiling.edge + margin)
+
+
+def _outputs(first: int, last: int) -> Iterator[tuple[int, float]]:
+    """Index and values per px of the outputs of ReLUs and poolings from layer `first` to `last`."""
+    for index in range(first, last + 1):
+        if index in POOLING_INDICES or index - 1 in CONVOLUTIONS:
+            yield index, _values(index)
+
+
+def _values(index: int) -> float:
+    """Values per px of the picture in the output of layer `index`."""
+    channels = CHANNELS_PER_BLOCK[sum(pooling < index for pooling in POOLING_INDICES)]
+    return channels / stride(index) ** 2
+
+
+def _too_large(
+    size: Size, settings: Settings, element_size: int, room: Room, plans: Sequence[MemoryPlan]
+) -> str:
+    least = min(plans, key=lambda plan: plan.fill(room))
+    need = " and ".join(f"{needed / 2**30:.1f} GiB on {device}" for device, needed in least.bytes.items())
+    have = " and ".join(f"{room.bytes[device] / 2**30:.1f} GiB" for device in least.bytes)
+    fits = _largest_scale(size, settings, element_size, room)
+    hint = f"; the largest scale that fits is {fits} px" if fits else ""
+    off = " (tiles are off)" if settings.tiles == "off" else ""
+    return f"{size[0]}x{size[1]} px need about {need}{off}, there are {have}{hint}"
+
+
+def _largest_scale(size: Size, settings: Settings, element_size: int, room: Room) -> int:
+    """Longest edge in px of the largest picture with this aspect that fits, or 0; by bisection."""
+    fits, too_large = 0, max(size)
+    while too_large - fits > 1:
+        middle = (fits + too_large) // 2
+        smaller = size_to_fit(size, middle, enlarge=False)
+        if any(plan.fill(room) <= 1 for plan in memory_plans(smaller, settings, element_size, room)):
+            fits = middle
+        else:
+            too_large = middle
+    return fits

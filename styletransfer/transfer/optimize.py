@@ -1,0 +1,179 @@
+"""Moving the image downhill: Adam with its carry-over from scale to scale, L-BFGS, and the average of iterates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from styletransfer.errors import RecordError
+from styletransfer.objective.terms import Losses
+from styletransfer.settings import Settings
+from styletransfer.sizes import Size
+
+Evaluate = Callable[[Tensor], tuple[Losses, Tensor]]
+"""Loss terms and gradient at an image (1, 3, H, W)."""
+
+ADAM_BETAS = (0.9, 0.99)
+ADAM_EPS = 1e-8
+LBFGS_HISTORY = 10
+
+
+class Optimizer(Protocol):
+    """Moves `image` (1, 3, H, W), in place."""
+
+    image: Tensor
+
+    def step(self, evaluate: Evaluate, step_size: float) -> Losses:
+        """One iteration; returns the losses at the image before it."""
+
+    def carried_over(self, image: Tensor) -> Optimizer:
+        """An optimizer for the next scale's first image, with what outlives a scale."""
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed optimizer needs besides the image: nested dicts and lists of tensors and numbers."""
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Goes on from `state`; RecordError when it is not this kind of optimizer's."""
+
+
+def move(optimizer: Optimizer, device: torch.device) -> None:
+    """Moves the image and what the optimizer keeps to `device`; whoever holds the image sees it there."""
+    optimizer.image.data = optimizer.image.data.to(device)
+    optimizer.load_state(optimizer.state())
+
+
+def make_optimizer(image: Tensor, settings: Settings) -> Optimizer:
+    """A fresh optimizer for `image`, which it moves in place."""
+    return Lbfgs(image) if settings.optimizer == "lbfgs" else Adam(image)
+
+
+class Adam:
+    """Adam (Kingma & Ba 2014, https://arxiv.org/abs/1412.6980); after each step the image is clamped to [0, 1].
+
+    In one fused pass: step by step it would hold two more copies of the image.
+    """
+
+    def __init__(self, image: Tensor) -> None:
+        self.image = image
+        self._adam = torch.optim.Adam([image], betas=ADAM_BETAS, eps=ADAM_EPS, fused=True)
+
+    def step(self, evaluate: Evaluate, step_size: float) -> Losses:
+        losses, gradient = evaluate(self.image)
+        self.image.grad = gradient.contiguous()  # the fused pass takes all in the order in which they lie
+        del gradient
+        self._adam.param_groups[0]["lr"] = step_size
+        self._adam.step()
+        self.image.grad = None
+        self.image.clamp_(0, 1)
+        return losses
+
+    def carried_over(self, image: Tensor) -> Adam:
+        """Step count and both moments go on, the moments resized like the image.
+
+        The first moment is a signed picture: bicubic. The second must stay smooth and not negative: bilinear.
+        """
+        following = Adam(image)
+        size = (image.shape[3], image.shape[2])
+        state = self._adam.state[self.image]
+        if state:
+            following._adam.state[image] = {
+                "step": state["step"].clone(),
+                "exp_avg": resize(state["exp_avg"], size, "bicubic"),
+                "exp_avg_sq": resize(state["exp_avg_sq"], size, "bilinear").clamp_(min=0),
+            }
+        return following
+
+    def state(self) -> dict[str, Any]:
+        return dict(self._adam.state[self.image])
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        _check_kind(state, "exp_avg")
+        moments = {name: state[name].to(self.image) for name in ("exp_avg", "exp_avg_sq") if name in state}
+        steps = {"step": state["step"].to(self.image.device)} if "step" in state else {}
+        self._adam.state[self.image] = {**state, **moments, **steps}
+
+
+class Lbfgs:
+    """L-BFGS with one inner step an iteration, as the original calls it: no line search, no clamping.
+
+    It finds its own step sizes; the one it is given is Adam's.
+    """
+
+    def __init__(self, image: Tensor) -> None:
+        self.image = image
+        self._lbfgs = torch.optim.LBFGS([image], max_iter=1, history_size=LBFGS_HISTORY)
+
+    def step(self, evaluate: Evaluate, step_size: float) -> Losses:  # noqa: ARG002
+        found: list[Losses] = []
+
+        def closure() -> Tensor:
+            losses, gradient = evaluate(self.image)
+            self.image.grad = gradient.contiguous()  # L-BFGS takes a flat view of it
+            found.append(losses)
+            return losses.total()
+
+        self._lbfgs.step(closure)  # type: ignore[no-untyped-call]
+        return found[0]
+
+    def carried_over(self, image: Tensor) -> Lbfgs:
+        """Its history speaks of pictures of another size: it starts afresh."""
+        return Lbfgs(image)
+
+    def state(self) -> dict[str, Any]:
+        return dict(self._lbfgs.state[self.image])
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        _check_kind(state, "n_iter")
+        self._lbfgs.state[self.image] = _to_device(dict(state), self.image.device)
+
+
+def _check_kind(state: Mapping[str, Any], name: str) -> None:
+    """`name` is what only this optimizer keeps; before its first step it keeps nothing."""
+    if state and name not in state:
+        raise RecordError("checkpoint was written by another optimizer")
+
+
+def _to_device(value: Any, device: torch.device) -> Any:
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, dict):
+        return {key: _to_device(part, device) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_to_device(part, device) for part in value]
+    return value
+
+
+class Average:
+    """Exponential moving average of iterates, corrected for its start at zero; `first` counts as the first.
+
+    Departure from Gatys et al. 2015, who return the last iterate: the average is smoother.
+    """
+
+    def __init__(self, first: Tensor, decay: float) -> None:
+        self.decay = decay
+        self.total = torch.zeros_like(first)
+        self.missing = 1.0  # weight that the zeros it began with still have
+        self.update(first)
+
+    def update(self, iterate: Tensor) -> None:
+        """Takes one more iterate in."""
+        self.missing *= self.decay
+        self.total.lerp_(iterate.detach(), 1 - self.decay)
+
+    def unclamped(self) -> Tensor:
+        """The average (1, 3, H, W); a new tensor."""
+        return self.total / (1 - self.missing)
+
+    def image(self) -> Tensor:
+        """The average (1, 3, H, W), clamped to [0, 1]; a new tensor."""
+        return self.unclamped().clamp_(0, 1)
+
+
+def resize(x: Tensor, size: Size, mode: str) -> Tensor:
+    """x (1, C, h, w) at `size` (width, height in px), by `F.interpolate`."""
+    width, height = size
+    return F.interpolate(x, (height, width), mode=mode, align_corners=False)

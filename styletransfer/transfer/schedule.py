@@ -1,0 +1,81 @@
+"""How many iterations each scale takes, how large the steps are, and how long the average looks back.
+
+`original` is the original program's: a constant step size and a long average. `fast` takes a quarter of the
+iterations: its steps begin larger and shrink to nothing within each scale, along half a cosine (Loshchilov & Hutter
+2016, https://arxiv.org/abs/1608.03983), so that the last iterates lie still and a short average is enough.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from styletransfer.settings import Settings
+from styletransfer.sizes import Size, size_to_fit
+
+FAST_SHARE = 1 / 4
+"""Of the original schedule's iterations."""
+FAST_STEP = 3
+"""First step size of a scale, in units of `step_size`. At 256 px the objective ends 0.5 to 0.7 % above that of all
+iterations; half the step leaves 1.1 %, five times `step_size` as good an objective and a worse exact one."""
+FAST_AVERAGE = 10
+"""How many times shorter the average looks back: 0.99 becomes 0.9."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The schedule that settings ask for."""
+
+    settings: Settings
+
+    @property
+    def fast(self) -> bool:
+        return self.settings.schedule == "fast"
+
+    def iterations(self, scale_index: int) -> int:
+        """Iterations at a scale; 0 is the coarsest."""
+        full = self.settings.initial_iterations if scale_index == 0 else self.settings.iterations
+        return math.ceil(full * FAST_SHARE) if self.fast else full
+
+    def step_size(self, scale_index: int, iteration: int) -> float:
+        """Adam's step size at an iteration, counted from 1 within the scale."""
+        if not self.fast:
+            return self.settings.step_size
+        done = (iteration - 1) / self.iterations(scale_index)
+        return self.settings.step_size * FAST_STEP * (1 + math.cos(math.pi * done)) / 2
+
+    @property
+    def avg_decay(self) -> float:
+        """Decay of the average of iterates."""
+        if not self.fast:
+            return self.settings.avg_decay
+        return max(0.0, 1 - FAST_AVERAGE * (1 - self.settings.avg_decay))
+
+
+@dataclass(frozen=True)
+class Work:
+    """How much there is to do: iterations and pixels of each scale. Time goes by their products."""
+
+    iterations: tuple[int, ...]
+    pixels: tuple[int, ...]
+
+    @classmethod
+    def of(cls, settings: Settings, content: Size, scales: Sequence[int]) -> Work:
+        """Of a content of this size in px, over these scales from coarse to fine."""
+        schedule = Schedule(settings)
+        sizes = [size_to_fit(content, scale, enlarge=True) for scale in scales]
+        return cls(
+            tuple(schedule.iterations(index) for index in range(len(scales))),
+            tuple(width * height for width, height in sizes),
+        )
+
+    @property
+    def total(self) -> int:
+        """Pixels times iterations over all scales."""
+        return sum(iterations * pixels for iterations, pixels in zip(self.iterations, self.pixels, strict=True))
+
+    def fraction(self, scale_index: int, iteration: int) -> float:
+        """Share of all of it that is done, 0 to 1, after an iteration of a scale."""
+        before = Work(self.iterations[:scale_index], self.pixels[:scale_index]).total
+        return (before + iteration * self.pixels[scale_index]) / self.total

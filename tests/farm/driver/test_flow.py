@@ -1,0 +1,144 @@
+"""A manifest on a real farm: server, workers, and a render that is killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from contextlib import ExitStack, contextmanager
+
+import pytest
+
+from flows.farm import names
+from flows.farm.notes import read_notes
+from flows.server import environment
+from flows.server.standing import StandingServer, free_port
+from styletransfer.renders.places import Places
+from styletransfer.renders.records import read_record, read_summary
+from tests.checkout import ROOT
+from tests.studio import SHALLOW
+from tests.waiting import until
+
+pytestmark = pytest.mark.slow
+
+LONG = {**SHALLOW, "initial_iterations": 400, "iterations": 10, "checkpoint_s": 1}
+"""Settings of a render that takes long enough to be killed."""
+
+PATIENCE_S = 900
+"""On two cores that carry much else."""
+
+
+@pytest.fixture
+def own_farm(tmp_path, monkeypatch):
+    """A server of its own, with everything deployed: a shared one may have others' workers."""
+    from prefect import get_client, settings
+
+    server = StandingServer(tmp_path / "server", free_port())
+    server.start()
+    with ExitStack() as stack:
+        stack.callback(server.stop)
+        for name, value in {**environment.farm_environment(), "PREFECT_API_URL": server.api_url}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+        monkeypatch.setenv("OMP_NUM_THREADS", "1")
+        monkeypatch.setenv("PYTHONPATH", str(ROOT))  # runs have a folder of their own
+        server.wait()
+        stack.enter_context(settings.temporary_settings({settings.PREFECT_API_URL: server.api_url}))
+        client = stack.enter_context(get_client(sync_client=True))
+        from flows.farm.setup.deploy import deploy
+
+        deploy(client)
+        yield client
+
+
+@contextmanager
+def worker(pool, name, limit=1):
+    """Ends when its standard input does."""
+    command = [
+        sys.executable,
+        "-m",
+        "flows.farm.workers.slot_worker",
+        "--pool",
+        pool,
+        "--name",
+        name,
+        "--limit",
+        str(limit),
+    ]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, env=os.environ) as process:
+        try:
+            yield process
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait(60)
+
+
+def process_of(run_id):
+    """The process that runs a flow run."""
+    import psutil
+
+    for process in psutil.process_iter(["cmdline"]):
+        try:
+            if process.environ().get("PREFECT__FLOW_RUN_ID") == run_id and "prefect.engine" in process.cmdline():
+                return process.pid
+        except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
+            continue
+    return None
+
+
+def caught(places):
+    """The note of a pair in hand, and the process that renders it, made to stand still before the pair is done."""
+    note = next(iter(read_notes(places).values()), None)
+    process = process_of(note.run) if note else None
+    if note is None or process is None:
+        return None
+    os.kill(process, signal.SIGSTOP)
+    left = read_notes(places).get(note.pair)
+    if left and left.run == note.run and read_record(places.record(note.pair)) is None:
+        return note, process
+    os.kill(process, signal.SIGCONT)
+    return None
+
+
+def ended(client, run):
+    """The state a run has ended in."""
+    state = client.read_flow_run(run).state
+    return state if state and state.is_final() else None
+
+
+def submit(client, manifest):
+    from prefect.states import Scheduled
+
+    deployment = client.read_deployment_by_name(names.DRIVER_DEPLOYMENT)
+    parameters = {"manifest": manifest, "submission": uuid.uuid4().hex}
+    return client.create_flow_run_from_deployment(deployment.id, parameters=parameters, state=Scheduled()).id
+
+
+def test_a_killed_render_is_resumed_alone_and_nothing_is_rendered_twice(studio, own_farm):
+    studio.picture("s.png", 9)
+    for seed, name in enumerate("abc"):
+        studio.picture(f"{name}.png", seed)
+    pairs = [{"id": name, "content": f"{name}.png", "style": "s.png"} for name in "abc"]
+    text = {"version": 1, "output": "out", "weights": "random", "defaults": LONG, "pairs": pairs}
+    manifest = studio.put("demo.yaml", json.dumps(text).encode())
+    places = Places(studio.url("out"), "demo")
+    with worker(names.DRIVER_POOL, "driver", 4), worker(names.RENDER_POOLS[1], "one"):
+        driver = submit(own_farm, manifest)
+        note, process = until(lambda: caught(places), "a render to kill", PATIENCE_S)
+        os.kill(process, signal.SIGKILL)
+        state = until(lambda: ended(own_farm, driver), "the end of the manifest", PATIENCE_S)
+    assert (state.name, state.message) == ("Completed", "3 done")
+    records = {name: read_record(places.record(name)) for name in "abc"}
+    attempts = {name: record.attempts for name, record in records.items() if record}
+    assert attempts == {**dict.fromkeys("abc", 1), note.pair: 2}
+    assert not read_notes(places)
+    summary = read_summary(places.summary)
+    assert summary
+    assert summary.counts == {"done": 3}
+    runs = own_farm.read_flow_runs()
+    asked = [run for run in runs if names.RENDER_TAG in run.tags]
+    assert [run.parameters["pairs"] for run in asked if run.parameters["attempts"]] == [[note.pair]]
+    (tagged,) = [run for run in asked if names.pair_tag(note.pair) in run.tags]
+    assert tagged.name == f"demo: {note.pair}"

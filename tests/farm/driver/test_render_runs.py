@@ -1,0 +1,34 @@
+"""What keeps a driver from submitting the same pairs twice: keys of their groups."""
+
+from flows.farm.driver.render_runs import group_key
+from styletransfer.manifest.reader import Pair, PairStyle
+from styletransfer.renders.places import Places
+from styletransfer.renders.plan import PlannedPair
+from styletransfer.settings import Settings
+
+PLACES = Places("/out", "demo")
+
+
+def planned(name, fingerprint="a1"):
+    pair = Pair(name, "c.png", (PairStyle("s.png"),), Settings(), "png", None, "normal", "pairs[0]")
+    return PlannedPair(pair, PLACES, fingerprint=fingerprint)
+
+
+def test_the_same_pictures_at_the_same_place_have_the_same_key_in_any_order():
+    one, two = planned("p"), planned("q", "b2")
+    assert group_key(PLACES, [one, two], 1) == group_key(PLACES, [two, one], 1)
+
+
+def test_pairs_of_other_names_have_another_key_though_their_pictures_are_the_same():
+    """Else only one of them would be submitted, and the others wait for its end."""
+    assert group_key(PLACES, [planned("p")], 1) != group_key(PLACES, [planned("q")], 1)
+
+
+def test_other_pictures_attempts_and_places_have_other_keys():
+    keys = {
+        group_key(PLACES, [planned("p")], 1),
+        group_key(PLACES, [planned("p", "b2")], 1),
+        group_key(PLACES, [planned("p")], 2),
+        group_key(Places("/elsewhere", "demo"), [planned("p")], 1),
+    }
+    assert len(keys) == 4

@@ -1,0 +1,282 @@
+import os
+import time
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactCreate
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Completed, Running
+
+from flows.farm import submissions
+from flows.farm.nights import clean
+from flows.farm.nights.clean import Limits, folder_waste, size_text, summed_up
+from flows.farm.notes import Note, write_note
+from flows.farm.submissions import Submission
+from styletransfer import storage
+from styletransfer.renders.places import Places
+from styletransfer.renders.plan import plan_manifest
+from tests.farm.commands import call, deploy_all, unique
+from tests.studio import pretend_all
+
+MONTH = timedelta(days=30)
+LIMITS = Limits(MONTH, 10**9, 10**9)
+OTHER = "0" * 64
+
+
+@pytest.fixture
+def caches(tmp_path, monkeypatch):
+    """This host's caches, of one's own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("STYLETRANSFER_CACHE_DIR", raising=False)
+    return tmp_path / "cache/styletransfer"
+
+
+@pytest.fixture(autouse=True)
+def no_caches(caches):
+    """Nobody's real ones are looked at."""
+
+
+def age(url, days):
+    """Make a local file so old."""
+    then = time.time() - days * 86_400
+    os.utime(url, (then, then))
+
+
+def checkpoint(places, pair_id, fingerprint=OTHER, days=0, size=10):
+    url = places.checkpoint(pair_id, fingerprint)
+    storage.write(url, bytes(size))
+    age(url, days)
+    return url
+
+
+def rendered(studio):
+    """A manifest whose only pair is done, its places, and the pair's record."""
+    manifest = studio.simple()
+    (record,) = pretend_all(manifest)
+    return manifest, Places(manifest.output, manifest.name), record
+
+
+def urls(found):
+    return {waste.what: waste.why for waste in found}
+
+
+def test_checkpoints_of_pairs_that_are_done_go_at_once(studio):
+    _, places, record = rendered(studio)
+    done = checkpoint(places, "a--b", record.fingerprint, days=1)
+    other = checkpoint(places, "a--b")
+    unfinished = checkpoint(places, "c--d", days=29)
+    found = urls(folder_waste(places, LIMITS, set()))
+    assert found == {done: "its pair is done"}
+    assert storage.exists(other)
+    assert storage.exists(unfinished)
+
+
+def test_one_that_is_younger_than_its_pairs_record_is_of_a_render_that_was_forced(studio):
+    _, places, record = rendered(studio)
+    checkpoint(places, "a--b", record.fingerprint, days=-1)
+    assert folder_waste(places, LIMITS, set()) == []
+
+
+def test_checkpoints_that_nobody_goes_on_from_go_with_age(studio):
+    _, places, _ = rendered(studio)
+    old = checkpoint(places, "c--d", days=31)
+    assert list(urls(folder_waste(places, LIMITS, set()))) == [old]
+
+
+def test_the_oldest_beyond_the_size_go(studio):
+    _, places, _ = rendered(studio)
+    made = [checkpoint(places, f"p{days}", days=days, size=1000) for days in (3, 1, 2, 0)]
+    found = urls(folder_waste(places, Limits(MONTH, 2000, 0), set()))
+    assert set(found) == {made[0], made[2]}
+    assert set(found.values()) == {"more than 2 kB of them"}
+
+
+def test_notes_of_pairs_that_are_done_go_at_once_and_others_with_age(studio):
+    _, places, record = rendered(studio)
+
+    def note(pair, fingerprint, days):
+        since = datetime.now(UTC) - timedelta(days=days)
+        held = Note(
+            pair=pair, fingerprint=fingerprint, state="held", since=since, submission="s", run="r", host="h"
+        )
+        write_note(places, held)
+        return places.note(pair)
+
+    done, old, _ = note("a--b", record.fingerprint, 1), note("c--d", OTHER, 40), note("e--f", OTHER, 20)
+    assert set(urls(folder_waste(places, LIMITS, set()))) == {done, old}
+
+
+def test_copies_of_manifests_stay_as_long_as_a_run_or_a_schedule_knows_them(studio):
+    _, places, _ = rendered(studio)
+    copies = [studio.put(f"out/demo/.manifests/{number}/demo.yaml", b"") for number in range(3)]
+    for copy in copies[:2]:
+        age(copy, 31)
+    assert list(urls(folder_waste(places, LIMITS, {copies[0]}))) == [copies[1]]
+
+
+def test_what_killed_processes_left_half_written_goes_after_a_day(studio):
+    _, places, _ = rendered(studio)
+    left = [studio.put(f"out/demo/{path}.partial", b"x") for path in (".ab", ".cd", ".checkpoints/.ef")]
+    for url in (left[0], left[2]):
+        age(url, 2)
+    assert set(urls(folder_waste(places, LIMITS, set()))) == {left[0], left[2]}
+
+
+def test_pictures_records_and_sheets_are_never_waste(any_studio):
+    _, places, _ = rendered(any_studio)
+    any_studio.put("out/demo/summary.json", b"{}")
+    any_studio.put("out/demo/index.html", b"")
+    assert folder_waste(places, Limits(timedelta(0), 0, 0), set()) == []
+
+
+def test_checkpoints_on_s3_are_found(bucket):
+    places = Places(f"{bucket.url}/out", "demo")
+    bucket.put(f"out/demo/.checkpoints/c--d-{OTHER}.safetensors", b"x")
+    (waste,) = folder_waste(places, Limits(timedelta(0), 10, 10), set())
+    assert (waste.kind, waste.bytes) == ("checkpoint", 1)
+
+
+def test_caches_beyond_a_size_lose_what_was_not_used_for_longest(caches):
+    for name, days in (("weights/new.weights", 1), ("weights/old.weights", 9), ("style-targets/a.safetensors", 3)):
+        path = caches / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes(1000))
+        age(path, days)
+    assert [waste.what for waste in clean.cache_waste(2500)] == [str(caches / "weights/old.weights")]
+    assert clean.cache_waste(3000) == []
+
+
+def test_it_is_summed_up():
+    found = [clean.Waste("run", "1", ""), *(clean.Waste("checkpoint", str(n), "", 600_000_000) for n in range(2))]
+    assert summed_up(found) == "1 run, 2 checkpoints (1.2 GB)"
+    assert summed_up([]) == "nothing"
+
+
+@pytest.mark.parametrize(("size", "text"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 kB"), (10**13, "10 TB")])
+def test_a_size_is_told_with_its_unit(size, text):
+    assert size_text(size) == text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--older-than", "month"], "--older-than is 'month'; must be hours, days or weeks: 12h, 30d, 8w"),
+        (["--max-checkpoints", "lots"], "--max-checkpoints is 'lots'; must be like 500MB, 100GB, 2TB"),
+        (["--max-cache", "5"], "--max-cache is '5'; must be like"),
+    ],
+)
+def test_limits_that_are_none_are_told(farm, arguments, message):
+    done = call("clean", *arguments)
+    assert done.status == 2
+    assert message in done.err
+
+
+# With a server
+
+
+@pytest.fixture
+def finished(farm, studio):
+    """A driver's run that is over, with a progress artifact; its manifest's places."""
+    deploy_all(farm)
+    studio.simple()
+    manifest = studio.simple(name=unique("old"))
+    (record,) = pretend_all(manifest)
+    places = Places(manifest.output, manifest.name)
+    pairs = "[{content: in/a.png, style: in/b.png}]"
+    text = f"version: 1\nname: {manifest.name}\noutput: out\nweights: random\npairs: {pairs}\n"
+    url = studio.put("demo.yaml", text.encode())
+    checkpoint(places, "a--b", record.fingerprint, days=1)
+    with get_client(sync_client=True) as client:
+        run = submissions.submit(client, Submission(url, places))
+        client.set_flow_run_state(run.id, Running(), force=True)
+        client.create_artifact(ArtifactCreate(type="progress", data=50, flow_run_id=run.id))
+        client.set_flow_run_state(run.id, Completed(message="1 done"), force=True)
+    return run, places
+
+
+def is_there(run_id):
+    with get_client(sync_client=True) as client:
+        try:
+            client.read_flow_run(UUID(str(run_id)))
+        except ObjectNotFound:
+            return False
+        return True
+
+
+def artifacts(run_id):
+    with get_client(sync_client=True) as client:
+        chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]))
+        return client.read_artifacts(artifact_filter=chosen)
+
+
+def test_nothing_is_removed_unless_asked_for(finished):
+    run, places = finished
+    done = call("clean", "--older-than", "0h")
+    assert done.status == 0, done.err
+    assert run.name in done.out
+    assert "would be removed: " in done.out
+    assert "--delete removes it" in done.out
+    assert is_there(run.id)
+    assert storage.glob(f"{places.checkpoints}/*") != []
+
+
+def test_old_runs_go_with_their_artifacts_and_young_ones_stay(finished):
+    run, places = finished
+    young = call("clean", "--delete")
+    assert "removed: " in young.out
+    assert is_there(run.id)
+    assert storage.glob(f"{places.checkpoints}/*") == []  # its pair is done
+    call("clean", "--older-than", "0h", "--delete")
+    assert not is_there(run.id)
+    assert artifacts(run.id) == []
+    assert storage.exists(places.record("a--b"))
+
+
+def test_a_folder_that_is_rendered_into_is_left_alone(finished):
+    run, places = finished
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(run.id, Running(), force=True)
+        call("clean", "--older-than", "0h", "--delete")
+        assert storage.glob(f"{places.checkpoints}/*") != []
+        client.set_flow_run_state(run.id, Completed(), force=True)
+
+
+def test_output_folders_that_no_run_knows_can_be_named(farm, studio):
+    _, places, record = rendered(studio)
+    studio.put("out/demo/summary.json", b"{}")
+    url = checkpoint(places, "a--b", record.fingerprint, days=1)
+    assert "its pair is done" in call("clean", studio.url("out")).out
+    call("clean", studio.url("out"), "--delete")
+    assert not storage.exists(url)
+
+
+def test_the_flow_removes_and_says_what(finished):
+    run, _ = finished
+    state = clean.clean(older_than_s=0, return_state=True)
+    assert state.is_completed(), state.message
+    assert "run" in str(state.message)
+    assert not is_there(run.id)
+
+
+def test_it_can_be_scheduled(farm):
+    deploy_all(farm)
+    done = call("clean", "--cron", "0 12 * * *", "--timezone", "UTC", "--older-than", "2w", "--max-cache", "1.5GB")
+    assert done.status == 0, done.err
+    assert "clean: created: '0 12 * * *' in UTC" in done.out
+    with get_client(sync_client=True) as client:
+        parameters = client.read_deployment_by_name("clean/schedule-clean").parameters
+    assert parameters["older_than_s"] == 14 * 86_400
+    assert parameters["max_cache"] == 1_500_000_000
+    assert "cleaned by schedule no more" in call("clean", "--no-cron").out
+
+
+def test_plans_are_not_needed(studio):
+    """A folder can be cleaned when its inputs are gone."""
+    manifest, places, record = rendered(studio)
+    storage.delete(studio.url("in/a.png"))
+    assert plan_manifest(manifest).faults
+    checkpoint(places, "a--b", record.fingerprint, days=1)
+    assert len(folder_waste(places, LIMITS, set())) == 1

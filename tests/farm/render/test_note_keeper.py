@@ -1,0 +1,94 @@
+"""What a run's notes say, and what it learns from those of others."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from flows.farm.notes import Note, read_note, read_notes
+from flows.farm.render.note_keeper import NoteWatcher
+from styletransfer.machine.devices import Slot
+from styletransfer.renders.places import Places
+from styletransfer.renders.records import now
+from styletransfer.renders.summary import Outcome
+
+SLOT = Slot(("cpu",))
+
+
+@pytest.fixture
+def places(tmp_path):
+    return Places(str(tmp_path), "night")
+
+
+@pytest.fixture
+def watcher(places):
+    return lambda run: NoteWatcher(places, "submission", run, {})
+
+
+def pair(pair_id="a"):
+    return SimpleNamespace(id=pair_id, fingerprint="f" * 64)
+
+
+def note(places):
+    return read_note(places, "a")
+
+
+def test_a_pair_has_a_note_until_it_is_done(watcher, places):
+    one = watcher("one")
+    one.started(pair(), SLOT)
+    assert (note(places).state, note(places).run) == ("rendering", "one")
+    one.finished(pair(), Outcome("done"))
+    assert note(places) is None
+
+
+def test_a_run_of_its_own_is_not_taken(watcher):
+    one = watcher("one")
+    assert one.taken() is None
+    one.started(pair(), SLOT)
+    assert one.taken() is None
+
+
+def test_a_run_taken_for_lost_learns_that_another_renders_its_pair_and_leaves_its_note(watcher, places):
+    lost, other = watcher("lost"), watcher("other")
+    lost.started(pair(), SLOT)
+    other.started(pair(), SLOT)
+    assert lost.taken() == "a: run other renders it as well"
+    assert other.taken() is None
+    lost.finished(pair(), Outcome("held", "it was taken for lost"))
+    lost.flush(patient=False)
+    assert (note(places).state, note(places).run) == ("rendering", "other")
+
+
+def test_what_the_lost_run_has_finished_all_the_same_is_seen_by_the_other(watcher, places, monkeypatch):
+    lost, other = watcher("lost"), watcher("other")
+    lost.started(pair(), SLOT)
+    other.started(pair(), SLOT)
+    lost.taken()
+    lost.finished(pair(), Outcome("done"))
+    assert read_notes(places) == {}
+    assert other.taken() is None  # somebody has only removed the note
+    record = SimpleNamespace(fingerprint=pair().fingerprint, finished=now())
+    monkeypatch.setattr("flows.farm.render.note_keeper.read_record", lambda url: record)
+    assert other.taken() == "a: another run has finished it"
+
+
+def test_a_note_that_a_former_run_leaves_late_takes_nothing(watcher, places):
+    former, heir = watcher("former"), watcher("heir")
+    former.started(pair(), SLOT)
+    heir.started(pair(), SLOT)
+    former.stopping(Outcome("held", "its host told it to stop"))
+    assert note(places).run == "former"
+    assert heir.taken() is None
+
+
+def test_storage_that_is_away_takes_nothing(watcher, places, monkeypatch):
+    one = watcher("one")
+    one.started(pair(), SLOT)
+
+    def away(*_):
+        from styletransfer.errors import StorageError
+
+        raise StorageError("away", transient=True)
+
+    monkeypatch.setattr("flows.farm.render.note_keeper.read_note", away)
+    assert one.taken() is None
+    assert isinstance(note(places), Note)

@@ -1,0 +1,159 @@
+"""Setting a real server up: only what differs is changed, and what a schedule promises happens."""
+
+import time
+import uuid
+from importlib import import_module
+
+import pytest
+from prefect import get_client
+from prefect.client.schemas.filters import (
+    DeploymentFilter,
+    DeploymentFilterId,
+    FlowRunFilter,
+    FlowRunFilterState,
+    FlowRunFilterStateName,
+)
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.states import Crashed, Pending, Running
+
+from flows.commands.main import main
+from flows.farm import names
+from flows.farm.setup.automations import automations
+from flows.farm.setup.deploy import DEPLOYMENTS, deploy
+from styletransfer.errors import StyleTransferError
+
+
+@pytest.fixture
+def client(farm):
+    with get_client(sync_client=True) as client:
+        yield client
+
+
+@pytest.fixture
+def deployed(client):
+    """The client of a server that is set up."""
+    deploy(client)
+    return client
+
+
+def eventually(found, seconds=120.0):
+    """What `found` gives as soon as that is something; an empty thing after so long."""
+    end = time.monotonic() + seconds
+    while not (result := found()) and time.monotonic() < end:
+        time.sleep(0.5)
+    return result
+
+
+@pytest.mark.parametrize("deployed", DEPLOYMENTS, ids=lambda deployed: deployed.name)
+def test_a_deployments_module_has_its_flow(deployed):
+    module, _, name = deployed.entrypoint.rpartition(".")
+    assert getattr(import_module(module), name).name == deployed.flow_name
+
+
+def test_a_second_time_changes_nothing(deployed):
+    assert deploy(deployed, check=True) == []
+    assert deploy(deployed) == []
+
+
+def test_queues_are_served_in_the_order_of_priorities(deployed):
+    for pool in names.POOLS:
+        ranks = {queue.name: queue.priority for queue in deployed.read_work_queues(work_pool_name=pool)}
+        assert ranks == {"high": 1, "normal": 2, "low": 3, "default": 4}
+
+
+def spoil(client):
+    """Change one thing of each kind."""
+    low = client.read_work_queue_by_name("low", "nst-gpu1")
+    client.update_work_queue(low.id, priority=1)
+    driver = client.read_deployment_by_name(names.DRIVER_DEPLOYMENT)
+    client.request("PATCH", "/deployments/{id}", path_params={"id": driver.id}, json={"tags": ["mine"]})
+    (lost,) = client.read_automations_by_name("nst: crash lost runs")
+    client.pause_automation(lost.id)
+
+
+SPOILT = [
+    "queue nst-gpu1/low: priority 3, was 1",
+    "deployment render-manifest/farm: tags changed",
+    "automation 'nst: crash lost runs': changed",
+]
+
+
+def test_what_differs_is_told_and_set_right(deployed, capsys):
+    spoil(deployed)
+    assert sorted(deploy(deployed, check=True)) == sorted(SPOILT)
+    assert main(["deploy", "--check"]) == 1
+    assert sorted(capsys.readouterr().out.splitlines()) == sorted(SPOILT)
+    assert main(["deploy"]) == 0
+    capsys.readouterr()
+    assert main(["deploy", "--check"]) == 0
+    assert capsys.readouterr().out == "all is as it should be\n"
+
+
+def test_a_pool_of_another_type_is_left_alone_and_said(deployed):
+    with pytest.raises(StyleTransferError, match=r"^pool nst-driver is of type process, not docker; remove it"):
+        deploy(deployed, "docker")
+
+
+def test_parameters_are_checked_by_the_server(deployed):
+    driver = deployed.read_deployment_by_name(names.DRIVER_DEPLOYMENT)
+    with pytest.raises(Exception, match="409"):
+        deployed.create_flow_run_from_deployment(driver.id, parameters={"manifest": "a.yaml", "priority": "urgent"})
+
+
+def test_a_cron_deployment_gets_its_runs_and_keeps_its_schedule(deployed):
+    """With a SQLAlchemy too new for Prefect it would get none, and look healthy."""
+    inbox = deployed.read_deployment_by_name(names.INBOX_DEPLOYMENT)
+    cron = CronSchedule(cron="0 1 1 1 *", timezone="Europe/Berlin")
+    (schedule,) = deployed.create_deployment_schedules(inbox.id, [(cron, True)], parameters={"source": "/no/inbox"})
+    try:
+        scheduled = FlowRunFilter(state=FlowRunFilterState(name=FlowRunFilterStateName(any_=["Scheduled"])))
+
+        def found():
+            runs = deployed.read_flow_runs(flow_run_filter=scheduled)
+            return [run for run in runs if run.deployment_id == inbox.id]
+
+        runs = eventually(found)
+        assert runs[0].parameters == {"source": "/no/inbox"}
+        assert names.TAG in runs[0].tags
+        assert {run.expected_start_time.in_timezone("Europe/Berlin").hour for run in runs} == {1}
+        assert deploy(deployed) == []
+        assert schedule.id in [kept.id for kept in deployed.read_deployment_schedules(inbox.id)]
+    finally:
+        deployed.delete_deployment_schedule(inbox.id, schedule.id)
+
+
+PARAMETERS = {"manifest": 's3://studio/"a" {{ b }}.yaml', "only": ["wave--größe"], "force": True, "until": "07:00"}
+
+
+def test_a_driver_that_crashes_is_run_again_with_the_same_parameters(deployed):
+    driver = deployed.read_deployment_by_name(names.DRIVER_DEPLOYMENT)
+
+    def crashed(**parameters):
+        run = deployed.create_flow_run_from_deployment(driver.id, parameters={**PARAMETERS, **parameters})
+        deployed.set_flow_run_state(run.id, Pending(), force=True)
+        deployed.set_flow_run_state(run.id, Running(), force=True)
+        deployed.set_flow_run_state(run.id, Crashed(), force=True)
+        return run
+
+    def revived(run):
+        runs = deployed.read_flow_runs(deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[driver.id])))
+        return [each for each in runs if each.parameters.get("submission") == str(run.id)]
+
+    hopeless = crashed(revivals=names.MOST_REVIVALS)
+    last = crashed(revivals=names.MOST_REVIVALS - 1)
+    lost = crashed()
+    (again,) = eventually(lambda: revived(lost))
+    assert again.parameters == {**PARAMETERS, "submission": str(lost.id), "revivals": 1}
+    assert [run.parameters["revivals"] for run in eventually(lambda: revived(last))] == [names.MOST_REVIVALS]
+    assert revived(hopeless) == []
+    assert again.deployment_id == driver.id
+    assert set(again.tags) == {names.TAG, names.DRIVER_TAG}
+    for run in (hopeless, last, *revived(last), lost, again):
+        deployed.delete_flow_run(run.id)
+
+
+def test_automations_look_at_our_runs_only():
+    """A run that beats less often than the automation listens would be crashed in good health."""
+    for automation in automations(uuid.uuid4()):
+        tag = automation.model_dump(mode="json")["trigger"]["match_related"]["prefect.resource.id"]
+        assert tag in (f"prefect.tag.{names.TAG}", f"prefect.tag.{names.DRIVER_TAG}")

@@ -1,0 +1,158 @@
+"""The network is built once per process: who shares it, who does not, and when its memory is given back."""
+
+import gc
+import threading
+import weakref
+from typing import Any
+
+import pytest
+import torch
+
+from styletransfer.network import shared as models
+from styletransfer.network.frozen import FrozenVGG19
+from styletransfer.network.shared import forget_networks, shared_network
+from styletransfer.network.vgg import VGG19
+from styletransfer.network.weights import Weights, load_weights
+from styletransfer.objective.engines import make_objective
+from styletransfer.settings import Settings
+from styletransfer.transfer.stylizer import Stylizer
+from tests.networks import shallow_network
+
+SHALLOW = Settings(content_layers=("relu2_1",), style_layers={"relu1_1": 1, "relu2_1": 1})
+IDENTITY = "random:3/v1"
+
+
+@pytest.fixture(autouse=True)
+def no_network_kept():
+    forget_networks()
+    yield
+    forget_networks()
+
+
+def shared(layers=("relu2_1",), *, kind: Any = FrozenVGG19, identity=IDENTITY, **options: Any) -> Any:
+    given = {"devices": ("cpu",), "pooling": "max", "dtype": torch.float32, **options}
+    return shared_network(kind, identity, shallow_network("relu2_1"), layers, **given)
+
+
+def test_what_is_the_same_is_built_once():
+    assert shared() is shared()
+
+
+def test_one_device_is_the_same_as_one_named_twice():
+    assert shared(devices=("cpu",)) is shared(devices=[torch.device("cpu"), "cpu"])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"layers": ("relu1_1", "relu2_1")},
+        {"kind": VGG19},
+        {"identity": "random:4/v1"},
+        {"pooling": "l2"},
+        {"dtype": torch.float64},
+        {"last_on_first": 0},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_what_differs_is_built_anew(other):
+    one = shared()
+    assert shared(**other) is not one
+
+
+def test_the_last_one_is_kept_for_the_next_render():
+    built = weakref.ref(shared())
+    gc.collect()
+    assert built() is not None
+    assert shared() is built()
+
+
+def test_another_one_takes_its_place():
+    """Before it is built: on a GPU there may not be room for both."""
+    former = weakref.ref(shared())
+    alive_while_building = []
+
+    def build(tensors, layers, **options):
+        alive_while_building.append(former() is not None)
+        return FrozenVGG19(tensors, layers, **options)
+
+    shared(kind=build)
+    assert alive_while_building == [False]
+
+
+def test_one_in_use_is_shared_although_another_came_between():
+    in_use = shared()
+    shared(pooling="l2")
+    assert shared() is in_use
+
+
+def test_a_network_that_could_not_be_built_leaves_nothing_behind():
+    def fail(*_args, **_options):
+        raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        shared(kind=fail)
+    assert models._kept == {}
+    assert shared() is shared()
+
+
+def test_memory_is_given_back_on_the_devices_of_the_former(monkeypatch):
+    released: list[tuple[str, ...]] = []
+    monkeypatch.setattr(models, "release_memory", lambda *devices: released.append(devices))
+
+    def pretend(tensors, layers, *, devices):
+        return type("Network", (), {})()
+
+    def want(identity, *devices):
+        shared_network(pretend, identity, {}, (), devices=devices)
+
+    want("one", "cuda:0")
+    want("one", "cuda:1")
+    assert released == []  # each device has its own
+    want("one", "cuda:0", "cuda:1")
+    assert released == [("cuda:0", "cuda:0"), ("cuda:1", "cuda:1")]
+    want("one", "cuda:0", "cuda:1")
+    want("two", "cuda:1")
+    assert released[2:] == [("cuda:0", "cuda:1")]
+
+
+def test_threads_that_want_one_at_once_get_the_same():
+    built, found = [], []
+    start = threading.Barrier(8)
+
+    def build(tensors, layers, **options):
+        built.append(1)
+        return FrozenVGG19(tensors, layers, **options)
+
+    def want():
+        start.wait()
+        found.append(shared(kind=build))
+
+    threads = [threading.Thread(target=want) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(built) == 1
+    assert len({id(network) for network in found}) == 1
+
+
+@pytest.mark.parametrize("engine", ["default", "reference"])
+def test_objectives_share_the_network_but_not_how_they_are_tiled(engine):
+    one, other = (
+        make_objective(engine, shallow_network("relu2_1"), SHALLOW, identity=IDENTITY) for _ in range(2)
+    )
+    assert one.network is other.network  # type: ignore[attr-defined]
+    assert one is not other
+
+
+def test_pairs_of_one_process_share_the_network():
+    settings = SHALLOW.model_copy(update={"end_scale": 64})
+    weights = load_weights("random", last_layer="relu2_1")
+    one, other = Stylizer(weights, SHALLOW), Stylizer(weights, settings)
+    assert one.objective.network is other.objective.network  # type: ignore[attr-defined]
+
+
+def test_weights_under_a_name_of_ones_own_are_not_shared():
+    """Nothing says that the next ones of that name are the same."""
+    one, other = (Stylizer(Weights("mine", "mine", shallow_network("relu2_1")), SHALLOW) for _ in range(2))
+    assert one.objective.network is not other.objective.network  # type: ignore[attr-defined]

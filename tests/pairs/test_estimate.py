@@ -1,0 +1,106 @@
+"""Time left: known answers, by a clock that stands until it is set."""
+
+import pytest
+
+from flows.pairs.estimate import Estimate, clock_text, pair_seconds_left
+from styletransfer.renders.plan import plan_manifest
+from tests.studio import Studio
+
+
+class Clock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """Three pairs of the samethe last one for two devices."""
+    studio = Studio(str(tmp_path_factory.mktemp("studio")))
+    studio.picture("a.png", 1, size=(64, 32))
+    pair = {"content": "a.png", "style": "a.png"}
+    large = {**pair, "id": "large", "settings": {"gpus": 2}}
+    defaults = {"end_scale": 64, "min_scale": 45, "initial_iterations": 10, "iterations": 5}
+    manifest = studio.manifest({**pair, "id": "a"}, {**pair, "id": "b"}, large, defaults=defaults)
+    plan = plan_manifest(manifest)
+    plan.check()
+    return plan.pairs
+
+
+def test_work_is_pixels_times_iterations(pairs):
+    assert pairs[0].scales == (45, 64)
+    assert pairs[0].work.total == 45 * 22 * 10 + 64 * 32 * 5
+
+
+def test_nothing_is_said_before_anything_is_done(pairs):
+    estimate = Estimate(pairs[:2], 1, Clock())
+    assert estimate.seconds_left() is None
+    estimate.started("a")
+    assert estimate.seconds_left() is None
+    assert estimate.fraction() == 0
+
+
+def test_one_after_the_other(pairs):
+    clock = Clock()
+    estimate = Estimate(pairs[:2], 1, clock)
+    estimate.started("a")
+    clock.now = 10.0
+    estimate.progress("a", 0.5)
+    assert estimate.fraction() == pytest.approx(0.25)
+    assert estimate.seconds_left() == pytest.approx(10 + 20)
+    clock.now = 20.0
+    estimate.progress("a", 1.0)
+    estimate.finished("a")
+    assert estimate.fraction() == pytest.approx(0.5)
+    assert estimate.seconds_left() == pytest.approx(20)
+    estimate.started("b")
+    clock.now = 40.0
+    estimate.progress("b", 1.0)
+    estimate.finished("b")
+    assert (estimate.fraction(), estimate.seconds_left()) == (1, 0)
+
+
+def test_side_by_side_it_ends_with_the_slower_one(pairs):
+    clock = Clock()
+    estimate = Estimate(pairs[:2], 2, clock)
+    estimate.started("a")
+    estimate.started("b")
+    clock.now = 10.0
+    estimate.progress("a", 0.75)
+    estimate.progress("b", 0.25)
+    assert estimate.seconds_left() == pytest.approx(0.75 * 20)
+
+
+def test_a_pair_on_two_devices_is_no_faster_and_leaves_no_room_beside_it(pairs):
+    clock = Clock()
+    estimate = Estimate(pairs, 2, clock)
+    estimate.started("large")
+    clock.now = 10.0
+    estimate.progress("large", 1.0)
+    estimate.finished("large")
+    assert estimate.fraction() == pytest.approx(0.5)
+    assert estimate.seconds_left() == pytest.approx(10)
+
+
+def test_a_failed_pair_is_no_work_any_more(pairs):
+    clock = Clock()
+    estimate = Estimate(pairs[:2], 1, clock)
+    estimate.started("a")
+    clock.now = 10.0
+    estimate.progress("a", 0.5)
+    estimate.finished("b")
+    assert estimate.seconds_left() == pytest.approx(10)
+
+
+def test_time_left_of_one_pair():
+    assert pair_seconds_left(30, 0.25) == pytest.approx(90)
+    assert pair_seconds_left(30, 0) is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00"), (7.4, "0:07"), (59.6, "1:00"), (725, "12:05"), (11099, "3:04:59")]
+)
+def test_clock(seconds, text):
+    assert clock_text(seconds) == text

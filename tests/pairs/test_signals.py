@@ -1,0 +1,37 @@
+"""Waiting that hears signals."""
+
+import signal
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from flows.pairs.signals import WAKE_S, wait_heeding_signals
+
+
+def test_it_returns_when_all_are_done():
+    with ThreadPoolExecutor(2) as threads:
+        futures = [threads.submit(time.sleep, seconds) for seconds in (0.05, WAKE_S + 0.2)]
+        wait_heeding_signals(futures)
+        assert all(future.done() for future in futures)
+
+
+def test_a_signal_that_another_thread_was_given_is_heard():
+    """Nothing wakes the main thread then, as if the signal had come right before it fell asleep."""
+    future: Future[None] = Future()
+
+    def signalled() -> None:
+        time.sleep(0.2)
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+    signalling = threading.Thread(target=signalled)
+    unheard = threading.Timer(20, future.set_result, [None])
+    unheard.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):  # noqa: PT012  (it may come before the wait has begun)
+            signalling.start()
+            wait_heeding_signals([future])
+        assert not future.done()
+    finally:
+        unheard.cancel()

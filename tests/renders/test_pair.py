@@ -1,0 +1,256 @@
+"""One pair, step by step: what is read, what is left behind, and what happens when a step is repeated."""
+
+import hashlib
+import io
+import json
+import logging
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+import pyvips
+from PIL import Image
+
+from styletransfer import storage
+from styletransfer.errors import ImageError, ManifestError, StorageError
+from styletransfer.network.weights import Weights, load_weights
+from styletransfer.pictures import resize
+from styletransfer.renders import pair
+from styletransfer.renders.pair import fetch, render_pair, store, stylize_pair, versions
+from styletransfer.renders.records import InputRecord, read_record, to_json
+from tests.studio import QUICK, SHALLOW, Studio, picture_file, plan_one, pretend_rendered
+
+CMYK: bytes = pyvips.Operation.call("profile_load", "cmyk")
+
+
+@pytest.fixture(scope="module")
+def weights() -> Weights:
+    return load_weights("random", last_layer="relu2_1")
+
+
+# The whole
+
+
+def test_a_pair_is_rendered_and_recorded(any_studio, weights):
+    seen: list[object] = []
+    manifest = any_studio.simple(defaults=SHALLOW)
+    record = render_pair(manifest, "a--b", weights=weights, callback=seen.append)
+    contents = any_studio.read("out/demo/a--b.png")
+    assert Image.open(io.BytesIO(contents)).size == (32, 24)
+    assert read_record(any_studio.url("out/demo/a--b.json")) == record
+    assert (record.output.size, record.output.sha256) == (len(contents), hashlib.sha256(contents).hexdigest())
+    scales = [(scale.width, scale.height, scale.iterations) for scale in record.scales]
+    assert scales == [(23, 17, 3), (32, 24, 2)]
+    assert all(scale.losses["total"] for scale in record.scales)
+    assert len(seen) == 5
+    assert plan_one(manifest).state == "skipped"
+
+
+def test_the_record_names_what_went_in(any_studio, weights):
+    record = render_pair(any_studio.simple(defaults=SHALLOW), "a--b", weights=weights)
+    content, style = record.inputs
+    assert (content.role, content.url) == ("content", any_studio.url("in/a.png"))
+    assert content.dimensions == (48, 36)
+    assert content.sha256 == hashlib.sha256(any_studio.read("in/a.png")).hexdigest()
+    assert (style.role, style.weight, style.size) == ("style", 1.0, len(any_studio.read("in/b.png")))
+    assert record.settings["end_scale"] == 32
+    assert record.settings["content_weight"] == 0.015
+    assert record.weights.identity == weights.identity
+    assert record.devices[0].startswith("cpu")
+    assert record.precision in ("bfloat16", "float32")  # by the machine
+    assert set(versions()) == set(record.versions) >= {"python", "torch", "styletransfer"}
+    assert record.started.tzinfo == UTC
+    assert record.started <= record.finished
+
+
+def test_the_same_settings_give_the_same_bytes(tmp_path, weights):
+    manifests = [Studio(str(tmp_path / name)).simple(defaults=SHALLOW) for name in ("one", "two")]
+    first, second = (render_pair(manifest, "a--b", weights=weights) for manifest in manifests)
+    assert first.output.sha256 == second.output.sha256
+
+
+def test_a_finished_pair_is_not_rendered_again(studio, weights):
+    manifest = studio.simple(defaults=SHALLOW)
+    record = render_pair(manifest, "a--b", weights=weights)
+    assert render_pair(manifest, "A--B", weights=weights) == record
+    assert render_pair(manifest, "a--b", weights=weights, force=True).started > record.started
+
+
+def test_a_manifest_with_faults_is_refused_before_rendering(studio):
+    manifest = studio.manifest({"id": "x", "content": "in/gone.png", "style": "in/gone.png"})
+    with pytest.raises(ManifestError, match=r"pairs\[0\]\.content .*gone\.png"):
+        render_pair(manifest, "x")
+
+
+def test_a_trace_is_kept_if_asked_for(studio, weights):
+    traced = studio.simple(defaults={**SHALLOW, "trace": True})
+    record = render_pair(traced, "a--b", weights=weights)
+    assert [len(scale.trace or ()) for scale in record.scales] == [3, 2]
+    assert json.loads(to_json(record))["scales"][1]["trace"][1] > 0
+
+
+# Fetch
+
+
+def test_fetch_reads_blends_in_order(studio):
+    studio.simple()
+    studio.picture("in/c.png", 3)
+    styles = [{"image": "in/c.png", "weight": 3}, {"image": "in/b.png", "weight": 1}]
+    fetched = fetch(plan_one(studio.manifest({"content": "in/a.png", "styles": styles})))
+    expected = [resize.decode(studio.read(f"in/{name}.png"), name) for name in "cb"]
+    assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(fetched.styles, expected, strict=True))
+    assert [entry.weight for entry in fetched.inputs] == [None, 3.0, 1.0]
+
+
+def test_fetch_proofs_content_and_styles(studio):
+    studio.put("print.icc", CMYK)
+    fetched = fetch(plan_one(studio.simple(defaults={**QUICK, "proof": "print.icc"})))
+    plain = fetch(plan_one(studio.simple()))
+    assert not np.array_equal(fetched.content.pixels, plain.content.pixels)
+    assert not np.array_equal(fetched.styles[0].pixels, plain.styles[0].pixels)
+    assert [entry.role for entry in fetched.inputs] == ["content", "style", "proof"]
+    assert fetched.inputs[2].sha256 == hashlib.sha256(CMYK).hexdigest()
+
+
+def test_warnings_of_pictures_go_to_the_log_and_the_record(studio, weights, caplog):
+    file = io.BytesIO()
+    Image.new("RGBA", (48, 36), (10, 20, 30, 40)).save(file, "PNG")
+    studio.put("in/a.png", file.getvalue())
+    with caplog.at_level(logging.WARNING):
+        record = render_pair(studio.simple(defaults=SHALLOW), "a--b", weights=weights)
+    (warning,) = record.warnings
+    assert "transparency is ignored" in warning
+    assert f"a--b: fetch: {warning}" in caplog.messages
+
+
+def test_an_input_that_disappears_after_planning_stops_its_own_pair(studio):
+    planned = plan_one(studio.simple())
+    storage.delete(studio.url("in/a.png"))
+    with pytest.raises(StorageError, match="there is no such file") as caught:
+        fetch(planned)
+    assert not caught.value.transient
+
+
+def test_an_input_that_breaks_after_planning_stops_its_own_pair(studio):
+    planned = plan_one(studio.simple())
+    studio.put("in/a.png", studio.read("in/a.png")[:200])
+    with pytest.raises(ImageError, match=r"a\.png: damaged"):
+        fetch(planned)
+
+
+def test_an_input_changed_after_planning_is_recorded_as_it_was_rendered(studio, weights, caplog):
+    planned = plan_one(studio.simple(defaults=SHALLOW))
+    studio.picture("in/a.png", seed=77)
+    with caplog.at_level(logging.WARNING):
+        record = store(stylize_pair(fetch(planned), weights))
+    assert record.fingerprint != planned.fingerprint
+    assert "a--b: stylize: an input or the weights changed since the plan was made" in caplog.messages
+    assert plan_one(studio.simple(defaults=SHALLOW)).state == "skipped"
+
+
+# Store
+
+
+def test_store_can_be_repeated_without_rendering_again(any_studio):
+    rendered = pretend_rendered(plan_one(any_studio.simple()))
+    first = store(rendered, attempts=2)
+    stamp = storage.stat(any_studio.url("out/demo/a--b.png"))
+    assert store(rendered, attempts=3) == first
+    assert storage.stat(any_studio.url("out/demo/a--b.png")) == stamp
+    assert first.attempts == 2
+
+
+def test_store_after_a_failure_between_picture_and_record(studio):
+    """The record is last: until it is there, the pair is not done, and another try mends it."""
+    rendered = pretend_rendered(plan_one(studio.simple()))
+    store(rendered)
+    storage.delete(studio.url("out/demo/a--b.json"))
+    assert plan_one(studio.simple()).state == "queued"
+    store(rendered)
+    assert plan_one(studio.simple()).state == "skipped"
+
+
+def test_what_another_host_stored_since_this_render_began_is_left_alone(studio):
+    planned = plan_one(studio.simple())
+    mine, theirs = pretend_rendered(planned, seed=1), pretend_rendered(planned, seed=2)
+    first = store(theirs)
+    assert store(mine) == first
+    assert hashlib.sha256(studio.read("out/demo/a--b.png")).hexdigest() == first.output.sha256
+
+
+def test_a_forced_render_replaces_an_older_one(studio):
+    store(pretend_rendered(plan_one(studio.simple()), seed=1))
+    forced = store(pretend_rendered(plan_one(studio.simple(), force=True), seed=2))
+    assert hashlib.sha256(studio.read("out/demo/a--b.png")).hexdigest() == forced.output.sha256
+
+
+def test_a_changed_format_replaces_the_old_picture(any_studio):
+    store(pretend_rendered(plan_one(any_studio.simple())))
+    store(pretend_rendered(plan_one(any_studio.simple(format="jpeg"))))
+    assert any_studio.has("out/demo/a--b.jpg")
+    assert not any_studio.has("out/demo/a--b.png")
+
+
+def test_the_old_picture_stays_until_the_new_record_is_written(studio, monkeypatch):
+    old = store(pretend_rendered(plan_one(studio.simple())))
+    rendered = pretend_rendered(plan_one(studio.simple(format="jpeg")))
+
+    def fail(url, record):
+        raise StorageError("cut off", transient=True)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pair, "write_record", fail)
+        with pytest.raises(StorageError, match="cut off"):
+            store(rendered)
+    assert plan_one(studio.simple()).record == old
+    assert plan_one(studio.simple()).state == "skipped"
+    store(rendered)
+    assert not studio.has("out/demo/a--b.png")
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_that_leaves_no_record(studio):
+    rendered = pretend_rendered(plan_one(studio.simple()))
+    studio.put("out", b"in the way")
+    with pytest.raises(StorageError):
+        store(rendered)
+    assert not studio.has("out/demo/a--b.json")
+
+
+@pytest.mark.parametrize(
+    ("own", "asked", "expected"), [(None, None, None), (144, None, 144), (144, 300, 300), (None, 300, 300)]
+)
+@pytest.mark.parametrize("kind", ["png", "jpeg", "tiff"])
+def test_dpi_is_the_contents_or_the_one_asked_for(studio, own, asked, expected, kind):
+    studio.put("in/a.png", picture_file(1, dpi=(own, own)) if own else picture_file(1))
+    keys = {"format": kind, **({"dpi": asked} if asked else {})}
+    record = store(pretend_rendered(plan_one(studio.simple(**keys))))
+    found = resize.decode(storage.read(record.output.url), "result").dpi
+    if expected is None:
+        assert record.output.dpi is None
+    else:
+        assert record.output.dpi == pytest.approx((expected, expected), abs=0.5)
+        assert found == pytest.approx((expected, expected), abs=0.5)
+
+
+def test_a_16_bit_result_has_16_bits(studio):
+    store(pretend_rendered(plan_one(studio.simple(format="tiff"))))
+    assert resize.decode(studio.read("out/demo/a--b.tif"), "result").bits == 16
+
+
+def test_the_record_holds_no_secret(studio):
+    """A location with credentials or a signature leaves only its public part behind."""
+    planned = plan_one(studio.simple())
+    fetched = fetch(planned)
+    secret = "https://me:hunter2@host/a.png?X-Amz-Signature=hunter2"
+    entry = InputRecord(**(fetched.inputs[0].model_dump() | {"url": secret}))
+    tainted = replace(fetched, inputs=(entry, fetched.inputs[1]))
+    store(replace(pretend_rendered(planned), fetched=tainted))
+    assert b"hunter2" not in studio.read("out/demo/a--b.json")
+    assert b"https://host/a.png" in studio.read("out/demo/a--b.json")
+
+
+def test_times_are_of_this_render(studio):
+    before = datetime.now(UTC)
+    record = store(pretend_rendered(plan_one(studio.simple())))
+    assert before <= record.started <= record.finished <= datetime.now(UTC)

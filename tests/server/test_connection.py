@@ -1,0 +1,97 @@
+"""Which server the commands speak to."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from flows.server.connection import (
+    Farm,
+    default_state,
+    find_server,
+    is_on_this_host,
+    record,
+    running,
+    withdraw,
+)
+from styletransfer.errors import StyleTransferError
+
+URL = "http://127.0.0.1:4300/api"
+
+
+@pytest.fixture(autouse=True)
+def somebody(tmp_path, monkeypatch):
+    """A user with no server, whose environment may be changed."""
+    monkeypatch.setattr(os, "environ", {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")})
+
+
+def ended():
+    """An `up` that was killed, whose id another process has now."""
+    return Farm(api_url=URL, pid=os.getpid(), started=1.0)
+
+
+def test_the_environment_names_a_server():
+    os.environ["PREFECT_API_URL"] = "https://farm.example/api"
+    assert find_server(None) == "https://farm.example/api"
+    assert not is_on_this_host()
+
+
+def test_a_state_folder_names_a_server_whatever_the_environment_says(tmp_path):
+    os.environ["PREFECT_API_URL"] = "https://farm.example/api"
+    record(Farm.mine(URL), tmp_path)
+    assert find_server(str(tmp_path)) == os.environ["PREFECT_API_URL"] == URL
+    assert is_on_this_host()
+
+
+def test_the_users_own_server_is_found():
+    record(Farm.mine(URL), default_state())
+    assert find_server(None) == URL
+
+
+def test_an_address_alone_tells_that_the_server_is_this_hosts(tmp_path):
+    record(Farm.mine(URL), tmp_path)
+    os.environ["PREFECT_API_URL"] = URL
+    assert find_server(None) == URL
+    assert is_on_this_host()
+
+
+def test_a_server_that_is_gone_is_said(tmp_path):
+    record(ended(), tmp_path)
+    assert running(tmp_path / "farm.json") is None
+    with pytest.raises(StyleTransferError, match=r"^no `styletransfer up` runs with the state folder "):
+        find_server(str(tmp_path))
+
+
+def test_what_was_recorded_is_withdrawn(tmp_path):
+    record(Farm.mine(URL), tmp_path)
+    withdraw(Farm.mine(URL), tmp_path)
+    os.environ["PREFECT_API_URL"] = URL
+    assert not is_on_this_host()
+
+
+FIND = """
+from flows.farm.connection import find_server
+from styletransfer.errors import StyleTransferError
+try:
+    print(find_server(None))
+except StyleTransferError as error:
+    print(error)
+"""
+
+
+def found(tmp_path):
+    environment = {"PATH": "/usr/bin", "HOME": str(tmp_path), "PREFECT_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", FIND], env=environment, capture_output=True, text=True)
+    return done.stdout + done.stderr
+
+
+def test_no_server_at_all_is_said(tmp_path):
+    ways = "start one with `styletransfer up`, name it by PREFECT_API_URL, or an `up` by --state"
+    assert found(tmp_path) == f"no Prefect server is known; {ways}\n"
+
+
+def test_prefects_profile_names_a_server(tmp_path):
+    profile = 'active = "farm"\n[profiles.farm]\nPREFECT_API_URL = "https://farm.example/api"\n'
+    (tmp_path / "profiles.toml").write_text(profile)
+    assert found(tmp_path) == "https://farm.example/api\n"

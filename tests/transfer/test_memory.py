@@ -1,0 +1,277 @@
+"""What a render needs is known beforehand, and a render that does not fit whole is made to fit in tiles."""
+
+import weakref
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from styletransfer.errors import OutOfMemoryError
+from styletransfer.machine import devices
+from styletransfer.machine.hardware import Hardware
+from styletransfer.network.tiles import ALL_BLOCKS, Tiling
+from styletransfer.network.weights import Weights
+from styletransfer.objective.fast import FrozenObjective
+from styletransfer.pictures.picture import Picture
+from styletransfer.settings import Settings
+from styletransfer.transfer.memory import (
+    FIXED_BYTES,
+    TILE_EDGES,
+    Room,
+    memory_bytes,
+    memory_plans,
+    plan_memory,
+)
+from styletransfer.transfer.stylizer import Stylizer
+from styletransfer.vgg_layers import LAYERS
+from tests.networks import shallow_network
+
+GIB = 2**30
+SIZE = (4096, 3072)
+PLENTY = 10**13
+
+
+def room(*gib: float, host: float = 0) -> Room:
+    """GPUs with so many GiB each, and a host."""
+    names = tuple(f"cuda:{index}" for index in range(len(gib)))
+    return Room(names, {name: int(size * GIB) for name, size in (*zip(names, gib, strict=True), ("cpu", host))})
+
+
+def bytes_of(tiling, size=SIZE, element_size=2, **changes):
+    return memory_bytes(size, Settings(**changes), element_size, tiling)["cpu"]
+
+
+def growth(tiling, element_size, small, large, **changes):
+    """Planned bytes per px between two squares."""
+    least, most = (bytes_of(tiling, (side, side), element_size, **changes) for side in (small, large))
+    return (most - least) / (large**2 - small**2)
+
+
+# One device
+
+
+def test_memory_that_is_known_to_suffice_takes_no_tiles():
+    assert plan_memory(SIZE, Settings(), 2, room(PLENTY)).tiling is None
+
+
+def test_as_few_blocks_are_tiled_as_fit():
+    """Tiling more blocks takes more time."""
+    for blocks in (2, 3, ALL_BLOCKS):
+        tiling = Tiling(256, blocks)
+        chosen = plan_memory(SIZE, Settings(), 2, room(bytes_of(tiling) / GIB)).tiling
+        assert chosen is not None
+        assert chosen.blocks == blocks
+
+
+def test_tiles_are_as_large_as_fit():
+    """Larger ones waste less on halos."""
+    for edge in TILE_EDGES:
+        tiling = Tiling(edge, ALL_BLOCKS)
+        chosen = plan_memory(SIZE, Settings(), 4, room(bytes_of(tiling, element_size=4) / GIB)).tiling
+        assert chosen is not None
+        assert chosen.blocks < ALL_BLOCKS or chosen.edge == edge
+
+
+def test_a_picture_of_100_megapixels_fits_in_24_gb():
+    size, tiling = (10_000, 10_000), Tiling(1024, ALL_BLOCKS)
+    assert plan_memory(size, Settings(), 2, room(24e9 / GIB)).tiling is not None
+    assert bytes_of(tiling, size) <= 220 * 10**8
+
+
+def test_lbfgs_keeps_many_pictures():
+    """Ten pairs of steps, in float32: 240 bytes per px."""
+    more = growth(Tiling(256, 5), 2, 512, 1024, optimizer="lbfgs") - growth(Tiling(256, 5), 2, 512, 1024)
+    assert more >= 240
+
+
+def test_what_fits_in_no_way_is_an_error_that_says_what_would():
+    message = r"4096x3072 px need about .* GiB on cuda:0 .*, there are 0\.9 GiB and 1\.5 GiB; .* fits is \d+ px"
+    with pytest.raises(OutOfMemoryError, match=message):
+        plan_memory(SIZE, Settings(), 4, room(0.9, host=1.5))
+
+
+def test_the_largest_scale_that_fits_does_fit():
+    little = room(1.5)
+    with pytest.raises(OutOfMemoryError) as caught:
+        plan_memory((20_000, 10_000), Settings(), 2, little)
+    scale = int(str(caught.value).split()[-2])
+    plan_memory((scale, scale // 2), Settings(), 2, little)
+    with pytest.raises(OutOfMemoryError):
+        plan_memory((scale + 2, scale // 2 + 1), Settings(), 2, little)
+
+
+def test_tiles_can_be_turned_off_or_fixed():
+    tilings = [plan.tiling for plan in memory_plans(SIZE, Settings(tiles="off"), 2, room(1))]
+    assert tilings == [None]
+    fixed = {plan.tiling for plan in memory_plans(SIZE, Settings(tiles=300), 2, room(1))}
+    assert {tiling.edge for tiling in fixed if tiling} == {300}
+    with pytest.raises(OutOfMemoryError, match="tiles are off"):
+        plan_memory(SIZE, Settings(tiles="off"), 2, room(2, host=PLENTY))
+
+
+@given(st.integers(16, 20_000), st.integers(16, 20_000), st.sampled_from([2, 4]))
+def test_a_larger_picture_never_needs_less(width, height, element_size):
+    for tiling in (None, *(Tiling(edge, blocks) for edge in TILE_EDGES for blocks in (2, 3, ALL_BLOCKS))):
+        smaller = bytes_of(tiling, (width, height), element_size)
+        assert smaller <= bytes_of(tiling, (width + 1, height), element_size)
+
+
+def kept(tiling, px):
+    """Bytes of the content's target, and of what is kept for the way back, of a square picture in float32."""
+    objective = FrozenObjective(shallow_network("relu4_2"), DEEP, tiling=tiling)
+    image = torch.rand(1, 3, px, px)
+    target = objective.targets(image, {}).content["relu4_2"]
+    takers = {LAYERS[layer]: lambda feats, region: None for layer in DEEP.layers()}
+    outputs = objective._survey(image, takers, keep=True)
+    return target.nbytes + sum(output.nbytes for output in outputs.values())
+
+
+DEEP = Settings(content_layers=("relu4_2",), style_layers={"relu1_1": 1.0, "relu3_1": 1.0})
+
+
+@pytest.mark.parametrize("blocks", [None, 1, 2, 3, ALL_BLOCKS])
+def test_the_plan_counts_what_is_really_kept(blocks):
+    """Beside Adam's two moments, image, average and gradient."""
+    tiling = Tiling(32, blocks) if blocks else None
+    sizes = [(1024, 1024), (2048, 2048)]
+    least, most = (memory_bytes(size, DEEP, 4, tiling)["cpu"] for size in sizes)
+    per_px = (most - least) / (2048**2 - 1024**2)
+    assert per_px - 5 * 12 == pytest.approx(kept(tiling, 64) / 64**2, rel=1e-6)
+
+
+# Host memory
+
+
+def test_each_device_and_the_host_have_a_budget_of_their_own():
+    class Machine(Hardware):
+        def free_memory(self, device):
+            return {"cuda:0": 1000, "cuda:1": 500, "cpu": 2000}[device]
+
+    found = devices.memory_budgets("cuda:0", "cuda:1", hardware=Machine())
+    assert found == {"cuda:0": 900, "cuda:1": 450, "cpu": 1800}
+
+
+def test_the_picture_lives_in_host_memory_only_when_it_would_fill_the_device():
+    size = (20_000, 20_000)
+    assert plan_memory(size, Settings(), 2, room(80, host=PLENTY)).home == "cuda:0"
+    plan = plan_memory(size, Settings(), 2, room(12, host=PLENTY))
+    assert (plan.home, plan.devices) == ("cpu", ("cuda:0",))
+    assert plan.bytes["cpu"] >= 60 * size[0] * size[1]
+    assert "the picture in cpu memory" in str(plan)
+    with pytest.raises(OutOfMemoryError):
+        plan_memory(size, Settings(), 2, room(12, host=12))
+
+
+def test_on_a_cpu_the_picture_has_no_other_place_to_be():
+    plans = memory_plans(SIZE, Settings(), 2, Room(("cpu",), {"cpu": GIB}))
+    assert {plan.home for plan in plans} == {"cpu"}
+    assert all(set(plan.bytes) == {"cpu"} for plan in plans)
+
+
+# Two devices
+
+
+def test_one_device_is_used_alone_while_the_picture_fits_whole():
+    """Two give room, not speed."""
+    assert plan_memory(SIZE, Settings(), 2, room(80, 80)).devices == ("cuda:0",)
+    assert plan_memory(SIZE, Settings(), 2, room(2, 80)).devices == ("cuda:1",)
+
+
+def test_two_devices_are_tried_before_tiles():
+    alone = bytes_of(None) / GIB
+    plan = plan_memory(SIZE, Settings(), 2, room(0.7 * alone, 0.7 * alone))
+    assert (plan.tiling, plan.devices) == (None, ("cuda:0", "cuda:1"))
+
+
+@pytest.mark.parametrize("ratio", [0.25, 0.5, 0.8, 1, 1.5, 4])
+def test_two_devices_are_filled_evenly(ratio):
+    """As evenly as layers can be shared, whichever of the two is the larger."""
+    both = room(8, 8 * ratio)
+    plans = memory_plans(SIZE, Settings(tiles="off"), 2, both)
+    plan = next(plan for plan in plans if len(plan.devices) == 2)
+    fills = [plan.bytes[device] / both.bytes[device] for device in plan.devices]
+    assert max(fills) <= 1.25 * sum(plan.bytes.values()) / sum(both.bytes[device] for device in plan.devices)
+
+
+def test_where_devices_are_split_nothing_is_lost_or_counted_twice():
+    whole = memory_bytes(SIZE, Settings(), 2, None)["cpu"]
+    for last_on_first in (1, 4, 9, 20):
+        shared = memory_bytes(SIZE, Settings(), 2, None, ("cuda:0", "cuda:1"), last_on_first)
+        assert sum(shared.values()) - FIXED_BYTES == pytest.approx(whole, abs=10)
+
+
+def test_a_split_that_is_given_is_kept():
+    both = Room(("cuda:0", "cuda:1"), {"cuda:0": PLENTY, "cuda:1": PLENTY, "cpu": PLENTY}, last_on_first=4)
+    plan = plan_memory(SIZE, Settings(), 2, both)
+    assert (plan.devices, plan.last_on_first) == (("cuda:0", "cuda:1"), 4)
+
+
+def test_a_device_named_twice_is_used_as_two():
+    plan = plan_memory(SIZE, Settings(), 2, Room(("cpu", "cpu"), {"cpu": PLENTY}))
+    assert plan.devices == ("cpu", "cpu")
+
+
+# While it runs
+
+
+class Cramped:
+    """An objective on a device whose memory holds no picture whole."""
+
+    def __init__(self, objective):
+        self.objective, self.tiling = objective, None
+        self.held = []
+
+    def __getattr__(self, name):
+        return getattr(self.objective, name)
+
+    def value_and_gradient(self, image, targets):
+        assert all(features() is None for features in self.held), "a failed try still holds its memory"
+        if self.tiling is None or self.tiling.blocks < 3:
+            features = torch.zeros(3)
+            self.held.append(weakref.ref(features))
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        self.objective.tiling = self.tiling
+        return self.objective.value_and_gradient(image, targets)
+
+
+def _rendered(tiles="auto", wrap=None):
+    settings = Settings(
+        end_scale=64,
+        min_scale=45,
+        initial_iterations=2,
+        iterations=2,
+        tiles=tiles,
+        precision="float64",
+        content_layers=("relu2_2",),
+        style_layers={"relu1_1": 1.0, "relu3_1": 1.0},
+    )
+    stylizer = Stylizer(Weights("random", "random", shallow_network()), settings)
+    if wrap:
+        stylizer.objective = wrap(stylizer.objective)
+    noise = torch.randint(0, 256, (64, 48, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    picture = Picture(noise.numpy())
+    return stylizer, stylizer.run(picture, [picture], [1.0])
+
+
+def test_out_of_memory_goes_on_in_tiles_from_where_it_stood(caplog):
+    _, whole = _rendered()
+    stylizer, image = _rendered(wrap=Cramped)
+    torch.testing.assert_close(image, whole, rtol=0, atol=1e-9)
+    assert "out of memory at scale 45 (34x45 px) on cpu; going on with blocks 1-2 in tiles of" in caplog.text
+    assert [report.tiling["blocks"] for report in stylizer.scales_report] == [3, 3]
+
+
+def test_out_of_memory_with_nothing_cheaper_left_says_where():
+    with pytest.raises(OutOfMemoryError, match=r"out of memory at scale 45 \(34x45 px\) on cpu"):
+        _rendered(tiles="off", wrap=Cramped)
+
+
+def test_tiles_of_a_fixed_size_change_nothing():
+    torch.testing.assert_close(_rendered(tiles=16)[1], _rendered(tiles="off")[1], rtol=0, atol=1e-9)
+
+
+def test_a_render_that_can_not_fit_ends_before_it_begins(monkeypatch):
+    monkeypatch.setattr(Hardware, "free_memory", lambda self, device: 10 * 2**20)
+    with pytest.raises(OutOfMemoryError, match="need about"):
+        _rendered()

@@ -1,0 +1,47 @@
+"""The original's schedule is constant; the fast one takes a quarter of the iterations and comes to rest."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from styletransfer.settings import Settings
+from styletransfer.transfer.schedule import Schedule, Work
+
+FAST = Schedule(Settings(schedule="fast"))
+
+
+def test_the_original_schedule_is_what_the_settings_say():
+    schedule = Schedule(Settings(initial_iterations=7, iterations=3, step_size=0.5, avg_decay=0.75))
+    assert [schedule.iterations(index) for index in range(3)] == [7, 3, 3]
+    assert {schedule.step_size(0, iteration) for iteration in range(1, 8)} == {0.5}
+    assert schedule.avg_decay == 0.75
+
+
+def test_the_fast_schedule_takes_a_quarter_of_the_iterations_rounded_up():
+    assert [FAST.iterations(index) for index in range(3)] == [250, 125, 125]
+    assert Schedule(Settings(schedule="fast", initial_iterations=1, iterations=5)).iterations(1) == 2
+
+
+def test_fast_steps_shrink_to_nothing_within_each_scale():
+    steps = [FAST.step_size(1, iteration) for iteration in range(1, 126)]
+    assert steps[0] == pytest.approx(3 * 0.02)
+    assert steps == sorted(steps, reverse=True)
+    assert 0 < steps[-1] < 1e-3 * steps[0]
+
+
+def test_the_fast_average_looks_back_a_tenth_as_long():
+    assert FAST.avg_decay == pytest.approx(0.9)
+    assert Schedule(Settings(schedule="fast", avg_decay=0.5)).avg_decay == 0
+
+
+@given(
+    st.sampled_from(["original", "fast"]),
+    st.integers(1, 50),
+    st.integers(1, 50),
+    st.lists(st.integers(16, 3000), min_size=1, max_size=9, unique=True),
+)
+def test_work_adds_up(schedule, initial, later, scales):
+    settings = Settings(schedule=schedule, initial_iterations=initial, iterations=later)
+    work = Work.of(settings, (640, 480), sorted(scales))
+    assert work.total == sum(n * px for n, px in zip(work.iterations, work.pixels, strict=True))
+    assert work.fraction(len(scales) - 1, work.iterations[-1]) == 1
