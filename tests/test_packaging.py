@@ -134,7 +134,7 @@ def test_unknown_public_name_is_an_attribute_error():
 @pytest.mark.parametrize(
     ("name", "works", "breaks"),
     [
-        ("prefect", "3.8.8", "3.9.0"),
+        ("prefect", "3.9.1", "3.10.0"),
         ("fastapi", "0.150.0", "0.151.0"),
         ("sqlalchemy", "2.0.58", "2.1.0"),
     ],
