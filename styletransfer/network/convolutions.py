@@ -59,13 +59,21 @@ class PlainKernel:
 
 
 def can_pack(weight: Tensor) -> bool:
-    """Whether this torch has oneDNN's layouts for a weight of this kind."""
+    """Whether this torch has oneDNN's layouts for a weight of this kind, on this processor."""
     if weight.device.type != "cpu" or weight.dtype not in ONE_DNN_DTYPES:
         return False
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
+    if weight.dtype == torch.bfloat16 and not _has_bf16():
+        return False
     names = ("_reorder_convolution_weight", "_convolution_pointwise")
     return all(hasattr(torch.ops.mkldnn, name) for name in names)
+
+
+def _has_bf16() -> bool:
+    """oneDNN refuses to rearrange bf16 where the processor has no AVX-512; torch's own convolution takes it."""
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return supported is not None and bool(supported())
 
 
 @dataclass(frozen=True)

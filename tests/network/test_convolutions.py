@@ -21,7 +21,12 @@ def weight_and_bias(channels_in: int, channels_out: int, dtype: torch.dtype) -> 
 
 def test_this_torch_has_the_interface():
     """If this fails after an upgrade of torch, results are still right, but small pictures take longer."""
-    assert can_pack(torch.zeros(64, 64, 3, 3, dtype=torch.bfloat16))
+    assert can_pack(torch.zeros(64, 64, 3, 3))
+
+
+def test_what_the_processor_cannot_pack_is_left_plain():
+    bf16 = torch.zeros(64, 64, 3, 3, dtype=torch.bfloat16)
+    assert can_pack(bf16) == torch.ops.mkldnn._is_mkldnn_bf16_supported()
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
