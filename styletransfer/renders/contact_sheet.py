@@ -11,16 +11,15 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from html import escape
-from importlib import resources
-from string import Template
-from typing import Final
-from urllib.parse import quote
+from typing import Final, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from pydantic import JsonValue
 
 from styletransfer import storage
 from styletransfer.renders.fingerprint import canonical_json
@@ -99,6 +98,14 @@ class ContactSheet:
         return Pictures({key: jpeg for key, jpeg in jpegs.items() if jpeg is not None}, result_px)
 
 
+class Preview(NamedTuple):
+    """A JPEG thumbnail and its size in px."""
+
+    jpeg: bytes
+    width: int
+    height: int
+
+
 @dataclass(frozen=True)
 class Pictures:
     """JPEG thumbnails by sha256 of the picture and size in px; `result_px` is the size for results."""
@@ -106,8 +113,12 @@ class Pictures:
     jpegs: Mapping[tuple[str, int], bytes] = field(default_factory=dict, repr=False)
     result_px: int = LARGE_PX
 
-    def result(self, pair: SummaryPair) -> bytes | None:
-        return self.jpegs.get((pair.sha256 or "", self.result_px))
+    def preview(self, pair: SummaryPair) -> Preview | None:
+        """The result's thumbnail, if there is one."""
+        jpeg = self.jpegs.get((pair.sha256 or "", self.result_px))
+        if jpeg is None or pair.width is None or pair.height is None:
+            return None
+        return Preview(jpeg, *size_to_fit((pair.width, pair.height), self.result_px, enlarge=False))
 
     def inputs(self) -> dict[str, bytes]:
         """Thumbnails of contents and styles by sha256; each is in the page once, however many pairs use
@@ -118,46 +129,68 @@ class Pictures:
 def page(summary: Summary, pictures: Pictures) -> str:
     """The contact sheet as HTML."""
     inputs = pictures.inputs()
-    classes = {sha256: f"i{number}" for number, sha256 in enumerate(inputs)}
-    style = _style(summary, {classes[sha256]: jpeg for sha256, jpeg in inputs.items()})
-    script = _part("contact_sheet.js")
-    states = [state for state in _WORDS if state in summary.counts]
-    return Template(_part("contact_sheet.html")).substitute(
-        title=escape(summary.manifest),
-        name=escape(summary.manifest),
-        density="many" if len(summary.pairs) > MANY else "few",
-        meta=escape(_meta(summary)),
-        bar_label=escape(", ".join(f"{summary.counts[state]} {_WORDS[state].lower()}" for state in states)),
-        bar="".join(f'<i class="{state}"></i>' for state in states),
-        states=_state_buttons(summary, states),
-        failures=_failures([pair for pair in summary.pairs if pair.state == "failed"]),
-        cards="\n".join(_card(pair, pictures, classes) for pair in summary.pairs),
-        footer=escape(f"From {summary.location}, as of {summary.updated:%Y-%m-%d %H:%M:%S} UTC."),
-        style=style,
-        style_hash=_csp_hash(style),
-        script=script,
-        script_hash=_csp_hash(script),
+    failed = [pair for pair in summary.pairs if pair.state == "failed"]
+    return _template().render(
+        summary=summary,
+        pictures=pictures,
+        many=len(summary.pairs) > MANY,
+        inputs=inputs,
+        classes={sha256: f"i{number}" for number, sha256 in enumerate(inputs)},
+        words=_WORDS,
+        states=[(state, word) for state, word in _WORDS.items() if state in summary.counts],
+        failed=failed,
+        failures=_by_reason(failed),
+        listed=_LISTED_FAILURES,
     )
 
 
-def _style(summary: Summary, backgrounds: Mapping[str, bytes]) -> str:
-    """The style sheet, with what differs between pages: attributes `style` would need a laxer policy."""
-    bar = (f".bar .{state} {{ flex-grow: {count}; }}" for state, count in summary.counts.items())
-    thumbs = (f".{name} {{ background-image: url({_data_url(jpeg)}) }}" for name, jpeg in backgrounds.items())
-    return "\n".join([_part("contact_sheet.css"), *bar, *thumbs])
-
-
 @cache
-def _part(name: str) -> str:
-    return resources.files("styletransfer.renders").joinpath(name).read_text(encoding="utf-8")
+def _template() -> Template:
+    """The page's template, which escapes whatever is put into it."""
+    pages = Environment(
+        autoescape=True,
+        loader=PackageLoader("styletransfer.renders", ""),
+        lstrip_blocks=True,
+        trim_blocks=True,
+        undefined=StrictUndefined,
+    )
+    pages.filters |= {
+        "as_written": _as_written,
+        "count_of": _count_of,
+        "data_url": _data_url,
+        "facts": _facts,
+        "file_name": storage.name,
+        "in_words": _in_words,
+        "meta": _meta,
+        "searchable": _searchable,
+        "sha256_base64": _sha256_base64,
+        "share": _share,
+    }
+    return pages.get_template("contact_sheet.html")
 
 
-def _csp_hash(text: str) -> str:
+def _by_reason(failed: Iterable[SummaryPair]) -> list[tuple[str, list[SummaryPair]]]:
+    """Each reason with the pairs that it stopped."""
+    found: dict[str, list[SummaryPair]] = defaultdict(list)
+    for pair in failed:
+        found[pair.reason or "no reason was recorded"].append(pair)
+    return [*found.items()]
+
+
+# What the templates call filters
+
+
+def _sha256_base64(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def _data_url(jpeg: bytes) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+
+
+def _count_of(things: Sized, noun: str) -> str:
+    """`1 pair`, `2,000 pairs`."""
+    return f"{len(things):,} {noun}{'s' if len(things) != 1 else ''}"
 
 
 def _meta(summary: Summary) -> str:
@@ -183,122 +216,27 @@ def duration(seconds: float) -> str:
     return f"{hours:,} h {minutes:02} min"
 
 
-def _state_buttons(summary: Summary, states: Sequence[PairState]) -> str:
-    all_pairs = f'<button class="all" value="" aria-pressed="true">All <b>{len(summary.pairs):,}</b></button>'
-    return all_pairs + "".join(
-        f'<button class="{state}" value="{state}" aria-pressed="false">'
-        f"{_WORDS[state]} <b>{summary.counts[state]:,}</b></button>"
-        for state in states
-    )
-
-
-def _failures(failed: Sequence[SummaryPair]) -> str:
-    """What went wrong, where nobody can miss it: each reason with the pairs that it stopped."""
-    if not failed:
-        return ""
-    by_reason: dict[str, list[SummaryPair]] = defaultdict(list)
-    for pair in failed:
-        by_reason[pair.reason or "no reason was recorded"].append(pair)
-    lines = [_failure(reason, pairs) for reason, pairs in by_reason.items()]
-    if len(lines) > _LISTED_FAILURES:
-        lines[_LISTED_FAILURES:] = [f"<li>and {len(lines) - _LISTED_FAILURES:,} more reasons</li>"]
-    title = "1 pair failed" if len(failed) == 1 else f"{len(failed):,} pairs failed"
-    return f'<section class="failures"><h2>{title}</h2><ul>{"".join(lines)}</ul></section>'
-
-
-def _failure(reason: str, pairs: Sequence[SummaryPair]) -> str:
-    links = [f'<a href="#{_anchor(pair)}">{escape(pair.id)}</a>' for pair in pairs[:_LISTED_FAILURES]]
-    more = f" and {len(pairs) - len(links):,} more" if len(pairs) > len(links) else ""
-    return f"<li>{', '.join(links)}{more}: {escape(reason)}</li>"
-
-
-def _anchor(pair: SummaryPair) -> str:
-    return escape(f"pair-{pair.id}")
-
-
-# One card
-
-
-def _card(pair: SummaryPair, pictures: Pictures, classes: Mapping[str, str]) -> str:
-    caption = [f"<h2>{escape(pair.id)}</h2>", _origin(pair, classes), _settings(pair), _warnings(pair)]
-    caption.append(f'<p class="facts">{_facts(pair)}</p>')
-    return (
-        f'<li class="card {pair.state}" id="{_anchor(pair)}" data-state="{pair.state}" '
-        f'data-find="{escape(_searchable(pair))}">'
-        f'{_picture(pair, pictures)}<div class="caption">{"".join(caption)}</div></li>'
-    )
-
-
-def _picture(pair: SummaryPair, pictures: Pictures) -> str:
-    """The result, linked to the full picture; or in its place why there is none."""
-    badge = "" if pair.state == "done" else f'<span class="badge">{_WORDS[pair.state]}</span>'
-    if pair.picture is None:
-        reason = f"on {pair.reason}" if pair.reason and pair.state == "rendering" else pair.reason
-        shown = f'<p class="reason">{escape(reason)}</p>' if reason else ""
-        return f'<div class="picture">{badge}{shown}</div>'
-    jpeg = pictures.result(pair)
-    if jpeg is None or pair.width is None or pair.height is None:
-        inside = "<span>no preview</span>"
-    else:
-        width, height = size_to_fit((pair.width, pair.height), pictures.result_px, enlarge=False)
-        inside = (
-            f'<img src="{_data_url(jpeg)}" width="{width}" height="{height}" '
-            f'alt="{escape(_in_words(pair))}" loading="lazy" decoding="async">'
-        )
-    return f'<a class="picture" href="./{quote(pair.picture)}">{inside}{badge}</a>'
-
-
 def _in_words(pair: SummaryPair) -> str:
     styles = " and ".join(storage.name(style.url) for style in pair.styles)
     return f"{storage.name(pair.content.url)} in the style of {styles}"
 
 
-def _origin(pair: SummaryPair, classes: Mapping[str, str]) -> str:
-    """Content and styles: small, then by name, with their shares where there are several styles."""
-    shown = [classes.get(entry.sha256 or "") for entry in (pair.content, *pair.styles)]
-    roles = ["content", *("style" for _ in pair.styles)]
-    thumbs = "".join(f'<span class="thumb {role} {name}"></span>' for role, name in zip(roles, shown, strict=True))
-    names = " + ".join(
-        f"<i>{escape(storage.name(style.url))}</i>{f' {share:.0%}' if len(pair.styles) > 1 else ''}"
-        for style, share in zip(pair.styles, _shares(pair.styles), strict=True)
-    )
-    row = f'<span class="thumbs" aria-hidden="true">{thumbs}</span>' if all(shown) else ""
-    content = f"<i>{escape(storage.name(pair.content.url))}</i>"
-    return f'<p class="from">{row}<span class="names">{content} in the style of {names}</span></p>'
-
-
-def _shares(styles: Iterable[SummaryInput]) -> list[float]:
-    """Each style's part of the blend."""
-    weights = [style.weight or 1.0 for style in styles]
-    return [weight / sum(weights) for weight in weights]
-
-
-def _settings(pair: SummaryPair) -> str:
-    """The settings that differ from the defaults."""
-    if not pair.settings:
+def _share(style: SummaryInput, styles: Sequence[SummaryInput]) -> str:
+    """The style's part of a blend, ` 75%`; nothing if it stands alone."""
+    if len(styles) == 1:
         return ""
-    chips = "".join(f"<li>{escape(name)} <b>{escape(value)}</b></li>" for name, value in _setting_texts(pair))
-    return f'<ul class="settings" aria-label="settings that differ from the defaults">{chips}</ul>'
+    return f" {(style.weight or 1.0) / sum(each.weight or 1.0 for each in styles):.0%}"
 
 
-def _setting_texts(pair: SummaryPair) -> Iterator[tuple[str, str]]:
-    for name, value in pair.settings.items():
-        if isinstance(value, dict):
-            yield name, ", ".join(f"{key}: {canonical_json(part)}" for key, part in value.items())
-        elif isinstance(value, list):
-            yield name, ", ".join(map(str, value))
-        elif name == "proof" and isinstance(value, str):
-            yield name, storage.name(value)
-        else:
-            yield name, value if isinstance(value, str) else canonical_json(value)
-
-
-def _warnings(pair: SummaryPair) -> str:
-    if not pair.warnings:
-        return ""
-    title = "1 warning" if len(pair.warnings) == 1 else f"{len(pair.warnings)} warnings"
-    lines = "".join(f"<li>{escape(warning)}</li>" for warning in pair.warnings)
-    return f"<details><summary>{title}</summary><ul>{lines}</ul></details>"
+def _as_written(value: JsonValue, name: str) -> str:
+    """A setting's value, about as a manifest has it."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {canonical_json(part)}" for key, part in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, str):
+        return storage.name(value) if name == "proof" else value
+    return canonical_json(value)
 
 
 def _facts(pair: SummaryPair) -> str:
@@ -310,11 +248,11 @@ def _facts(pair: SummaryPair) -> str:
         parts.append(pair.format.upper())
     if pair.attempts > 1:
         parts.append(f"{pair.attempts} attempts")
-    return escape(" · ".join(parts))
+    return " · ".join(parts)
 
 
 def _searchable(pair: SummaryPair) -> str:
     """What the search looks through, in lower case."""
     names = [storage.name(entry.url) for entry in (pair.content, *pair.styles)]
-    settings = [f"{name} {value}" for name, value in _setting_texts(pair)]
+    settings = [f"{name} {_as_written(value, name)}" for name, value in pair.settings.items()]
     return " ".join([pair.id, *names, *settings, pair.reason or ""]).lower()
