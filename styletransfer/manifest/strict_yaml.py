@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import yaml
@@ -95,18 +96,34 @@ def place(path: Path) -> str:
 
 def load(text: str | bytes, bounds: Bounds = Bounds()) -> Document:
     """The one document of a text, in UTF-8 if it is bytes. Never raises for what the text holds."""
-    checked = ""
     try:
-        checked = _check_text(text, bounds)
-        composer = _Composer(yaml.parse(checked, Loader=_LOADER), bounds)
-        root = composer.compose_document()
+        return _compose(_check_text(text, bounds), bounds)
     except _Stop as stop:
         return Document(None, (stop.fault,))
+
+
+def _compose(text: str, bounds: Bounds) -> Document:
+    composer = _Composer(yaml.parse(text, Loader=_LOADER), bounds)
+    try:
+        root = composer.compose_document()
     except yaml.MarkedYAMLError as error:
-        return Document(None, (_syntax_fault(error, checked),))
+        _check_before(error, text, bounds)
+        return Document(None, (_syntax_fault(error, text),))
     except yaml.YAMLError as error:
         return Document(None, (Fault("YAML", f"cannot be read: {error}"),))
     return Document(root.plain(), tuple(composer.faults), root)
+
+
+def _check_before(error: yaml.MarkedYAMLError, text: str, bounds: Bounds) -> None:
+    """Raises _Stop where the text is beyond our bounds before the parser's error.
+
+    The scanner reads ahead, as far as a key on one line may be long, and has a limit on nesting of its own
+    (libyaml 0.2.6), so that it may fail before the values on the way have come out.
+    """
+    if error.problem_mark is not None:
+        before = yaml.parse(text[: error.problem_mark.index], Loader=_LOADER)
+        with suppress(yaml.YAMLError):
+            _Composer(before, bounds).compose_document()
 
 
 class _Stop(Exception):  # noqa: N818  (never leaves this module)

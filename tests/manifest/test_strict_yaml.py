@@ -171,17 +171,36 @@ def laughs(levels: int) -> str:
     return "\n".join(lines)
 
 
+DEEP = "is nested more than 32 levels deep"
+
+
+@pytest.fixture(params=[yaml.CSafeLoader, yaml.SafeLoader])
+def loader(request, monkeypatch):
+    """With libyaml's parser, and without."""
+    monkeypatch.setattr(strict_yaml, "_LOADER", request.param)
+
+
+def repr_start(value):
+    return repr(value[:12])
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         (laughs(12), "has more than 300,000 values, aliases unfolded"),
-        ("[" * 100_000, "is nested more than 32 levels deep"),
-        ("{a: " * 100_000, "is nested more than 32 levels deep"),
-        ("- " * 100_000, "is nested more than 32 levels deep"),
+        ("[" * 100_000, DEEP),
+        ("[" * 100_000 + "]" * 100_000, DEEP),
+        ("a: {b: " + "[" * 500 + "]" * 500 + "}", DEEP),
+        ("a: 'é'\nb: " + "[" * 5_000, DEEP),
+        ("[{a: " * 100_000, DEEP),
+        ("{a: " * 100_000, DEEP),
+        ("? " * 100_000, "has a key that is not plain text"),
+        ("- " * 100_000, DEEP),
         (b"a" * (8 * 2**20 + 1), "has 8,388,609 bytes; at most 8,388,608 are allowed"),
     ],
-    ids=["laughs", "lists", "mappings", "block", "bytes"],
+    ids=repr_start,
 )
+@pytest.mark.usefixtures("loader")
 def test_small_texts_cannot_become_large_or_deep(text, message):
     began = time.process_time()
     document = load(text)
