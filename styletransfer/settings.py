@@ -175,6 +175,10 @@ class Settings(PictureSettings, ExecutionSettings):
         """The settings that change the picture, as plain values."""
         return self.model_dump(mode="json", include=set(PictureSettings.model_fields))
 
+    def style_limit(self, scale: int) -> int:
+        """Longest edge in px that a style may have at this scale."""
+        return self.style_size or max(1, round(scale * self.style_scale_fac))
+
     def differences(self, other: Settings | None = None) -> dict[str, Any]:
         """The settings, as plain values, in which this one differs from `other` (the defaults)."""
         base = (other or Settings()).model_dump(mode="json")

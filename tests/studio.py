@@ -75,6 +75,11 @@ def plan_one(manifest: Manifest, **options: Any) -> PlannedPair:
     return planned
 
 
+def plan_faults(manifest: Manifest, **options: Any) -> list[str]:
+    """What planning finds wrong with a manifest."""
+    return [str(fault) for fault in plan_manifest(manifest, **options).faults]
+
+
 def pretend_rendered(planned: PlannedPair, seed: int = 0) -> Rendered:
     """A picture as if it had been rendered: random pixels of the planned size."""
     assert planned.size is not None

@@ -27,7 +27,8 @@ from styletransfer.pictures.picture import Dpi, Picture
 from styletransfer.renders.checkpoints import Checkpoints, remove_all
 from styletransfer.renders.fingerprint import fingerprint
 from styletransfer.renders.inputs import Use, uses
-from styletransfer.renders.plan import PlannedPair, find_record, picture_is_there, plan_manifest
+from styletransfer.renders.output_folder import find_record, picture_is_there
+from styletransfer.renders.plan import PlannedPair, plan_manifest
 from styletransfer.renders.records import (
     InputRecord,
     OutputRecord,

@@ -7,42 +7,35 @@ writes. Never loads torch, so that finding out that nothing is left to do takes 
 from __future__ import annotations
 
 import itertools
-import logging
-import math
-import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Literal, TypeVar
 
 from styletransfer import storage
-from styletransfer.errors import Fault, ImageError, ManifestError, RecordError, StorageError, WeightsError
+from styletransfer.errors import Fault, ManifestError, StorageError, WeightsError
 from styletransfer.manifest.names import name_key
 from styletransfer.manifest.reader import Manifest, Pair
 from styletransfer.network.weights import check_weights, identify_weights
-from styletransfer.pictures.formats import check_format_size
-from styletransfer.pictures.resize import MAX_MEGAPIXELS
 from styletransfer.renders.fingerprint import canonical_json, fingerprint, style_shares
 from styletransfer.renders.inputs import (
     Again,
     Finding,
-    Use,
     gather,
     look_at_inputs,
     not_again,
     uses,
 )
+from styletransfer.renders.output_folder import lasting_fault, look_at_output, picture_is_there
 from styletransfer.renders.overwrites import Overwrites
 from styletransfer.renders.places import Places
-from styletransfer.renders.records import Record, read_record
-from styletransfer.settings import Settings, did_you_mean
+from styletransfer.renders.records import Record
+from styletransfer.renders.size_faults import size_faults
+from styletransfer.settings import did_you_mean
 from styletransfer.sizes import Size, pyramid, resolve_end_scale, size_to_fit
 from styletransfer.transfer.schedule import Work
-from styletransfer.vgg_layers import last_layer, smallest_input
-
-log = logging.getLogger(__name__)
+from styletransfer.vgg_layers import last_layer
 
 READERS = 16
 """Inputs and records read at once: enough to hide an object store's latency, few enough for its limits."""
@@ -126,12 +119,12 @@ def plan_manifest(
     """
     places = Places(manifest.output, manifest.name)
     pairs, faults = _choose(manifest.pairs, only)
-    output = patiently(lambda: _look_at_output(places), again)
+    output = patiently(lambda: look_at_output(places), again)
     weights, weights_fault = patiently(lambda: _identify_weights(manifest, pairs), again)
     overwrites = Overwrites(manifest, places)
     by_id = {pair.id: pair for pair in pairs}
     with ThreadPoolExecutor(READERS, thread_name_prefix="plan") as readers:
-        records = gather(lambda name: _record_in(output, places, by_id[name]), by_id, readers, again)
+        records = gather(output.record, by_id, readers, again)
         readable = {name: record for name, record in records.items() if not isinstance(record, StorageError)}
         findings = look_at_inputs(pairs, readable.values(), readers, again)
         planner = _Planner(places, findings, overwrites, weights, weights_fault, force)
@@ -156,15 +149,6 @@ def patiently(read: Callable[[], _Value], again: Again) -> _Value:
             if not (error.transient and again(error, tries)):
                 raise
     raise AssertionError  # never: the loop has no end
-
-
-def find_record(places: Places, pair_id: str) -> Record | None:
-    """The pair's record, or None when there is none that can be read: a damaged one is worth a warning."""
-    try:
-        return read_record(places.record(pair_id))
-    except RecordError as error:
-        log.warning("%s: plan: %s; it counts as not rendered", pair_id, error)
-        return None
 
 
 def _choose(pairs: tuple[Pair, ...], only: Sequence[str]) -> tuple[tuple[Pair, ...], list[Fault]]:
@@ -196,57 +180,13 @@ def _identify_weights(manifest: Manifest, pairs: Sequence[Pair]) -> tuple[str | 
     except WeightsError as error:
         return None, str(error).removeprefix("weights ")
     except StorageError as error:
-        return None, _lasting(error)
-
-
-@dataclass(frozen=True)
-class _Output:
-    """What is known of the output folder before anything in it is read."""
-
-    listed: frozenset[str] | None = None
-    faults: tuple[Fault, ...] = ()
-
-    def may_hold(self, url: str) -> bool:
-        return not self.faults and (self.listed is None or url in self.listed)
-
-
-def _look_at_output(places: Places) -> _Output:
-    """The output folder's files; or a fault, if it is plain without writing that nothing can be written."""
-    found = f"is {storage.public(places.folder)}"
-    if storage.scheme(places.folder) in ("http", "https"):
-        return _Output(faults=(Fault("output", f"{found}; web servers are only read from"),))
-    if storage.is_local(places.folder):
-        fault = _folder_fault(Path(places.folder))
-        return _Output(faults=(Fault("output", f"{found}; {fault}"),) if fault else ())
-    try:  # one list, where asking for each of 2,000 records that aren't there would take its time
-        return _Output(frozenset(storage.glob(storage.join(storage.escape(places.folder), "*"))))
-    except StorageError as error:
-        return _Output(faults=(Fault("output", f"{found}; {_lasting(error)}"),))
-
-
-def _folder_fault(folder: Path) -> str | None:
-    """Why nothing can be written to a local folder, which need not be there yet."""
-    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
-    if not there.is_dir():
-        return f"{there} is a file, not a folder"
-    return None if os.access(there, os.W_OK | os.X_OK) else f"{there} can't be written to"
-
-
-def _record_in(output: _Output, places: Places, pair: Pair) -> Record | None:
-    return find_record(places, pair.id) if output.may_hold(places.record(pair.id)) else None
+        return None, lasting_fault(error)
 
 
 def _failed_alone(pair: Pair, places: Places, error: StorageError) -> PlannedPair:
     """The pair, failed because what it left in the output folder can't be told."""
     fault = Fault(pair.place, str(error), pair.line)
     return PlannedPair(pair, places, "failed", str(error), faults=(fault,), alone=True)
-
-
-def _lasting(error: StorageError) -> str:
-    """What is wrong, where trying again can't help; raises the error where it can."""
-    if error.transient:
-        raise error
-    return str(error)
 
 
 def _summed_up(faults: Iterable[Fault]) -> Iterator[Fault]:
@@ -283,8 +223,9 @@ class _Planner:
         content = self.findings[pair.content].size
         assert content is not None  # only a profile has no size
         scales = pyramid(pair.settings.min_scale, resolve_end_scale(pair.settings.end_scale, content))
-        planned = replace(planned, size=size_to_fit(content, scales[-1], enlarge=True), scales=scales)
-        if faults := [*_size_faults(planned, self.findings)]:
+        size = size_to_fit(content, scales[-1], enlarge=True)
+        planned = replace(planned, size=size, scales=scales)
+        if faults := [*size_faults(pair, size, scales[0], self.findings)]:
             return self._failed(planned, faults)
         if self.weights_identity is None:
             return replace(planned, state="failed", reason=self.weights_fault or "")
@@ -311,15 +252,6 @@ class _Planner:
         return replace(planned, state="skipped", reason="done before")
 
 
-def picture_is_there(places: Places, record: Record) -> bool:
-    """Whether the record's picture exists with the recorded size."""
-    try:
-        return storage.stat(places.picture(record.id, record.output.format)).size == record.output.size
-    except StorageError as error:
-        _lasting(error)
-        return False
-
-
 def what_changed(record: Record, pair: Pair, hashes: Mapping[str, str], weights_identity: str) -> str:
     """Which parts of the fingerprint are not what the record has, in words."""
     before = {entry.role: entry.sha256 for entry in record.inputs}
@@ -342,62 +274,3 @@ def what_changed(record: Record, pair: Pair, hashes: Mapping[str, str], weights_
     if pair.dpi is not None and record.output.dpi != (pair.dpi, pair.dpi):
         changed.append("dpi")
     return f"changed since: {', '.join(changed) or 'the algorithm'}"
-
-
-# Sizes
-
-
-def _size_faults(planned: PlannedPair, findings: Mapping[str, Finding]) -> Iterator[Fault]:
-    """What is wrong with the sizes that a pair comes to."""
-    assert planned.size is not None
-    yield from _result_faults(planned.pair, planned.size)
-    coarsest = planned.scales[0]
-    for use in uses(planned.pair):
-        size = findings[use.url].size
-        if use.role == "content" and size is not None:
-            scaled = size_to_fit(size, coarsest, enlarge=True)
-            yield from _network_faults(planned.pair.settings, use, size, scaled, coarsest)
-        elif use.role == "style" and size is not None:
-            scaled = size_to_fit(size, style_limit(planned.pair.settings, coarsest), enlarge=False)
-            yield from _network_faults(planned.pair.settings, use, size, scaled, coarsest)
-
-
-def style_limit(settings: Settings, scale: int) -> int:
-    """Longest edge in px that a style may have at this scale."""
-    return settings.style_size or max(1, round(scale * settings.style_scale_fac))
-
-
-def _result_faults(pair: Pair, size: Size) -> Iterator[Fault]:
-    place, (width, height) = f"{pair.place}.settings.end_scale", size
-    if width * height > MAX_MEGAPIXELS * 1e6:
-        message = f"makes a picture of {width}x{height} px; at most {MAX_MEGAPIXELS} megapixels are rendered"
-        yield Fault(place, message, pair.line)
-    try:
-        check_format_size(pair.format, size)
-    except ImageError as error:
-        yield Fault(place, f"makes a picture that can't be written: {error}", pair.line)
-
-
-def _network_faults(settings: Settings, use: Use, size: Size, scaled: Size, scale: int) -> Iterator[Fault]:
-    """A fault if the network can't take the input as scaled at the coarsest scale."""
-    needed = smallest_input(settings.layers())
-    if min(scaled) >= needed:
-        return
-    yield use.fault(
-        f"has {size[0]}x{size[1]} px, which at scale {scale} become {scaled[0]}x{scaled[1]}; the network "
-        f"needs at least {needed}x{needed} for layers up to {last_layer(settings.layers())}; "
-        f"{_advice(settings, use, size, needed)}",
-    )
-
-
-def _advice(settings: Settings, use: Use, size: Size, needed: int) -> str:
-    """How to get an input past the network's smallest size."""
-    if use.role == "style" and min(size) < needed:
-        return "use a larger picture"
-    longest = math.ceil(needed * max(size) / min(size))
-    if use.role == "style" and settings.style_size is not None:
-        return f"set style_size to {longest} or more"
-    if use.role == "style":
-        longest = math.ceil(longest / settings.style_scale_fac)
-    small = isinstance(settings.end_scale, int) and settings.end_scale < longest
-    return f"set {'end_scale and min_scale' if small else 'min_scale'} to {longest} or more"

@@ -11,8 +11,9 @@ from datetime import datetime
 from styletransfer import storage
 from styletransfer.errors import RecordError
 from styletransfer.manifest.reader import Pair
+from styletransfer.renders.output_folder import find_record
 from styletransfer.renders.places import Places
-from styletransfer.renders.plan import READERS, Plan, PlannedPair, find_record
+from styletransfer.renders.plan import READERS, Plan, PlannedPair
 from styletransfer.renders.records import (
     PairState,
     Record,

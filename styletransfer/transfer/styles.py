@@ -81,5 +81,4 @@ class RenderStyles:
 
     def _size(self, style: Picture, scale: int) -> Size:
         """Longest edge `style_size`, or the scale times `style_scale_fac`; never enlarged."""
-        limit = self.settings.style_size or round(scale * self.settings.style_scale_fac)
-        return size_to_fit(style.size, limit, enlarge=False)
+        return size_to_fit(style.size, self.settings.style_limit(scale), enlarge=False)

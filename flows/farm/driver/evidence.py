@@ -9,7 +9,8 @@ from datetime import datetime
 from types import TracebackType
 
 from flows.farm.notes import Note, read_note, read_notes
-from styletransfer.renders.plan import READERS, Plan, PlannedPair, find_record
+from styletransfer.renders.output_folder import find_record
+from styletransfer.renders.plan import READERS, Plan, PlannedPair
 from styletransfer.renders.records import Record
 
 log = logging.getLogger(__name__)

@@ -45,7 +45,8 @@ from styletransfer.errors import DeviceError
 from styletransfer.machine import devices as hosts
 from styletransfer.machine.devices import Slot
 from styletransfer.machine.locks import device_lock
-from styletransfer.renders.plan import Plan, PlannedPair, picture_is_there
+from styletransfer.renders.output_folder import picture_is_there
+from styletransfer.renders.plan import Plan, PlannedPair
 from styletransfer.renders.records import PAIR_STATES, now
 from styletransfer.renders.summary import Outcome
 
