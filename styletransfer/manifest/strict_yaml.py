@@ -10,7 +10,7 @@ Core schema: https://yaml.org/spec/1.2.2/#103-core-schema
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -23,15 +23,19 @@ Path = tuple[str | int, ...]
 
 Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
 
-_TAG = "tag:yaml.org,2002:"
-_NULL = re.compile(r"null|Null|NULL|~|")
-_BOOL = re.compile(r"(true|True|TRUE)|false|False|FALSE")
-_INT = re.compile(r"[-+]?[0-9]+")
-_OCTAL = re.compile(r"0o[0-7]+")
-_HEX = re.compile(r"0x[0-9a-fA-F]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_INFINITE = re.compile(r"[-+]?(\.inf|\.Inf|\.INF)")
-_NAN = re.compile(r"\.nan|\.NaN|\.NAN")
+# What plain text means; what matches none is text. In the standard's order.
+_PLAIN: tuple[tuple[re.Pattern[str], Callable[[str], Value]], ...] = (
+    (re.compile(r"null|Null|NULL|~|"), lambda _: None),
+    (re.compile(r"true|True|TRUE|false|False|FALSE"), lambda text: text.lower() == "true"),
+    (re.compile(r"[-+]?[0-9]+"), int),
+    (re.compile(r"0o[0-7]+"), lambda text: int(text, 8)),
+    (re.compile(r"0x[0-9a-fA-F]+"), lambda text: int(text, 16)),
+    (re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"), float),
+    (re.compile(r"[-+]?\.(inf|Inf|INF)"), lambda text: float(text.replace(".", ""))),
+    (re.compile(r"\.nan|\.NaN|\.NAN"), lambda _: float("nan")),
+)
+_WHOLE = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_KINDS: dict[str, set[type]] = {"!!int": {int}, "!!float": {int, float}, "!!bool": {bool}, "!!null": {type(None)}}
 _FORBIDDEN_CHARACTER = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 # libyaml's parser where PyYAML was built with it: five times as fast, the same events.
@@ -48,44 +52,19 @@ class Bounds:
     digits: int = 100
 
 
-@dataclass
-class _Node:
-    """A scalar, list or mapping with its line; `weight` is the number of values and keys it unfolds to."""
-
-    line: int
-    value: str | int | float | bool | None = None
-    items: list[_Node] | None = None
-    entries: dict[str, tuple[int, _Node]] | None = None
-    weight: int = 1
-
-    def plain(self) -> Value:
-        if self.items is not None:
-            return [item.plain() for item in self.items]
-        if self.entries is not None:
-            return {key: node.plain() for key, (_, node) in self.entries.items()}
-        return self.value
-
-
 @dataclass(frozen=True)
 class Document:
-    """A document's value, what is wrong with it (the value is then incomplete), and the lines."""
+    """A document's value, what is wrong with it (the value is then incomplete), and the line of each value."""
 
     value: Value
     faults: tuple[Fault, ...] = ()
-    _root: _Node = field(default_factory=lambda: _Node(1), repr=False)
+    lines: Mapping[Path, int] = field(default_factory=dict, repr=False)
 
     def line(self, path: Path) -> int:
         """Line (from 1) of the value at `path`, or of the nearest value around it that exists."""
-        node, line = self._root, self._root.line
-        for step in path:
-            if isinstance(step, str) and node.entries is not None and step in node.entries:
-                line, node = node.entries[step]
-            elif isinstance(step, int) and node.items is not None and step < len(node.items):
-                node = node.items[step]
-                line = node.line
-            else:
-                break
-        return line
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
 
 
 def place(path: Path) -> str:
@@ -97,21 +76,19 @@ def place(path: Path) -> str:
 def load(text: str | bytes, bounds: Bounds = Bounds()) -> Document:
     """The one document of a text, in UTF-8 if it is bytes. Never raises for what the text holds."""
     try:
-        return _compose(_check_text(text, bounds), bounds)
+        return _read(_check_text(text, bounds), bounds)
     except _Stop as stop:
         return Document(None, (stop.fault,))
 
 
-def _compose(text: str, bounds: Bounds) -> Document:
-    composer = _Composer(yaml.parse(text, Loader=_LOADER), bounds)
+def _read(text: str, bounds: Bounds) -> Document:
     try:
-        root = composer.compose_document()
+        return _Walk(text, bounds).document()
     except yaml.MarkedYAMLError as error:
         _check_before(error, text, bounds)
         return Document(None, (_syntax_fault(error, text),))
     except yaml.YAMLError as error:
         return Document(None, (Fault("YAML", f"cannot be read: {error}"),))
-    return Document(root.plain(), tuple(composer.faults), root)
 
 
 def _check_before(error: yaml.MarkedYAMLError, text: str, bounds: Bounds) -> None:
@@ -121,9 +98,8 @@ def _check_before(error: yaml.MarkedYAMLError, text: str, bounds: Bounds) -> Non
     (libyaml 0.2.6), so that it may fail before the values on the way have come out.
     """
     if error.problem_mark is not None:
-        before = yaml.parse(text[: error.problem_mark.index], Loader=_LOADER)
         with suppress(yaml.YAMLError):
-            _Composer(before, bounds).compose_document()
+            _Walk(text[: error.problem_mark.index], bounds).document()
 
 
 class _Stop(Exception):  # noqa: N818  (never leaves this module)
@@ -154,151 +130,146 @@ def _decode(text: bytes) -> str:
 def _syntax_fault(error: yaml.MarkedYAMLError, text: str) -> Fault:
     mark = error.problem_mark or error.context_mark
     problem = error.problem or error.context or "cannot be read"
+    if mark is None:
+        return Fault("YAML", f"is not valid: {problem}")
+    if text[mark.index : mark.index + 1] == "\t":
+        return Fault("YAML", "has a tab where only spaces are allowed; indent with spaces", mark.line + 1)
     last = text.rstrip().count("\n") + 1  # where the text ends too early, the mark is beyond it
-    return Fault("YAML", f"is not valid: {problem}", min(mark.line + 1, last) if mark else None)
+    return Fault("YAML", f"is not valid: {problem}", min(mark.line + 1, last))
 
 
-class _Composer:
-    """Events to nodes. Faults that leave the rest readable are gathered; the others raise _Stop."""
+class _Walk:
+    """One way through the parser's events, which gathers values, their lines, and faults.
 
-    def __init__(self, events: Iterator[yaml.Event], bounds: Bounds) -> None:
-        self.faults: list[Fault] = []
-        self._events = events
+    At an alias it goes back to what the alias stands for and walks that again, so that depth and number of
+    values count what aliases unfold to. Faults that leave the rest unreadable raise _Stop.
+    """
+
+    def __init__(self, text: str, bounds: Bounds) -> None:
+        self._faults: list[Fault] = []
+        self._lines: dict[Path, int] = {}
         self._bounds = bounds
-        self._anchors: dict[str, _Node | None] = {}  # None while the anchored value is not complete
-        self._nodes = 0
+        self._count = 0
+        self._parser = yaml.parse(text, Loader=_LOADER)
+        self._events: list[yaml.Event] = []  # all that the parser has given
+        self._at = 0  # of them, the next to walk
+        self._anchors: dict[str, int] = {}  # where the value of each anchor begins
+        self._targets: dict[int, int | None] = {}  # where the value of each alias begins
+        self._open: list[int] = []  # where the values that are being walked begin
 
-    def compose_document(self) -> _Node:
-        next(self._events)  # start of the stream
-        if isinstance(next(self._events), yaml.StreamEndEvent):
-            return _Node(1)
-        root = self._compose(next(self._events), ())
-        next(self._events)  # end of the document
-        following = next(self._events)
+    def document(self) -> Document:
+        self._next()  # start of the stream
+        if isinstance(self._next(), yaml.StreamEndEvent):
+            return Document(None)
+        value = self._value(self._next(), ())
+        self._next()  # end of the document
+        following = self._next()
         if not isinstance(following, yaml.StreamEndEvent):
             raise _Stop("holds a second document; only one is allowed", _line(following))
-        return root
+        return Document(value, tuple(self._faults), self._lines)
 
-    def _compose(self, event: yaml.Event, path: Path) -> _Node:
+    def _next(self) -> yaml.Event:
+        if self._is_new():
+            event = next(self._parser)
+            anchor = event.anchor if isinstance(event, yaml.NodeEvent) else None
+            if anchor is not None and isinstance(event, yaml.AliasEvent):
+                self._targets[self._at] = self._anchors.get(anchor)
+            elif anchor is not None:
+                self._anchors[anchor] = self._at
+            self._events.append(event)
+        self._at += 1
+        return self._events[self._at - 1]
+
+    def _is_new(self) -> bool:
+        """Whether what comes is walked for the first time."""
+        return self._at == len(self._events)
+
+    def _value(self, event: yaml.Event, path: Path) -> Value:
+        begin = self._at - 1
         if isinstance(event, yaml.AliasEvent):
-            return self._resolve_alias(event, path)
-        assert isinstance(event, yaml.NodeEvent)
+            return self._aliased(self._targets[begin], event, path)
         if len(path) > self._bounds.depth:
             raise _Stop(f"is nested more than {self._bounds.depth} levels deep", _line(event))
-        self._count(1, event)
-        if event.anchor is not None:
-            self._anchors[event.anchor] = None
-        node = self._compose_value(event, path)
-        if event.anchor is not None:
-            self._anchors[event.anchor] = node
-        return node
-
-    def _compose_value(self, event: yaml.NodeEvent, path: Path) -> _Node:
+        self._count_value()
+        self._lines.setdefault(path, _line(event))
         if isinstance(event, yaml.ScalarEvent):
-            return _Node(_line(event), self._scalar(event, path))
-        if isinstance(event, yaml.SequenceStartEvent):
-            return self._sequence(event, path)
-        assert isinstance(event, yaml.MappingStartEvent)
-        return self._mapping(event, path)
+            return self._scalar(event, path)
+        assert isinstance(event, yaml.CollectionStartEvent)
+        is_list = isinstance(event, yaml.SequenceStartEvent)
+        if (tag := _tag(event)) not in (None, "!", "!!seq" if is_list else "!!map"):
+            self._fault(path, f"has the tag {tag}, which is not allowed", event)
+        self._open.append(begin)
+        value = self._list(path) if is_list else self._mapping(path)
+        self._open.pop()
+        return value
 
-    def _resolve_alias(self, event: yaml.AliasEvent, path: Path) -> _Node:
-        if event.anchor not in self._anchors:
+    def _aliased(self, target: int | None, event: yaml.AliasEvent, path: Path) -> Value:
+        if target is None:
             raise _Stop(f"refers to the unknown anchor {event.anchor!r}", _line(event), place(path) or "YAML")
-        node = self._anchors[event.anchor]
-        if node is None:
+        if target in self._open:
             raise _Stop("refers to itself", _line(event), place(path) or "YAML")
-        self._count(node.weight, event)
-        return node
+        here, self._at = self._at, target
+        value = self._value(self._next(), path)
+        self._at = here
+        return value
 
-    def _count(self, nodes: int, event: yaml.Event) -> None:
-        self._nodes += nodes
-        if self._nodes > self._bounds.nodes:
-            raise _Stop(f"has more than {self._bounds.nodes:,} values, aliases unfolded", _line(event))
+    def _count_value(self) -> None:
+        self._count += 1
+        if self._count > self._bounds.nodes:
+            message = f"has more than {self._bounds.nodes:,} values, aliases unfolded"
+            raise _Stop(message, _line(self._events[-1]))
 
-    def _sequence(self, event: yaml.SequenceStartEvent, path: Path) -> _Node:
-        self._check_collection_tag(event, "seq", path)
-        items: list[_Node] = []
-        while not isinstance(following := next(self._events), yaml.SequenceEndEvent):
-            items.append(self._compose(following, (*path, len(items))))
-        return _Node(_line(event), items=items, weight=1 + sum(item.weight for item in items))
+    def _list(self, path: Path) -> Value:
+        items: list[Value] = []
+        while not isinstance(following := self._next(), yaml.SequenceEndEvent):
+            items.append(self._value(following, (*path, len(items))))
+        return items
 
-    def _mapping(self, event: yaml.MappingStartEvent, path: Path) -> _Node:
-        self._check_collection_tag(event, "map", path)
-        entries: dict[str, tuple[int, _Node]] = {}
-        weight = 1
-        while not isinstance(following := next(self._events), yaml.MappingEndEvent):
+    def _mapping(self, path: Path) -> Value:
+        entries: dict[str, Value] = {}
+        while not isinstance(following := self._next(), yaml.MappingEndEvent):
             key = self._key(following, path)
-            node = self._compose(next(self._events), (*path, key))
-            weight += 1 + node.weight
+            first = self._lines.setdefault((*path, key), _line(following))
+            value = self._value(self._next(), (*path, key))
             if key in entries:
-                message = f"is given twice, first in line {entries[key][0]}"
-                self._fault((*path, key), message, following)
-            else:
-                entries[key] = (_line(following), node)
-        return _Node(_line(event), entries=entries, weight=weight)
+                self._fault((*path, key), f"is given twice, first in line {first}", following)
+            entries.setdefault(key, value)
+        return entries
 
     def _key(self, event: yaml.Event, path: Path) -> str:
         if not isinstance(event, yaml.ScalarEvent):
             raise _Stop("has a key that is not plain text", _line(event), place(path) or "YAML")
-        self._count(1, event)
-        if event.anchor is not None:
-            self._anchors[event.anchor] = _Node(_line(event), event.value)
+        self._count_value()
         if event.value == "<<" and event.implicit[0]:
             self._fault((*path, "<<"), "is a merge key, which YAML 1.2 does not have", event)
         return str(event.value)
 
-    def _check_collection_tag(self, event: yaml.CollectionStartEvent, kind: str, path: Path) -> None:
-        if event.tag not in (None, "!", _TAG + kind):
-            self._fault(path, f"has the tag {_shown_tag(event.tag)}, which is not allowed", event)
-
-    def _scalar(self, event: yaml.ScalarEvent, path: Path) -> str | int | float | bool | None:
-        text: str = event.value
-        if event.tag in ("!", _TAG + "str") or (event.tag is None and not event.implicit[0]):
+    def _scalar(self, event: yaml.ScalarEvent, path: Path) -> Value:
+        text, tag = str(event.value), _tag(event)
+        if tag in ("!", "!!str") or (tag is None and not event.implicit[0]):
             return text
-        if len(text) > self._bounds.digits and (_INT.fullmatch(text) or _HEX.fullmatch(text)):
+        if len(text) > self._bounds.digits and _WHOLE.fullmatch(text):
             self._fault(path, f"is a number of more than {self._bounds.digits} digits", event)
             return None
         value = resolve(text)
-        if event.tag is not None and not _fits_tag(value, event.tag):
-            self._fault(path, f"has the tag {_shown_tag(event.tag)}, which is not allowed here", event)
+        if tag is not None and type(value) not in _KINDS.get(tag, set()):
+            self._fault(path, f"has the tag {tag}, which is not allowed here", event)
         return value
 
     def _fault(self, path: Path, message: str, event: yaml.Event) -> None:
-        self.faults.append(Fault(place(path) or "YAML", message, _line(event)))
+        """A fault is told where it stands, not again where an alias repeats it."""
+        if self._is_new():
+            self._faults.append(Fault(place(path) or "YAML", message, _line(event)))
 
 
-def resolve(text: str) -> str | int | float | bool | None:
+def resolve(text: str) -> Value:
     """What a plain (unquoted) scalar means in the YAML 1.2 core schema."""
-    if _NULL.fullmatch(text):
-        return None
-    if found := _BOOL.fullmatch(text):
-        return found[1] is not None
-    if _INT.fullmatch(text):
-        return int(text)
-    if _OCTAL.fullmatch(text):
-        return int(text, 8)
-    if _HEX.fullmatch(text):
-        return int(text, 16)
-    if _FLOAT.fullmatch(text):
-        return float(text)
-    if _INFINITE.fullmatch(text):
-        return float("-inf" if text.startswith("-") else "inf")
-    return float("nan") if _NAN.fullmatch(text) else text
+    return next((meaning(text) for pattern, meaning in _PLAIN if pattern.fullmatch(text)), text)
 
 
-def _fits_tag(value: object, tag: str) -> bool:
-    kinds: dict[str, tuple[type, ...]] = {
-        "int": (int,),
-        "float": (int, float),
-        "bool": (bool,),
-        "null": (type(None),),
-    }
-    allowed = kinds.get(tag.removeprefix(_TAG), ()) if tag.startswith(_TAG) else ()
-    return type(value) in allowed
-
-
-def _shown_tag(tag: str) -> str:
-    return tag.replace(_TAG, "!!")
+def _tag(event: yaml.ScalarEvent | yaml.CollectionStartEvent) -> str | None:
+    tag: str | None = event.tag
+    return tag and tag.replace("tag:yaml.org,2002:", "!!")
 
 
 def _line(event: yaml.Event) -> int:

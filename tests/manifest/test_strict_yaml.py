@@ -117,6 +117,16 @@ def test_places_read_like_code():
     assert place(()) == ""
 
 
+def test_an_anchor_given_again_stands_for_the_new_value_from_there_on():
+    assert value_of("- &x 1\n- &y [*x]\n- &x 2\n- *x\n- *y\n") == [1, [1], 2, 2, [1]]
+
+
+def test_what_an_alias_stands_for_has_the_lines_of_its_anchor():
+    document = load("a: &x\n  - {b: 1}\nc: *x\nd:\n  - *x\n")
+    lines = {("c",): 3, ("c", 0): 2, ("c", 0, "b"): 2, ("d", 0): 1, ("d", 0, 0, "b"): 2}
+    assert {path: document.line(path) for path in lines} == lines
+
+
 def test_aliases_stand_for_their_values():
     value = value_of("a: &x {b: 1}\nc: *x\nd: [*x, *x]\n")
     assert value == {"a": {"b": 1}, "c": {"b": 1}, "d": [{"b": 1}, {"b": 1}]}
@@ -127,7 +137,8 @@ def test_aliases_stand_for_their_values():
 FAULTS = {
     "a: [": ["YAML (line 1) is not valid: did not find expected node content"],
     "a: b: c": ["YAML (line 1) is not valid: mapping values are not allowed in this context"],
-    "a: 1\n\tb: 2": ["YAML (line 2) is not valid: found a tab character that violates indentation"],
+    "a: 1\n\tb: 2": ["YAML (line 2) has a tab where only spaces are allowed; indent with spaces"],
+    "a:\n  - b:\n \t  c: 1": ["YAML (line 3) has a tab where only spaces are allowed; indent with spaces"],
     "a: 1\n---\nb: 2": ["YAML (line 2) holds a second document; only one is allowed"],
     "a: 1\nb: 2\na: 3": ["a (line 3) is given twice, first in line 1"],
     "x: {a: 1, a: 2, a: 3}": ["x.a (line 1) is given twice, first in line 1"] * 2,
@@ -142,6 +153,8 @@ FAULTS = {
     "x: !!int a": ["x (line 1) has the tag !!int, which is not allowed here"],
     "x: !!set {a}": ["x (line 1) has the tag !!set, which is not allowed"],
     "a: &x [*x]": ["a[0] (line 1) refers to itself"],
+    "a: &x {b: [*x]}": ["a.b[0] (line 1) refers to itself"],
+    "a: &x\n  b: &y !no [1]\nc: [*x, *y]": ["a.b (line 2) has the tag !no, which is not allowed"],
     "a: *x": ["a (line 1) refers to the unknown anchor 'x'"],
     "? [a]\n: 1": ["YAML (line 1) has a key that is not plain text"],
     "a: 1\nb: \x07": ["YAML (line 2) has the control character U+0007"],
@@ -196,6 +209,7 @@ def repr_start(value):
         ("{a: " * 100_000, DEEP),
         ("? " * 100_000, "has a key that is not plain text"),
         ("- " * 100_000, DEEP),
+        ("\n".join(["- &x0 [ha]", *(f"- &x{n} [*x{n - 1}]" for n in range(1, 700))]), DEEP),
         (b"a" * (8 * 2**20 + 1), "has 8,388,609 bytes; at most 8,388,608 are allowed"),
     ],
     ids=repr_start,
