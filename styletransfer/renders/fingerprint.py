@@ -24,7 +24,12 @@ ALGORITHM_VERSION = 1
 
 
 def fingerprint(pair: Pair, input_hashes: Mapping[str, str], weights_identity: str) -> str:
-    """The pair's fingerprint: 64 hexadecimal digits.
+    """The pair's fingerprint, of the parts that `fingerprint_parts` lists."""
+    return digest(fingerprint_parts(pair, input_hashes, weights_identity))
+
+
+def fingerprint_parts(pair: Pair, input_hashes: Mapping[str, str], weights_identity: str) -> dict[str, Any]:
+    """All that the fingerprint is made of, as plain values: nothing in it tells where anything is.
 
     `input_hashes` gives the sha256 of each input's bytes by its location (content, styles, and the
     profile that `proof` names). Raises KeyError if one is missing. A `dpi` that the pair asks for is part
@@ -42,9 +47,26 @@ def fingerprint(pair: Pair, input_hashes: Mapping[str, str], weights_identity: s
         "weights": weights_identity,
         "format": pair.format,
     }
-    if pair.dpi is not None:
-        parts["dpi"] = pair.dpi
+    return parts if pair.dpi is None else {**parts, "dpi": pair.dpi}
+
+
+def digest(parts: Mapping[str, Any]) -> str:
+    """The fingerprint that these parts make: 64 hexadecimal digits."""
     return hashlib.sha256(canonical_json(parts).encode()).hexdigest()
+
+
+def what_changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """In which parts two fingerprints differ, in words; of a record too old to keep them `before` is empty."""
+    if not before:
+        return "changed since: something that its record, an older one, does not name"
+    settings, was = now["settings"], before.get("settings", {})
+    changed = [name for name, value in settings.items() if value != was.get(name)]
+    styles = "the style" if len(now["styles"]) == 1 else "the styles"
+    words = {"content": "the content", "styles": styles, "weights": "the weights", "format": "format", "dpi": "dpi"}
+    changed += [word for part, word in words.items() if now.get(part) != before.get(part)]
+    if not changed or now["algorithm"] != before.get("algorithm"):
+        changed.append("the algorithm")
+    return f"changed since: {', '.join(changed)}"
 
 
 def style_shares(styles: Iterable[tuple[str, float]]) -> dict[str, float]:
@@ -54,10 +76,10 @@ def style_shares(styles: Iterable[tuple[str, float]]) -> dict[str, float]:
     the same styles, or a style given twice and once with the sum. Rounded to 12 digits: 0.1:0.2 is 1:2.
     """
     weights: dict[str, float] = {}
-    for digest, weight in styles:
-        weights[digest] = weights.get(digest, 0.0) + weight
+    for sha256, weight in styles:
+        weights[sha256] = weights.get(sha256, 0.0) + weight
     total = math.fsum(weights.values())
-    return {digest: float(f"{weight / total:.12g}") for digest, weight in weights.items()}
+    return {sha256: float(f"{weight / total:.12g}") for sha256, weight in weights.items()}
 
 
 def canonical_json(value: Any) -> str:

@@ -25,7 +25,7 @@ from styletransfer.manifest.reader import Manifest, Pair
 from styletransfer.pictures import resize
 from styletransfer.pictures.picture import Dpi, Picture
 from styletransfer.renders.checkpoints import Checkpoints, remove_all
-from styletransfer.renders.fingerprint import fingerprint
+from styletransfer.renders.fingerprint import fingerprint, fingerprint_parts
 from styletransfer.renders.inputs import Use, uses
 from styletransfer.renders.output_folder import find_record, picture_is_there
 from styletransfer.renders.plan import PlannedPair, plan_manifest
@@ -291,6 +291,7 @@ def _record(rendered: Rendered, url: str, contents: bytes, attempts: int) -> Rec
     return Record(
         id=pair.id,
         fingerprint=rendered.fingerprint,
+        fingerprint_parts=fingerprint_parts(pair, fetched.hashes, rendered.weights.identity),
         settings=pair.settings.model_dump(mode="json"),
         inputs=fetched.inputs,
         weights=rendered.weights,

@@ -18,7 +18,7 @@ from styletransfer.errors import Fault, ManifestError, StorageError, WeightsErro
 from styletransfer.manifest.names import name_key
 from styletransfer.manifest.reader import Manifest, Pair
 from styletransfer.network.weights import check_weights, identify_weights
-from styletransfer.renders.fingerprint import canonical_json, fingerprint, style_shares
+from styletransfer.renders.fingerprint import digest, fingerprint_parts, what_changed
 from styletransfer.renders.inputs import (
     Again,
     Finding,
@@ -237,40 +237,15 @@ class _Planner:
 
     def _decided(self, planned: PlannedPair, weights_identity: str) -> PlannedPair:
         """Queued or skipped, and why."""
-        hashes = planned.hashes
-        made = fingerprint(planned.pair, hashes, weights_identity)
-        planned = replace(planned, weights_identity=weights_identity, fingerprint=made)
+        parts = fingerprint_parts(planned.pair, planned.hashes, weights_identity)
+        planned = replace(planned, weights_identity=weights_identity, fingerprint=digest(parts))
         record = planned.record
         if record is None:
             return replace(planned, reason="not rendered yet")
         if record.fingerprint != planned.fingerprint:
-            return replace(planned, reason=what_changed(record, planned.pair, hashes, weights_identity))
+            return replace(planned, reason=what_changed(record.fingerprint_parts, parts))
         if not picture_is_there(planned.places, record):
             return replace(planned, reason="its picture is gone, or not the one that was recorded")
         if self.force:
             return replace(planned, reason="done, but asked for again")
         return replace(planned, state="skipped", reason="done before")
-
-
-def what_changed(record: Record, pair: Pair, hashes: Mapping[str, str], weights_identity: str) -> str:
-    """Which parts of the fingerprint are not what the record has, in words."""
-    before = {entry.role: entry.sha256 for entry in record.inputs}
-    changed = [
-        name
-        for name, value in pair.settings.picture().items()
-        if name != "proof" and canonical_json(value) != canonical_json(record.settings.get(name))
-    ]
-    if before.get("proof") != hashes.get(pair.settings.proof or ""):
-        changed.append("proof")
-    if before.get("content") != hashes[pair.content]:
-        changed.append("the content")
-    styles = ((entry.sha256, entry.weight or 1.0) for entry in record.inputs if entry.role == "style")
-    if style_shares(styles) != style_shares((hashes[style.image], style.weight) for style in pair.styles):
-        changed.append("the style" if len(pair.styles) == 1 else "the styles")
-    if record.weights.identity != weights_identity:
-        changed.append("the weights")
-    if record.output.format != pair.format:
-        changed.append("format")
-    if pair.dpi is not None and record.output.dpi != (pair.dpi, pair.dpi):
-        changed.append("dpi")
-    return f"changed since: {', '.join(changed) or 'the algorithm'}"

@@ -116,12 +116,16 @@ class OutputRecord(_Document):
 
 
 class Record(_Document):
-    """`<id>.json`: everything about one finished pair. Written last, so that it marks the pair done."""
+    """`<id>.json`: everything about one finished pair. Written last, so that it marks the pair done.
+
+    `fingerprint_parts` are what the fingerprint is the hash of; empty in older records.
+    """
 
     schema_version: int = SCHEMA_VERSION
     id: str
     state: PairState = "done"
     fingerprint: str
+    fingerprint_parts: dict[str, JsonValue] = {}
     settings: PlainSettings = {}
     inputs: tuple[InputRecord, ...]
     weights: WeightsRecord

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from styletransfer.manifest.reader import Pair, PairStyle
 from styletransfer.renders import fingerprint as module
-from styletransfer.renders.fingerprint import canonical_json, fingerprint, style_shares
+from styletransfer.renders.fingerprint import (
+    canonical_json,
+    digest,
+    fingerprint,
+    fingerprint_parts,
+    style_shares,
+    what_changed,
+)
 from styletransfer.settings import ExecutionSettings, PictureSettings, Settings
 
 NAMES = ("a", "b", "c", "d", "icc", "icc2")
@@ -174,6 +181,64 @@ def test_the_weight_of_an_only_style_does_not_count():
 
 def test_shares_sum_to_one():
     assert style_shares([("x", 3), ("y", 1)]) == {"x": 0.75, "y": 0.25}
+
+
+# What changed
+
+
+def parts(pair: Pair = make_pair(), weights="sha256:feed") -> Any:  # noqa: B008  (frozen)
+    """As a record gives them back."""
+    return json.loads(json.dumps(fingerprint_parts(pair, HASHES, weights)))
+
+
+def test_the_parts_as_a_record_keeps_them_make_the_fingerprint():
+    pair = make_pair(settings=Settings(proof="/in/icc", tv_weight=3), dpi=300.0)
+    assert digest(parts(pair)) == of(pair)
+
+
+def test_the_parts_tell_no_location():
+    assert "/in/" not in json.dumps(parts(make_pair(settings=Settings(proof="/in/icc"))))
+
+
+@pytest.mark.parametrize("name", PictureSettings.model_fields)
+def test_a_picture_setting_that_changed_is_named(name):
+    changed = parts(make_pair(settings=Settings(**{name: OTHER_VALUES[name]})))
+    assert what_changed(parts(), changed) == f"changed since: {name}"
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"content": "/in/c"}, "the content"),
+        ({"styles": (PairStyle("/in/c"),)}, "the style"),
+        ({"styles": (PairStyle("/in/b"), PairStyle("/in/c"))}, "the styles"),
+        ({"format": "tiff"}, "format"),
+        ({"dpi": 300.0}, "dpi"),
+        ({"content": "/in/c", "dpi": 300.0, "settings": Settings(seed=1, proof="/in/icc")},
+         "seed, proof, the content, dpi"),
+    ],
+)  # fmt: skip
+def test_what_else_changed_is_named(change, named):
+    assert what_changed(parts(), parts(make_pair(**change))) == f"changed since: {named}"
+
+
+def test_a_change_back_is_named_as_well():
+    assert what_changed(parts(make_pair(dpi=300.0)), parts()) == "changed since: dpi"
+
+
+def test_other_weights_are_named():
+    assert what_changed(parts(), parts(weights="random:0/v1")) == "changed since: the weights"
+
+
+@pytest.mark.parametrize("version", ["ALGORITHM_VERSION", "FINGERPRINT_VERSION"])
+def test_a_raised_version_is_the_algorithms(version, monkeypatch):
+    before = parts()
+    monkeypatch.setattr(module, version, getattr(module, version) + 1)
+    assert what_changed(before, parts()) == "changed since: the algorithm"
+
+
+def test_a_record_without_parts_is_said_to_be_older():
+    assert what_changed({}, parts()) == "changed since: something that its record, an older one, does not name"
 
 
 # Spelling

@@ -15,6 +15,7 @@ from styletransfer import storage
 from styletransfer.errors import ManifestError
 from styletransfer.network.weights import WeightsSource
 from styletransfer.renders.plan import plan_manifest
+from styletransfer.renders.records import to_json
 from tests.studio import QUICK, Studio, plan_faults, plan_one, pretend_all
 
 CMYK: bytes = pyvips.Operation.call("profile_load", "cmyk")
@@ -60,6 +61,15 @@ def test_a_change_of_the_manifest_renders_again_and_says_what_changed(studio, ke
     pretend_all(studio.simple())
     planned = plan_one(studio.simple(**keys))
     assert (planned.state, planned.reason) == ("queued", reason)
+
+
+def test_an_older_record_without_parts_is_still_taken(studio):
+    (record,) = pretend_all(studio.simple())
+    older = record.model_copy(update={"fingerprint_parts": {}})
+    studio.put("out/demo/a--b.json", to_json(older))
+    assert plan_one(studio.simple()).state == "skipped"
+    changed = plan_one(studio.simple(weights="random:5"))
+    assert changed.reason == "changed since: something that its record, an older one, does not name"
 
 
 def test_another_ratio_of_styles_renders_again_and_the_same_ratio_does_not(studio):
