@@ -14,8 +14,8 @@
 #       styletransfer styletransfer render /studio/manifest.yaml
 #
 # Python's slim image rather than PyTorch's: PyTorch's wheels bring the CUDA libraries themselves, the NVIDIA
-# container toolkit mounts the driver, and so pip resolves here exactly what it resolves on any other host,
-# for a Python that we choose. Every dependency is a wheel: there is nothing to compile, and no build stage.
+# container toolkit mounts the driver, and so pip installs here exactly what it installs on any other host,
+# for a Python that we choose. There is nothing to compile, and no build stage.
 FROM python:3.12-slim-bookworm
 
 # tini is process 1: it hands SIGTERM on and reaps renders whose worker was killed.
@@ -35,8 +35,11 @@ ENV NVIDIA_VISIBLE_DEVICES=all \
     DO_NOT_TRACK=1
 
 # The dependencies are a layer of their own (several GB, most of it CUDA): a change of the code doesn't rebuild it.
+# By the environment the versions reach what pip starts to build a package, too: the second for pip 25.3 and newer.
 WORKDIR /opt/styletransfer
-COPY pyproject.toml ./
+ARG PIP_CONSTRAINT=constraints.txt
+ARG PIP_BUILD_CONSTRAINT=constraints.txt
+COPY pyproject.toml constraints.txt ./
 RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
         > /tmp/requirements.txt \
     && pip install --no-cache-dir --requirement /tmp/requirements.txt \

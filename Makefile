@@ -9,19 +9,24 @@
 #                     python -m tests.bench.quality
 #   make lint         ruff, mypy, hadolint
 #   make venv         only set up .venv, with everything in it
+#   make constraints  write constraints.txt anew after a change of pyproject.toml; with ARGS=--upgrade the newest of all
 #   make clean        remove .venv and what the tools left behind
 #
 # Another Python is named by PYTHON=/path/to/python3.12. pip reads its own settings as ever (PIP_INDEX_URL,
-# PIP_PROXY, ...); without an NVIDIA GPU a smaller PyTorch comes with
+# PIP_PROXY, ...); without an NVIDIA GPU a smaller PyTorch, of the same version, comes with
 #   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make quickstart
 
 # Not to be overridden: a stale one is cleared before it is made anew.
 override VENV := .venv
 
-# Newer than 3.14 is refused as well: Prefect 3.8 does not install there.
+# Newer than 3.14 is refused as well: PyTorch 2.14 does not install there.
 SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))
 
-.PHONY: help quickstart test test-faults bench lint venv clean
+# By the environment they reach what pip starts to build a package, too: the second for pip 25.3 and newer.
+export PIP_CONSTRAINT := $(strip $(PIP_CONSTRAINT) constraints.txt)
+export PIP_BUILD_CONSTRAINT := constraints.txt
+
+.PHONY: help quickstart test test-faults bench lint venv constraints clean
 .NOTPARALLEL:               # two pips in one .venv do not go well
 
 help:
@@ -50,6 +55,10 @@ lint: $(VENV)/.installed-dev
 
 venv: $(VENV)/.installed-dev
 
+constraints: $(VENV)/.installed-dev
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --all-extras --no-annotate \
+	  --custom-compile-command 'make constraints' $(ARGS) pyproject.toml --output-file constraints.txt
+
 clean:
 	rm -rf $(VENV) .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
@@ -60,7 +69,7 @@ $(VENV)/.installed-test: extras := [test]
 $(VENV)/.installed-test: lesser := $(VENV)/.installed
 $(VENV)/.installed-dev: extras := [test,dev]
 $(VENV)/.installed-dev: lesser := $(VENV)/.installed $(VENV)/.installed-test
-$(STAMPS): pyproject.toml | $(VENV)/bin/python
+$(STAMPS): pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing into $(VENV). The first time this fetches PyTorch: several GB with CUDA."
 	$(VENV)/bin/python -m pip install --editable '.$(extras)'
 	@touch $(lesser) $@

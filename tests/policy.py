@@ -1,16 +1,19 @@
-"""What `make test` adds to pytest: fast tests first, and on demand no test skipped unnoticed.
+"""What `make test` adds to pytest: fast tests first, on demand no test skipped unnoticed, and a look at versions.
 
 Loaded by `-p tests.policy`. With FAIL_ON_SKIP=1 in the environment a skipped test fails with the reason it
-gave, unless it needs what no installation step can bring.
+gave. What is installed in other versions than constraints.txt has is told at the end.
 """
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from importlib import metadata
 
 import pytest
+from packaging.requirements import Requirement
 
-EXCUSED = ("gpu", "network", "weights")
-"""Markers of tests that may be skipped even so: hardware, and what must be fetched from elsewhere."""
+from tests.checkout import ROOT
+
+CONSTRAINTS = ROOT / "constraints.txt"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -19,22 +22,45 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A skip within a test, a fixture or by a marker."""
     report = yield
-    expected = hasattr(report, "wasxfail") or any(item.get_closest_marker(name) for name in EXCUSED)
-    if report.skipped and not expected:
+    if report.skipped and not hasattr(report, "wasxfail"):
         _fail_if_asked(report)
     return report
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """A skip of a whole module, which no marker can excuse."""
+    """A skip of a whole module."""
     report = yield
     if report.skipped:
         _fail_if_asked(report)
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Each package that is installed in another version, if there are any."""
+    if others := list(other_versions(CONSTRAINTS.read_text())):
+        terminalreporter.section(f"installed otherwise than in {CONSTRAINTS.name}")
+        for line in others:
+            terminalreporter.line(line)
+
+
+def other_versions(constraints: str) -> Iterator[str]:
+    """A line for each package that is there in a version that a file of constraints excludes."""
+    for line in constraints.splitlines():
+        if not (text := line.partition("#")[0].strip()):
+            continue
+        wanted = Requirement(text)
+        if wanted.marker is not None and not wanted.marker.evaluate():
+            continue
+        try:
+            installed = metadata.version(wanted.name)
+        except metadata.PackageNotFoundError:
+            continue
+        if not wanted.specifier.contains(installed, prereleases=True):
+            yield f"{wanted.name}: {installed} is installed, not {str(wanted.specifier).removeprefix('==')}"
 
 
 def _fail_if_asked(report: pytest.TestReport | pytest.CollectReport) -> None:

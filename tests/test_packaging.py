@@ -4,6 +4,7 @@ import ast
 import asyncio
 import graphlib
 import importlib
+import itertools
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import fastapi
 import httpx
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from tests.checkout import ROOT
 
@@ -158,6 +160,44 @@ def test_prefect_server_takes_the_nulls_of_its_client():
             return await client.post("/filter", json={"limit": None, "offset": 0})
 
     assert asyncio.run(ask()).json() == [None, 0]
+
+
+def constraints() -> list[Requirement]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    return [Requirement(line) for line in lines if not line.startswith("#")]
+
+
+EVERYTHING = [*PROJECT["dependencies"], *itertools.chain(*PROJECT["optional-dependencies"].values())]
+
+
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
+@pytest.mark.parametrize("text", EVERYTHING)
+def test_constraints_name_one_version_of_each_requirement(text, python):
+    wanted = Requirement(text)
+    here = {"python_version": python, "python_full_version": f"{python}.5"}
+    found = [
+        pin.specifier
+        for pin in constraints()
+        if canonicalize_name(pin.name) == canonicalize_name(wanted.name)
+        and (pin.marker is None or pin.marker.evaluate(here))
+    ]
+    ((exactly,),) = found
+    assert exactly.operator == "=="
+    assert exactly.version in wanted.specifier
+
+
+def test_constraints_come_from_the_index_alone():
+    """No paths of one machine, no builds for one kind of it."""
+    for pin in constraints():
+        assert pin.url is None
+        assert "+" not in str(pin.specifier)
+
+
+def test_the_image_is_given_all_that_it_copies():
+    copied = re.findall(r"^COPY (.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    names = {name for line in copied for name in line.split()}
+    let_through = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert names == let_through
 
 
 @pytest.mark.parametrize("text", PROJECT["dependencies"])
