@@ -3,6 +3,7 @@
 import time
 import uuid
 from importlib import import_module
+from zoneinfo import ZoneInfo
 
 import pytest
 from prefect import get_client
@@ -115,7 +116,7 @@ def test_a_cron_deployment_gets_its_runs_and_keeps_its_schedule(deployed):
         runs = eventually(found)
         assert runs[0].parameters == {"source": "/no/inbox"}
         assert names.TAG in runs[0].tags
-        assert {run.expected_start_time.in_timezone("Europe/Berlin").hour for run in runs} == {1}
+        assert {run.expected_start_time.astimezone(ZoneInfo("Europe/Berlin")).hour for run in runs} == {1}
         assert deploy(deployed) == []
         assert schedule.id in [kept.id for kept in deployed.read_deployment_schedules(inbox.id)]
     finally:
