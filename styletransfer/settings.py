@@ -6,9 +6,8 @@ Everything is checked before any picture is read or any weight is loaded, and ev
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -22,6 +21,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from styletransfer.errors import Fault, SettingsError
+from styletransfer.hints import did_you_mean, hint
 from styletransfer.sizes import parse_safe_scale
 from styletransfer.vgg_layers import LAYERS, smallest_input
 
@@ -78,12 +78,6 @@ def _check_style_layers(layers: Mapping[str, float]) -> Mapping[str, float]:
     if sum(layers.values()) <= 0:
         raise PydanticCustomError("layers", "must give at least one layer a weight above 0")
     return dict(sorted(layers.items(), key=lambda layer: LAYERS[layer[0]]))
-
-
-def did_you_mean(name: str, allowed: Iterable[str]) -> str:
-    """` (did you mean 'x'?)` for the nearest allowed name, or nothing when none is near."""
-    nearest = difflib.get_close_matches(name, list(allowed), n=1)
-    return f" (did you mean {nearest[0]!r}?)" if nearest else ""
 
 
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -206,7 +200,7 @@ def settings_faults(error: ValidationError, place: str) -> list[Fault]:
 
 def _describe(name: str, details: ErrorDetails) -> str:
     if details["type"] in ("extra_forbidden", "invalid_key"):
-        return f"is not a setting{did_you_mean(name, Settings.model_fields)}"
+        return f"is not a setting{hint(name, Settings.model_fields)}"
     if not details["loc"]:
         return details["msg"]
     if name in ("content_layers", "style_layers") and details["type"] == "layers":
@@ -222,36 +216,37 @@ def _quote(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _choices(*types: object) -> str:
-    return " or ".join(repr(choice) for literal in types for choice in get_args(literal))
-
-
-_ALLOWED = {
+# What a setting may be, where its schema says less than is asked for.
+_IN_WORDS = {
     "end_scale": f"a whole number of px from 1 to {LARGEST_SCALE_PX}, or one followed by '+'",
-    "min_scale": f"a whole number of px from 1 to {LARGEST_SCALE_PX}",
-    "style_size": f"a whole number of px from 1 to {LARGEST_SCALE_PX}, or null",
-    "initial_iterations": "a whole number from 1 to 1000000",
-    "iterations": "a whole number from 1 to 1000000",
-    "content_weight": "a finite number >= 0",
-    "tv_weight": "a finite number >= 0",
     "content_layers": "a list of layer names",
     "style_layers": "a mapping from layer names to weights",
-    "pooling": _choices(Pooling),
-    "optimizer": _choices(Optimizer),
-    "step_size": "a finite number > 0",
-    "avg_decay": "a number >= 0 and < 1",
-    "schedule": _choices(Schedule),
-    "init": _choices(Init),
-    "seed": "a whole number from 0 to 2**63 - 1",
-    "style_scale_fac": "a finite number > 0",
     "proof": "the place of a CMYK ICC profile, or null",
-    "precision": _choices(Precision),
-    "gpus": "1 or 2",
-    "tiles": f"'auto', 'off' or a whole number of px from 1 to {LARGEST_SCALE_PX}",
-    "checkpoint_s": "a finite number > 0",
-    "trace": "true or false",
 }
+_SIGNS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
 
 
 def _allowed(name: str) -> str:
-    return _ALLOWED[name]
+    """What a setting may be, from its field's own constraints."""
+    return _IN_WORDS.get(name) or _in_words(Settings.model_json_schema()["properties"][name])
+
+
+def _in_words(schema: Mapping[str, Any]) -> str:
+    """What a part of a JSON Schema allows: choices, true or false, a number in its bounds, or two of these."""
+    if "anyOf" in schema:
+        first, last = map(_in_words, schema["anyOf"])
+        return f"{first}, or null" if last == "null" else f"{first.replace(' or ', ', ')} or {last}"
+    if "enum" in schema:
+        return " or ".join(map(repr, schema["enum"]))
+    if schema["type"] == "integer":
+        return _whole_number(schema)
+    if schema["type"] == "number":
+        bounds = [f"{sign} {schema[key]:g}" for key, sign in _SIGNS.items() if key in schema]
+        return f"a {'finite ' if len(bounds) == 1 else ''}number {' and '.join(bounds)}"
+    return "true or false" if schema["type"] == "boolean" else str(schema["type"])
+
+
+def _whole_number(schema: Mapping[str, Any]) -> str:
+    largest = schema["maximum"] if "maximum" in schema else schema["exclusiveMaximum"] - 1
+    unit = " of px" if largest == LARGEST_SCALE_PX else ""
+    return f"a whole number{unit} from {schema['minimum']} to {'2**63 - 1' if largest == 2**63 - 1 else largest}"

@@ -25,9 +25,10 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError
 
 from styletransfer.errors import Fault
+from styletransfer.hints import hint
 from styletransfer.manifest.strict_yaml import Document, Path, place
 from styletransfer.pictures.formats import Format
-from styletransfer.settings import Settings, did_you_mean
+from styletransfer.settings import Settings
 
 Priority = Literal["low", "normal", "high"]
 
@@ -204,6 +205,8 @@ _MUST = {
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
 }
+# Where a list is given for one.
+_SEVERAL = {"style": "; a blend is `styles: [{image, weight}]`", "content": "; several make a `grid`"}
 
 
 def _describe(model: type[_Checked], details: ErrorDetails) -> str:
@@ -218,15 +221,19 @@ def _describe(model: type[_Checked], details: ErrorDetails) -> str:
     if kind == "too_short":
         return "is an empty list; must have at least one entry"
     if kind in _MUST:
-        return f"is {shown(details['input'])}; must be {_MUST[kind].format(**details.get('ctx', {}))}"
+        must = _MUST[kind].format(**details.get("ctx", {}))
+        return f"is {shown(details['input'])}; must be {must}{_hint_at_several(details)}"
     return details["msg"]
+
+
+def _hint_at_several(details: ErrorDetails) -> str:
+    return _SEVERAL.get(str(details["loc"][-1]), "") if isinstance(details["input"], list) else ""
 
 
 def _describe_unknown(model: type[_Checked], key: str) -> str:
     if key in Settings.model_fields:
         return f"is a setting; write it below {'defaults' if model is ManifestFile else 'settings'}"
-    hint = did_you_mean(key, model.model_fields)
-    return f"is not a key of {model.noun}{hint}; allowed: {', '.join(model.model_fields)}"
+    return f"is not a key of {model.noun}{hint(key, model.model_fields)}; allowed: {', '.join(model.model_fields)}"
 
 
 def _model_at(model: type[_Checked], location: tuple[int | str, ...]) -> type[_Checked]:

@@ -15,6 +15,7 @@ from typing import Literal, TypeVar
 
 from styletransfer import storage
 from styletransfer.errors import Fault, ManifestError, StorageError, WeightsError
+from styletransfer.hints import did_you_mean
 from styletransfer.manifest.names import name_key
 from styletransfer.manifest.reader import Manifest, Pair
 from styletransfer.network.weights import check_weights, identify_weights
@@ -32,7 +33,6 @@ from styletransfer.renders.overwrites import Overwrites
 from styletransfer.renders.places import Places
 from styletransfer.renders.records import Record
 from styletransfer.renders.size_faults import size_faults
-from styletransfer.settings import did_you_mean
 from styletransfer.sizes import Size, pyramid, resolve_end_scale, size_to_fit
 from styletransfer.transfer.schedule import Work
 from styletransfer.vgg_layers import last_layer

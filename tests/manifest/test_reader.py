@@ -330,6 +330,23 @@ BAD = {
     "version: 1\npairs: [{content: a, style: b, styles: [c]}]": (
         "demo.yaml: pairs[0] (line 2) has both `style` and `styles`; one is needed"
     ),
+    "version: 1\npairs: [{content: a, style: [b, c]}]": (
+        "demo.yaml: pairs[0].style (line 2) is a list; must be text; a blend is `styles: [{image, weight}]`"
+    ),
+    "version: 1\npairs: [{content: [a, b], style: c}]": (
+        "demo.yaml: pairs[0].content (line 2) is a list; must be text; several make a `grid`"
+    ),
+    "version: 1\npairs: [{content: a, style: b, style_weight: 3}]": (
+        "demo.yaml: pairs[0].style_weight (line 2) is not a key of a pair (`content_weight` is relative to a "
+        "style weight of 1; a blend of styles is `styles: [{image, weight}]`); allowed: "
+        "settings, format, dpi, priority, id, content, style, styles"
+    ),
+    "version: 1\nsteps: 300\nimage_size: 512\npairs: [{content: a, style: b}]": (
+        "demo.yaml: steps (line 2) is not a key of a manifest (here: `iterations`); allowed: "
+        "version, name, output, weights, format, dpi, priority, defaults, pairs, grid\n"
+        "demo.yaml: image_size (line 3) is not a key of a manifest (here: `end_scale`); allowed: "
+        "version, name, output, weights, format, dpi, priority, defaults, pairs, grid"
+    ),
     "version: 1\npairs: [{style: b}]": "demo.yaml: pairs[0].content (line 2) is missing",
     "version: 1\npairs: [{contents: a, style: b}]": (
         "demo.yaml: pairs[0].content (line 2) is missing\n"
@@ -363,6 +380,10 @@ BAD = {
         "htp://; use a path, s3://, http:// or https://"
     ),
     # Settings
+    f"version: 1\ndefaults: {{size: 512, steps: 300}}\n{PAIR}": (
+        "demo.yaml: defaults.size (line 2) is not a setting (did you mean 'end_scale'?)\n"
+        "demo.yaml: defaults.steps (line 2) is not a setting (did you mean 'iterations'?)"
+    ),
     "version: 1\npairs:\n- content: a\n  style: b\n  settings:\n    content_weight: -1": (
         "demo.yaml: pairs[0].settings.content_weight (line 6) is -1; must be a finite number >= 0"
     ),
