@@ -30,14 +30,17 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from styletransfer.manifest.reader import Manifest, Pair, PairStyle, load_manifest
-    from styletransfer.network.weights import Weights, WeightsSource, load_weights
+    from styletransfer.manifest.weights_source import WeightsSource
+    from styletransfer.network.weights import Weights
     from styletransfer.pictures.resize import Picture, decode, encode
     from styletransfer.renders.pair import render_pair
     from styletransfer.renders.plan import Plan, PlannedPair, plan_manifest
     from styletransfer.renders.records import Record
+    from styletransfer.renders.stylize import stylize
+    from styletransfer.renders.weights import load_weights
     from styletransfer.settings import Settings, check_settings
     from styletransfer.transfer.state import State
-    from styletransfer.transfer.stylizer import Progress, ScaleReport, Stylizer, stylize
+    from styletransfer.transfer.stylizer import Progress, ScaleReport, Stylizer
 
 __all__ = [
     "Cancelled",
@@ -82,13 +85,16 @@ _MODULES = {
     ),
     "pictures.resize": "Picture decode encode",
     "manifest": "Manifest Pair PairStyle load_manifest",
+    "manifest.weights_source": "WeightsSource",
     "renders.plan": "Plan PlannedPair plan_manifest",
     "renders.records": "Record",
     "renders.pair": "render_pair",
+    "renders.stylize": "stylize",
+    "renders.weights": "load_weights",
     "settings": "Settings check_settings",
     "transfer.state": "State",
-    "transfer.stylizer": "Progress ScaleReport Stylizer stylize",
-    "network.weights": "Weights WeightsSource load_weights",
+    "transfer.stylizer": "Progress ScaleReport Stylizer",
+    "network.weights": "Weights",
 }
 _PLACES = {name: module for module, names in _MODULES.items() for name in names.split()}
 

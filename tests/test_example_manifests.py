@@ -53,7 +53,7 @@ def test_the_quickstart_needs_no_download_and_shows_a_blend():
 
 
 def test_the_overnight_example_pins_torchvisions_file():
-    from styletransfer.network.weights import IMAGENET
+    from styletransfer.renders.imagenet import IMAGENET
 
     assert load_manifest(str(FOLDER / "overnight.yaml")).weights.sha256 == IMAGENET.sha256
 

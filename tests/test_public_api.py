@@ -9,7 +9,7 @@ from tests.studio import SHALLOW, picture_file
 FRESH = """
 import sys, styletransfer, styletransfer.settings
 assert not {"numpy", "torch"} & set(sys.modules)
-import styletransfer.stylizer
+import styletransfer.renders.stylize
 from styletransfer import stylize
 assert callable(stylize) and styletransfer.stylize is stylize
 """

@@ -15,8 +15,8 @@ from flows.commands import main
 from styletransfer.errors import Fault, ManifestError, StorageError, WeightsError
 from styletransfer.machine.devices import parse_devices
 from styletransfer.manifest.reader import Manifest, load_manifest
-from styletransfer.network.weights import check_weights, load_weights
 from styletransfer.renders.plan import Plan, PlannedPair, deepest_layer, plan_manifest
+from styletransfer.renders.weights import check_weights, load_weights
 
 _WIDE = 10_000  # columns, where nothing limits them: a pipe's reader wants whole lines
 _WORDS = {"queued": "render", "skipped": "skip", "failed": "wrong"}

@@ -111,7 +111,7 @@ class Render:
 
     def run(self, content: Picture, styles: Sequence[Picture]) -> Tensor | None:
         """The picture (1, 3, H, W), as far as it got if `stopped`; None without a first iteration."""
-        from styletransfer.network.weights import load_weights
+        from styletransfer.renders.weights import load_weights
         from styletransfer.transfer.stylizer import Stylizer
 
         settings = self.job.settings

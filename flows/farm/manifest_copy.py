@@ -14,7 +14,7 @@ from typing import Final
 
 from styletransfer import storage
 from styletransfer.manifest.reader import Manifest, Pair
-from styletransfer.network.weights import WeightsSource
+from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.renders.places import Places
 
 FOLDER: Final = ".manifests"

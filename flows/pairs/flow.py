@@ -29,11 +29,11 @@ from styletransfer.machine import devices as hosts
 from styletransfer.machine.devices import Slot
 from styletransfer.manifest.reader import load_manifest
 from styletransfer.network.weights import Weights
-from styletransfer.network.weights import load_weights as read_weights
 from styletransfer.renders import plan as plans
 from styletransfer.renders.plan import Plan, PlannedPair, patiently
 from styletransfer.renders.records import Summary
 from styletransfer.renders.summary import Outcome
+from styletransfer.renders.weights import load_weights as read_weights
 
 log = logging.getLogger(__name__)
 

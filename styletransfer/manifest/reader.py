@@ -32,7 +32,7 @@ from styletransfer.manifest.schema import (
     shown,
 )
 from styletransfer.manifest.strict_yaml import Document, Path, place
-from styletransfer.network.weights import WeightsSource, located, seed_fault
+from styletransfer.manifest.weights_source import WeightsSource, seed_fault
 from styletransfer.pictures.formats import Format
 from styletransfer.settings import PictureSettings, Settings, check_settings
 
@@ -144,7 +144,7 @@ def parse_manifest(
         asked = WeightsSource(weights) if isinstance(weights, str) else weights
         if fault := seed_fault(asked.source):
             raise ManifestError([Fault("weights", f"is {shown(asked.source)}; {fault}")])
-        manifest = replace(manifest, weights=located(asked))
+        manifest = replace(manifest, weights=asked.located())
     return manifest
 
 
@@ -255,7 +255,7 @@ class _Reader:
             self.fault(("weights",), f"is {shown(asked.source)}; {fault}")
             return asked
         try:
-            return located(asked, self.folder)
+            return asked.located(self.folder)
         except StorageError as error:
             self.fault(("weights",), f"leads nowhere: {error}")
             return asked

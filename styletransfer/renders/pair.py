@@ -39,6 +39,7 @@ from styletransfer.renders.records import (
     write_record,
 )
 from styletransfer.renders.thumbnails import Thumbnails
+from styletransfer.renders.weights import load_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -377,7 +378,6 @@ def render_pair(
 
 
 def _load_weights(manifest: Manifest, pair: Pair) -> Weights:
-    from styletransfer.network.weights import load_weights
     from styletransfer.vgg_layers import last_layer
 
     return load_weights(

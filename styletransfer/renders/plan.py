@@ -18,7 +18,6 @@ from styletransfer.errors import Fault, ManifestError, StorageError, WeightsErro
 from styletransfer.hints import did_you_mean
 from styletransfer.manifest.names import name_key
 from styletransfer.manifest.reader import Manifest, Pair
-from styletransfer.network.weights import check_weights, identify_weights
 from styletransfer.renders.fingerprint import digest, fingerprint_parts, what_changed
 from styletransfer.renders.inputs import (
     Again,
@@ -33,6 +32,7 @@ from styletransfer.renders.overwrites import Overwrites
 from styletransfer.renders.places import Places
 from styletransfer.renders.records import Record
 from styletransfer.renders.size_faults import size_faults
+from styletransfer.renders.weights import check_weights, identify_weights
 from styletransfer.sizes import Size, pyramid, resolve_end_scale, size_to_fit
 from styletransfer.transfer.schedule import Work
 from styletransfer.vgg_layers import last_layer

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from contextlib import suppress
@@ -38,20 +39,22 @@ def limit_bytes() -> int:
 
 
 class CachedFiles:
-    """Files by name in one folder, together at most `limit` bytes: the least recently used go first.
+    """Files by name in one folder, so many bytes and so many files at most: the least recently used go first.
 
     Several processes may use the folder at once: a file appears whole or not at all, and one that another process
     removes is as if it had never been there. A cache that can't be read or written only costs time.
     """
 
-    def __init__(self, folder: Path, suffix: str, limit: int) -> None:
-        self.folder, self.suffix, self.limit = folder, suffix, limit
+    def __init__(
+        self, folder: Path, suffix: str, most_bytes: float = math.inf, most_files: float = math.inf
+    ) -> None:
+        self.folder, self.suffix, self.most_bytes, self.most_files = folder, suffix, most_bytes, most_files
 
     def read(self, name: str) -> bytes | None:
         """The file's bytes, or None. It counts as used."""
-        if not self.limit:
+        if not self.most_bytes:
             return None
-        path = self._path(name)
+        path = self.path(name)
         with suppress(OSError):
             contents = path.read_bytes()
             with suppress(OSError):  # on a disk that can only be read
@@ -61,25 +64,26 @@ class CachedFiles:
 
     def write(self, name: str, contents: bytes) -> None:
         """Keeps the file, and drops others as far as they are too many."""
-        if len(contents) > self.limit:
+        if len(contents) > self.most_bytes:
             return
         with suppress(StorageError, OSError):
-            storage.write(str(self._path(name)), contents)
+            storage.write(str(self.path(name)), contents)
             self._shrink()
 
     def remove(self, name: str) -> None:
         with suppress(OSError):
-            self._path(name).unlink(missing_ok=True)
+            self.path(name).unlink(missing_ok=True)
 
-    def _path(self, name: str) -> Path:
+    def path(self, name: str) -> Path:
+        """Where the file is kept, if it is."""
         return self.folder / f"{name}{self.suffix}"
 
     def _shrink(self) -> None:
-        """Remove the least recently used files beyond the limit, and what killed processes left."""
-        kept = 0
-        for _, size, path in sorted(self._files(), reverse=True):
-            kept += size
-            if kept > self.limit:
+        """Remove the least recently used files beyond the limits, and what killed processes left."""
+        kept_bytes = 0
+        for number, (_, size, path) in enumerate(sorted(self._files(), reverse=True), 1):
+            kept_bytes += size
+            if kept_bytes > self.most_bytes or number > self.most_files:
                 path.unlink(missing_ok=True)
         for path in self.folder.glob(f".*{storage.PARTIAL_SUFFIX}"):
             with suppress(FileNotFoundError):

@@ -15,7 +15,7 @@ from torch import Tensor
 from styletransfer.errors import ImageError, OutOfMemoryError, RecordError, StyleTransferError
 from styletransfer.machine import devices as hosts
 from styletransfer.network.vgg import FIRST_POOLING
-from styletransfer.network.weights import Weights, load_weights
+from styletransfer.network.weights import Weights
 from styletransfer.objective.engines import Engine, make_objective
 from styletransfer.objective.terms import Losses, Objective, Targets
 from styletransfer.pictures.picture import Picture
@@ -420,25 +420,3 @@ class _Run:
         self.reports = [ScaleReport(**{**report, "trace": tuple(report["trace"])}) for report in state.reports]
         self._resumed_seconds, self._scale_seconds = state.seconds, state.scale_seconds
         self._trace = [torch.tensor(total, dtype=torch.float64) for total in state.trace]
-
-
-def stylize(
-    content: Picture,
-    styles: Picture | Sequence[Picture],
-    settings: Settings | None = None,
-    *,
-    weights: Weights | str = "imagenet",
-    style_weights: Sequence[float] | None = None,
-    devices: Sequence[str] | None = None,
-    callback: Callback | None = None,
-) -> Tensor:
-    """The content in the manner of the styles: (1, 3, H, W) on the CPU in [0, 1].
-
-    Without `devices` the first GPU is used, or the CPU where there is none.
-    """
-    settings = settings or Settings()
-    styles = [styles] if isinstance(styles, Picture) else list(styles)
-    if isinstance(weights, str):
-        weights = load_weights(weights, last_layer=settings.layers()[-1])
-    stylizer = Stylizer(weights, settings, devices=devices or hosts.available_devices()[:1])
-    return stylizer.run(content, styles, style_weights or [1.0] * len(styles), callback=callback)

@@ -16,7 +16,7 @@ from styletransfer.manifest import reader as manifests
 from styletransfer.manifest import strict_yaml
 from styletransfer.manifest.names import name_fault, name_key
 from styletransfer.manifest.reader import PairStyle, json_schema, load_manifest, parse_manifest
-from styletransfer.network.weights import WeightsSource
+from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.settings import Settings
 from tests.checkout import ROOT
 

@@ -12,8 +12,9 @@ from styletransfer.network import shared as models
 from styletransfer.network.frozen import FrozenVGG19
 from styletransfer.network.shared import forget_networks, shared_network
 from styletransfer.network.vgg import VGG19
-from styletransfer.network.weights import Weights, load_weights
+from styletransfer.network.weights import Weights
 from styletransfer.objective.engines import make_objective
+from styletransfer.renders.weights import load_weights
 from styletransfer.settings import Settings
 from styletransfer.transfer.stylizer import Stylizer
 from tests.networks import shallow_network

@@ -12,9 +12,9 @@ import pytest
 
 from styletransfer import storage
 from styletransfer.errors import Cancelled, StorageError
-from styletransfer.network.weights import load_weights
 from styletransfer.renders.checkpoints import COST_FACTOR, Checkpoints
 from styletransfer.renders.pair import fetch, store, stylize_pair
+from styletransfer.renders.weights import load_weights
 from styletransfer.transfer.stylizer import Progress
 from tests.studio import SHALLOW, Studio, picture_file, plan_one, pretend_rendered
 

@@ -14,11 +14,12 @@ from PIL import Image
 
 from styletransfer import storage
 from styletransfer.errors import ImageError, ManifestError, StorageError
-from styletransfer.network.weights import Weights, load_weights
+from styletransfer.network.weights import Weights
 from styletransfer.pictures import resize
 from styletransfer.renders import pair
 from styletransfer.renders.pair import fetch, render_pair, store, stylize_pair, versions
 from styletransfer.renders.records import InputRecord, read_record, to_json
+from styletransfer.renders.weights import load_weights
 from tests.studio import QUICK, SHALLOW, Studio, picture_file, plan_one, pretend_rendered
 
 CMYK: bytes = pyvips.Operation.call("profile_load", "cmyk")

@@ -13,7 +13,7 @@ from safetensors.torch import save
 
 from styletransfer import storage
 from styletransfer.errors import ManifestError
-from styletransfer.network.weights import WeightsSource
+from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.renders.plan import plan_manifest
 from styletransfer.renders.records import to_json
 from tests.studio import QUICK, Studio, plan_faults, plan_one, pretend_all

@@ -68,6 +68,16 @@ def test_as_many_go_as_it_takes(folder):
     assert names(folder) == ["a.kind", "e.kind"]
 
 
+def test_files_may_be_bounded_by_their_number(folder):
+    kept = CachedFiles(folder, ".kind", most_files=3)
+    for name in "abc":
+        kept.write(name, bytes(1000))
+    age(folder, *"abc")
+    kept.read("a")
+    kept.write("d", b"")
+    assert names(folder) == ["a.kind", "c.kind", "d.kind"]
+
+
 def test_what_is_larger_than_the_folder_may_be_is_not_written(folder):
     kept = files(folder)
     kept.write("a", bytes(25))

@@ -12,10 +12,11 @@ import pytest
 import safetensors.torch
 import torch
 
-from styletransfer.network.weights import Weights, load_weights
+from styletransfer.network.weights import Weights
 from styletransfer.objective.engines import Engine
 from styletransfer.objective.style import Moments
 from styletransfer.pictures.picture import Picture
+from styletransfer.renders.weights import load_weights
 from styletransfer.settings import Settings
 from styletransfer.transfer import style_cache
 from styletransfer.transfer.style_cache import STYLE_CACHE, StyleCache, file_name

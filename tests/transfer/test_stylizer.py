@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from styletransfer.errors import Cancelled, ImageError, RecordError
-from styletransfer.network.weights import Weights, load_weights
+from styletransfer.network.weights import Weights, random_weights
 from styletransfer.pictures.picture import Picture
 from styletransfer.settings import Settings
 from styletransfer.transfer.schedule import Work
 from styletransfer.transfer.state import State
-from styletransfer.transfer.stylizer import Progress, ScaleReport, Stylizer, stylize
+from styletransfer.transfer.stylizer import Progress, ScaleReport, Stylizer
 from tests.networks import shallow_network
 
 QUICK: dict[str, Any] = {
@@ -468,36 +468,11 @@ def test_a_picture_too_narrow_for_the_network_is_refused_with_both_sizes():
         make_stylizer().run(random_picture(0, 300, 6), STYLES, [1, 1])
 
 
-# In one call
-
-
-def test_stylize_renders_one_style_as_a_stylizer_does():
-    chosen = Settings.model_validate(QUICK)
-    found = stylize(CONTENT, STYLES[0], chosen, weights=weights(), devices=["cpu"])
-    assert torch.equal(found, Stylizer(weights(), chosen).run(CONTENT, STYLES[:1], [1]))
-
-
-def test_stylize_weighs_several_styles_equally_unless_told():
-    chosen = Settings.model_validate(QUICK)
-    equal = stylize(CONTENT, STYLES, chosen, weights=weights(), devices=["cpu"])
-    assert torch.equal(equal, render(make_stylizer(), (1, 1)))
-    unequal = stylize(CONTENT, STYLES, chosen, weights=weights(), style_weights=[1, 2], devices=["cpu"])
-    assert torch.equal(unequal, render(make_stylizer(), (1, 2)))
-
-
-def test_stylize_calls_back_after_every_iteration():
-    seen: list[Progress] = []
-    chosen = Settings.model_validate(QUICK)
-    stylize(CONTENT, STYLES[0], chosen, weights=weights(), devices=["cpu"], callback=seen.append)
-    assert len(seen) == ITERATIONS
-
-
 def test_pictures_of_one_colour_render():
     """Their covariance is zero but for rounding, which may be negative; the roots must not run away."""
     black = Picture(np.zeros((24, 32, 3), np.uint8))
     noise = Picture(np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8))
     settings = Settings(end_scale=32, min_scale=32, initial_iterations=3, precision="float32")
-    weights = load_weights("random")
     for content, style in [(noise, black), (black, noise)]:
-        image = Stylizer(weights, settings).run(content, [style], [1.0])
+        image = Stylizer(random_weights(0, "relu5_1"), settings).run(content, [style], [1.0])
         assert image.isfinite().all()

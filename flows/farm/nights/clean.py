@@ -38,7 +38,6 @@ from flows.farm.nights import schedules
 from flows.farm.notes import read_notes
 from styletransfer import storage
 from styletransfer.errors import RecordError, StorageError, StyleTransferError
-from styletransfer.network.weights import user_cache
 from styletransfer.renders.places import Places
 from styletransfer.renders.plan import READERS
 from styletransfer.renders.records import Record, now, read_record
@@ -297,12 +296,11 @@ def _look(url: str) -> _File | None:
 def cache_waste(limit: int) -> list[Waste]:
     """Files of this host's caches beyond a size in bytes: those not used for longest."""
     files: list[tuple[float, int, Path]] = []
-    for root in {cache_folder("weights").parent, user_cache().parent}:
-        for path in root.rglob("*"):
-            with suppress(OSError):  # another process was faster
-                if path.is_file():
-                    status = path.stat()
-                    files.append((max(status.st_mtime, status.st_atime), status.st_size, path))
+    for path in cache_folder("weights").parent.rglob("*"):
+        with suppress(OSError):  # another process was faster
+            if path.is_file():
+                status = path.stat()
+                files.append((max(status.st_mtime, status.st_atime), status.st_size, path))
     found, kept = [], 0
     for _, size, path in sorted(files, reverse=True):
         kept += size

@@ -1,0 +1,49 @@
+"""One picture in one call."""
+
+import numpy as np
+import torch
+
+from styletransfer.network.weights import Weights
+from styletransfer.pictures.picture import Picture
+from styletransfer.renders.stylize import stylize
+from styletransfer.settings import Settings
+from styletransfer.transfer.stylizer import Progress, Stylizer
+from tests.networks import shallow_network
+
+QUICK = Settings(
+    end_scale=24,
+    min_scale=16,
+    initial_iterations=4,
+    iterations=3,
+    content_layers=("relu2_1",),
+    style_layers={"relu1_1": 1.0, "relu2_1": 1.0},
+)
+"""Two scales, seven iterations."""
+
+WEIGHTS = Weights("shallow", "shallow", shallow_network("relu2_1"))
+
+
+def random_picture(seed: int, width: int, height: int) -> Picture:
+    return Picture(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8))
+
+
+CONTENT = random_picture(0, 30, 20)
+STYLES = [random_picture(1, 26, 40), random_picture(2, 19, 12)]
+
+
+def test_stylize_renders_one_style_as_a_stylizer_does():
+    found = stylize(CONTENT, STYLES[0], QUICK, weights=WEIGHTS, devices=["cpu"])
+    assert torch.equal(found, Stylizer(WEIGHTS, QUICK).run(CONTENT, STYLES[:1], [1]))
+
+
+def test_stylize_weighs_several_styles_equally_unless_told():
+    equal = stylize(CONTENT, STYLES, QUICK, weights=WEIGHTS, devices=["cpu"])
+    assert torch.equal(equal, Stylizer(WEIGHTS, QUICK).run(CONTENT, STYLES, [1, 1]))
+    unequal = stylize(CONTENT, STYLES, QUICK, weights=WEIGHTS, style_weights=[1, 2], devices=["cpu"])
+    assert torch.equal(unequal, Stylizer(WEIGHTS, QUICK).run(CONTENT, STYLES, [1, 2]))
+
+
+def test_stylize_calls_back_after_every_iteration():
+    seen: list[Progress] = []
+    stylize(CONTENT, STYLES[0], QUICK, weights=WEIGHTS, devices=["cpu"], callback=seen.append)
+    assert len(seen) == 7
