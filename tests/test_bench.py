@@ -10,7 +10,7 @@ from styletransfer.pictures.picture import Picture
 from tests.bench import report, results
 from tests.bench.evaluate import Evaluator, exact_wasserstein2
 from tests.bench.quality import WAYS
-from tests.bench.setting import ENGINES, PAIRS, picture, source
+from tests.bench.setting import PAIRS, VARIANTS, picture, source
 from tests.networks import shallow_network
 
 
@@ -51,8 +51,10 @@ def test_the_report_shows_what_was_measured(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "FOLDER", tmp_path)
     (tmp_path / "ABOUT.md").write_text("# Performance\n")
     speed = {"px": 128, "wall_s": 0.5, "wall_range_s": [0.4, 0.6], "ratio": 1, "ratio_processor": 1, "cosine": 1}
-    results.write("speed", [{**speed, "engine": name} for name in ENGINES])
-    peaks = [{"engine": "bf16", "px": px, "peak_bytes": 1000 * px**2, "planned_bytes": 10**9} for px in (512, 1024)]
+    results.write("speed", [{**speed, "variant": name} for name in VARIANTS])
+    peaks = [
+        {"variant": "bf16", "px": px, "peak_bytes": 1000 * px**2, "planned_bytes": 10**9} for px in (512, 1024)
+    ]
     results.write("memory", peaks)
     results.write("memory-once", [{**peaks[0], "px": 8192}])
     worth = {"px": 256, "weights": "random", "pair": "cat-glass", "threads": 1, "exact": 0.5}
@@ -79,8 +81,8 @@ def test_the_report_tells_what_whole_renders_take():
     """1000, 500 and 500 iterations, of the fast schedule a quarter of each."""
     seconds = {"reference": (1.0, 2.0, 4.0), "float32": (0.5, 1.0, 2.0), "bf16": (0.1, 0.2, 0.4)}
     rows = [
-        {"engine": engine, "px": px, "wall_s": each}
-        for engine, own in seconds.items()
+        {"variant": variant, "px": px, "wall_s": each}
+        for variant, own in seconds.items()
         for px, each in zip((128, 181, 256), own, strict=True)
     ]
     (told,) = report.whole_renders(rows)

@@ -1,36 +1,45 @@
-"""VGG-19 features by layer name: the plain network, differentiable by autograd.
+"""VGG-19 forward and backward by hand, for a network whose weights never change.
 
-Simonyan & Zisserman 2014 (https://arxiv.org/abs/1409.1556), in torchvision's layout, with two departures:
-the first convolution pads with 'replicate' (fewer artifacts at the picture's edge), and poolings other than
-'max' are scaled so that the mean magnitude of activations stays what the trained filters expect.
+Simonyan & Zisserman 2014 (https://arxiv.org/abs/1409.1556), in torchvision's layout, with two departures: the first
+convolution pads with 'replicate' (fewer artifacts at the picture's edge), and poolings other than 'max' are scaled
+so that the mean magnitude of activations stays what the trained filters expect.
+
+Autograd keeps what it might need; here is kept what is needed: no weight gradients, no indices of poolings. Tensors
+are channels_last throughout, so that features read as an (H W, C) matrix without a copy; in bf16 that and the data
+type together make a convolution several times faster, either alone does not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from styletransfer.errors import ImageError
+from styletransfer.network.convolutions import Convolution, FirstConvolution
+from styletransfer.network.poolings import Pooling2x2
 from styletransfer.settings import Pooling
 from styletransfer.vgg_layers import CONVOLUTIONS, LAYERS, POOLING_INDICES, last_layer, smallest_input
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
-POOLING_GAIN: dict[Pooling, float] = {"max": 1.0, "average": 2.0, "l2": 0.78}
-"""Measured by the original program on the trained network."""
 
 FIRST_POOLING = POOLING_INDICES[0]
 """The original splits two devices after this layer: it and all before run on the first."""
 
+Outputs = dict[int, Tensor]
+"""Outputs (1, C, H', W') of ReLUs and poolings by index, deeper ones later; first comes the input."""
 
-class VGG19(nn.Module):
-    """Features of the named layers, after their ReLU. Frozen; cut after the deepest layer used.
+Pull = Callable[[Tensor, Tensor | None], Tensor]
+"""Gradient of the loss with respect to a layer's features, from these features; added to another, in place."""
 
-    `tensors` holds `features.N.weight` and `features.N.bias`. With two devices the layers up to
-    `last_on_first` run on the first, the rest on the second.
+
+class VGG19:
+    """VGG-19 with frozen weights; cut after the deepest of `layers`.
+
+    With two devices the layers up to `last_on_first` run on the first, the rest on the second.
     """
 
     def __init__(
@@ -43,56 +52,83 @@ class VGG19(nn.Module):
         dtype: torch.dtype = torch.float32,
         last_on_first: int = FIRST_POOLING,
     ) -> None:
-        super().__init__()
         self.layers = tuple(layers)
+        self.dtype = dtype
         self.smallest_input = smallest_input(layers)
         self.last_on_first = last_on_first
+        self.last = LAYERS[last_layer(layers)]
         self.devices = (torch.device(devices[0]), torch.device(devices[-1]))
-        self.mean: Tensor
-        self.std: Tensor
-        self.register_buffer("mean", torch.tensor(MEAN, dtype=dtype).view(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(STD, dtype=dtype).view(1, 3, 1, 1))
-        self.features = nn.Sequential(
-            *(_make_layer(index, tensors, pooling) for index in range(LAYERS[last_layer(layers)] + 1))
-        )
-        self.to(dtype).eval().requires_grad_(False)
-        self.to(self.devices[0])
-        for index, layer in enumerate(self.features):
-            layer.to(self.device_of(index))
+        self.steps: dict[int, Convolution | Pooling2x2] = {}
+        for index in range(self.last + 1):
+            if index in CONVOLUTIONS:  # its ReLU has the next index
+                weight, bias = tensors[f"features.{index}.weight"], tensors[f"features.{index}.bias"]
+                self.steps[index + 1] = self._convolution(index, weight, bias)
+            elif index in POOLING_INDICES:
+                self.steps[index] = Pooling2x2(pooling)
+
+    def _convolution(self, index: int, weight: Tensor, bias: Tensor) -> Convolution:
+        device = self.device_of(index)
+        if index == 0:
+            exact = torch.promote_types(self.dtype, torch.float32)
+            return FirstConvolution.first(weight.to(device, exact), bias.to(device, exact), self.dtype)
+        return Convolution.of(weight.to(device, self.dtype), bias.to(device, self.dtype))
 
     def device_of(self, index: int) -> torch.device:
         """Where the layer with this index runs."""
         return self.devices[0] if index <= self.last_on_first else self.devices[1]
 
-    def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """image (1, 3, H, W) in [0, 1] -> features (1, C, H', W') by name, each where its layer runs.
+    def normalise(self, image: Tensor) -> Tensor:
+        """image (1, 3, H, W) in [0, 1], float32 or float64 -> the network's input, on its first device."""
+        image = image.to(self.devices[0], non_blocking=True)
+        mean = _per_channel(MEAN, image.dtype, image.device)
+        std = _per_channel(STD, image.dtype, image.device)
+        return ((image - mean) / std).contiguous(memory_format=torch.channels_last)
+
+    def walk(self, x: Tensor, first: int, last: int | None = None) -> Iterator[tuple[int, Tensor]]:
+        """Index and output of each ReLU and pooling from `first` to `last`, for the output x before `first`."""
+        for index, step in self.steps.items():
+            if first <= index <= (self.last if last is None else last):
+                x = step.forward(x.to(self.device_of(index), non_blocking=True))
+                yield index, x
+
+    def forward(self, x: Tensor, first: int = 0, last: int | None = None) -> Outputs:
+        """`walk`, with every output kept, that before `first` too."""
+        return {first - 1: x, **dict(self.walk(x, first, last))}
+
+    def features(self, image: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Name and features of each of `layers`, shallow to deep; image (1, 3, H, W) in [0, 1].
 
         Raises ImageError when a side is too short for the deepest layer.
         """
         check_size(image, self.smallest_input)
-        wanted = {LAYERS[name]: name for name in self.layers}
-        feats: dict[str, Tensor] = {}
-        x = (image.to(self.devices[0]) - self.mean) / self.std
-        for index, layer in enumerate(self.features):
-            x = layer(x.to(self.device_of(index)))
-            if index in wanted:
-                feats[wanted[index]] = x
-        return feats
+        names = {LAYERS[name]: name for name in self.layers}
+        for index, output in self.walk(self.normalise(image), 0, self.last):
+            if index in names:
+                yield names[index], output
 
+    def backward(self, outputs: Outputs, pulls: Mapping[int, Pull], grad: Tensor | None = None) -> Tensor:
+        """Gradient at the first of `outputs`, from the pulls at some of them and `grad` at the last.
 
-class ScaledPool(nn.Module):
-    """A pooling by two whose results are multiplied by a fixed gain."""
+        Consumes `outputs` and `grad`, to free memory as it goes.
+        """
+        while len(outputs) > 1:
+            index, output = outputs.popitem()
+            step = self.steps[index]
+            if index in pulls:
+                grad = pulls[index](output, grad)
+            if grad is None:
+                grad = torch.zeros_like(output)
+            if isinstance(step, Pooling2x2):
+                grad = step.backward(grad, next(reversed(outputs.values())), output)
+            else:
+                grad = step.backward(mask_relu(grad, output))
+            grad = grad.to(next(reversed(outputs.values())).device, non_blocking=True)
+        assert grad is not None
+        return grad
 
-    def __init__(self, pool: nn.Module, gain: float) -> None:
-        super().__init__()
-        self.pool, self.gain = pool, gain
-
-    def forward(self, x: Tensor) -> Tensor:
-        pooled: Tensor = self.pool(x) * self.gain
-        return pooled
-
-    def extra_repr(self) -> str:
-        return f"gain={self.gain}"
+    def unnormalise_gradient(self, grad: Tensor, image: Tensor) -> Tensor:
+        """Gradient at `image`, in its dtype and on its device, from that at the network's input."""
+        return grad.to(image.device, image.dtype) / _per_channel(STD, image.dtype, image.device)
 
 
 def check_size(image: Tensor, smallest: int) -> None:
@@ -102,26 +138,15 @@ def check_size(image: Tensor, smallest: int) -> None:
         raise ImageError(f"picture is {width}x{height} px; must be at least {smallest}x{smallest} px")
 
 
-def _make_layer(index: int, tensors: Mapping[str, Tensor], pooling: Pooling) -> nn.Module:
-    if index in CONVOLUTIONS:
-        return _make_convolution(index, tensors)
-    if index in POOLING_INDICES:
-        return _make_pooling(pooling)
-    return nn.ReLU()
+@cache
+def _per_channel(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """(1, 3, 1, 1). Made once: to copy it from the host at each iteration is to wait for a GPU each time."""
+    return torch.tensor(values, dtype=dtype, device=device).view(1, 3, 1, 1)
 
 
-def _make_convolution(index: int, tensors: Mapping[str, Tensor]) -> nn.Conv2d:
-    weight, bias = tensors[f"features.{index}.weight"], tensors[f"features.{index}.bias"]
-    channels_out, channels_in = weight.shape[:2]
-    padding_mode: Literal["replicate", "zeros"] = "replicate" if index == 0 else "zeros"
-    convolution = nn.Conv2d(channels_in, channels_out, 3, padding=1, padding_mode=padding_mode, device="meta")
-    convolution.weight = nn.Parameter(weight, requires_grad=False)
-    convolution.bias = nn.Parameter(bias, requires_grad=False)
-    return convolution
-
-
-def _make_pooling(pooling: Pooling) -> nn.Module:
-    if pooling == "max":
-        return nn.MaxPool2d(2)
-    pool = nn.AvgPool2d(2) if pooling == "average" else nn.LPPool2d(2, 2)
-    return ScaledPool(pool, POOLING_GAIN[pooling])
+def mask_relu(grad: Tensor, output: Tensor) -> Tensor:
+    """Gradient before a ReLU, in place: zero where its output is. One pass; a product with a mask takes ten times
+    as long on a CPU.
+    """
+    masked: Tensor = torch.ops.aten.threshold_backward.grad_input(grad, output, 0, grad_input=grad)
+    return masked

@@ -5,7 +5,7 @@ root in float32 has noisy gradients and leads to a visibly worse picture. So bot
 truncated iteration (Higham 2008, Functions of Matrices, section 6.7; backward: the Lyapunov solver of Lin &
 Maji 2017, https://arxiv.org/abs/1707.06772):
 
-- `newton_schulz_root`: as a chain of matrix products, with its Lyapunov gradient; the original's way.
+- `newton_schulz_root`, `trace_by_chain`: as a chain of matrix products, the original's way.
 - `spectral_root`, `trace_by_eigenvalues`, `trace_by_factor`: as scalar recurrences on the eigenvalues of one
   `eigh`. A spectral function of a symmetric matrix acts on each eigenvalue alone: value and gradient are the same.
 
@@ -15,7 +15,6 @@ Maji 2017, https://arxiv.org/abs/1707.06772):
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,26 +27,7 @@ and must stay. But far below this the iteration runs away to infinity, as it did
 
 
 def newton_schulz_root(matrix: Tensor, steps: int = STEPS) -> Tensor:
-    """Root of a positive semidefinite `matrix` (C, C) by coupled Newton-Schulz steps; differentiable."""
-    root: Tensor = _NewtonSchulzRoot.apply(matrix, steps)
-    return root
-
-
-class _NewtonSchulzRoot(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, matrix: Tensor, steps: int) -> Tensor:
-        root = _newton_schulz(matrix, steps)
-        ctx.save_for_backward(root)
-        ctx.steps = steps
-        return root
-
-    @staticmethod
-    def backward(ctx: Any, grad_root: Tensor) -> tuple[Tensor, None]:
-        (root,) = ctx.saved_tensors
-        return _lyapunov(root, grad_root, ctx.steps), None
-
-
-def _newton_schulz(matrix: Tensor, steps: int) -> Tensor:
+    """Root of a positive semidefinite `matrix` (C, C) by coupled Newton-Schulz steps."""
     norm: Tensor = torch.linalg.matrix_norm(matrix)
     three = 3 * torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
     y, z = matrix / norm, three / 3
@@ -57,18 +37,6 @@ def _newton_schulz(matrix: Tensor, steps: int) -> Tensor:
     return y * norm.sqrt()
 
 
-def _lyapunov(root: Tensor, grad: Tensor, steps: int) -> Tensor:
-    """Solution x of root x + x root = grad, by steps that drive the scaled root to the identity."""
-    norm: Tensor = torch.linalg.matrix_norm(root)
-    three = 3 * torch.eye(len(root), dtype=root.dtype, device=root.device)
-    a, q = root / norm, grad / norm
-    for _ in range(steps):
-        t = three - a @ a
-        q = (q @ t - a.mT @ (a.mT @ q - q @ a)) / 2
-        a = a @ t / 2
-    return q / 2
-
-
 def spectral_root(matrix: Tensor, steps: int = STEPS) -> Tensor:
     """What `newton_schulz_root` returns, from eigenvalues: symmetric (C, C) -> (C, C). Not differentiable."""
     eigenvalues, vectors = _eigh(matrix)
@@ -76,7 +44,7 @@ def spectral_root(matrix: Tensor, steps: int = STEPS) -> Tensor:
 
 
 def trace_root_and_gradient(covariance: Tensor, root: Tensor, steps: int = STEPS) -> tuple[Tensor, Tensor]:
-    """Trace of `newton_schulz_root(root @ covariance @ root)`; its Lyapunov gradient at `covariance`.
+    """Trace of `newton_schulz_root(root @ covariance @ root)`, and its Lyapunov gradient at `covariance`.
 
     covariance, root (C, C), symmetric -> (), (C, C), same dtype and device. By eigenvalues, but on CUDA by a chain
     of products: there `eigh` is slow, and has the host wait, while products are what a GPU is made for.
@@ -89,9 +57,9 @@ def trace_by_chain(covariance: Tensor, root: Tensor, steps: int = STEPS) -> tupl
     """`trace_root_and_gradient` by matrix products alone.
 
     With an identity for gradient, all that the Lyapunov steps multiply are polynomials in the root, which commute:
-    what is left of `_lyapunov` is one product in place of four.
+    what is left of each is one product in place of four.
     """
-    found = _newton_schulz(root @ covariance @ root, steps)
+    found = newton_schulz_root(root @ covariance @ root, steps)
     norm: Tensor = torch.linalg.matrix_norm(found)
     identity = torch.eye(len(found), dtype=found.dtype, device=found.device)
     a, q = found / norm, identity / norm
@@ -187,7 +155,7 @@ def _columnwise(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _truncated_roots(eigenvalues: Tensor, steps: int) -> Tensor:
-    """`_newton_schulz` on each eigenvalue, where Z Y is a number; the matrix norm is the vector's."""
+    """`newton_schulz_root` on each eigenvalue, where Z Y is a number; the matrix norm is the vector's."""
     norm: Tensor = torch.linalg.vector_norm(eigenvalues)
     y, z = (eigenvalues / norm).clamp_(min=LEAST), torch.ones_like(eigenvalues)
     for _ in range(steps):
@@ -197,7 +165,7 @@ def _truncated_roots(eigenvalues: Tensor, steps: int) -> Tensor:
 
 
 def _truncated_slopes(roots: Tensor, steps: int) -> Tensor:
-    """`_lyapunov` for an identity gradient, on each eigenvalue of the root: everything commutes there."""
+    """The Lyapunov steps for an identity gradient, on each eigenvalue of the root: everything commutes there."""
     norm: Tensor = torch.linalg.vector_norm(roots)
     a, q = roots / norm, torch.ones_like(roots) / norm
     for _ in range(steps):

@@ -1,7 +1,6 @@
-"""The three losses as plain functions: content, style (Wasserstein-2 between Gaussians), total variation.
+"""Style (Wasserstein-2 between Gaussians) and total variation, each with its gradient in closed form.
 
-None knows its weight or its layer. Each has a value that autograd can differentiate, for the `reference` engine,
-or a value together with its gradient in closed form, for the default one.
+Neither knows its weight or its layer.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from styletransfer.network.convolutions import fold_replicate_padding
-from styletransfer.objective.sqrtm import LowRankRoot, newton_schulz_root, spectral_root, trace_root_and_gradient
+from styletransfer.objective.sqrtm import LowRankRoot, spectral_root, trace_root_and_gradient
 
 COVARIANCE_EPS = 1e-4
 """Added to the diagonal of both covariances: keeps their roots well conditioned."""
@@ -54,12 +53,6 @@ class StyleTarget:
         return LowRankRoot.of(self.covariance, COVARIANCE_EPS)
 
 
-def moments(feats: Tensor) -> Moments:
-    """Moments of features (1, C, H, W), in their dtype; differentiable."""
-    flat = feats.flatten(2)[0]  # (C, H W)
-    return Moments(flat.mean(dim=1), flat @ flat.mT / flat.shape[1])
-
-
 def blend(parts: Sequence[Moments], weights: Sequence[float]) -> Moments:
     """Weighted mean of moments; |weights| are normalised to sum 1."""
     total = sum(abs(weight) for weight in weights)
@@ -69,19 +62,11 @@ def blend(parts: Sequence[Moments], weights: Sequence[float]) -> Moments:
     return Moments(mean, srm)
 
 
-def style_target(blended: Moments, *, spectral: bool = True) -> StyleTarget:
+def style_target(blended: Moments) -> StyleTarget:
     """The target that `blended` moments of the styles make."""
     covariance = blended.covariance()
-    root = spectral_root(covariance) if spectral else newton_schulz_root(covariance)
+    root = spectral_root(covariance)
     return StyleTarget(blended.mean, covariance, root, root @ root)
-
-
-def wasserstein2(found: Moments, target: StyleTarget) -> Tensor:
-    """Squared 2-Wasserstein distance of two Gaussians, per channel; differentiable, by Newton-Schulz."""
-    covariance = found.covariance()
-    cross = newton_schulz_root(target.root @ covariance @ target.root)
-    means = (found.mean - target.mean).square().mean()
-    return means + (target.covariance + covariance - 2 * cross).diagonal().mean()
 
 
 @dataclass(frozen=True)
@@ -93,7 +78,7 @@ class MomentsGradient:
 
 
 def wasserstein2_and_gradient(found: Moments, target: StyleTarget) -> tuple[Tensor, MomentsGradient]:
-    """`wasserstein2` and its gradient with respect to both moments, from one `eigh`."""
+    """Squared 2-Wasserstein distance of two Gaussians, per channel, and its gradient at the moments found."""
     channels = len(found.mean)
     covariance = found.covariance()
     trace, slope = trace_root_and_gradient(covariance, target.root)
@@ -107,22 +92,6 @@ def wasserstein2_and_gradient(found: Moments, target: StyleTarget) -> tuple[Tens
         2 / channels * difference - 2 * grad_srm @ found.mean
     )  # covariance = srm - mean mean^T + eps I
     return value, MomentsGradient(grad_mean, grad_srm)
-
-
-def mean_squared_difference(feats: Tensor, target: Tensor) -> Tensor:
-    """Content loss of features (1, C, H, W)."""
-    return F.mse_loss(feats, target)
-
-
-def total_variation(image: Tensor) -> Tensor:
-    """L2 total variation of image (1, 3, H, W) on a nine-point stencil; differentiable.
-
-    Departure from Mahendran & Vedaldi 2014 (https://arxiv.org/abs/1412.0035): diagonals count too.
-    """
-    padded = F.pad(image, (1, 1, 1, 1), "replicate")
-    total = sum(weight * (b - a).square().mean() for weight, a, b in _stencil(padded))
-    assert isinstance(total, Tensor)
-    return total
 
 
 def _stencil(padded: Tensor, first_row: int = 1) -> tuple[tuple[float, Tensor, Tensor], ...]:
@@ -147,9 +116,10 @@ STRIP_ELEMENTS = 2**20
 
 
 def add_total_variation(image: Tensor, gradient: Tensor, weight: float) -> Tensor:
-    """`total_variation`; adds its slope times `weight` to `gradient` (1, 3, H, W).
+    """L2 total variation of image (1, 3, H, W); adds its slope times `weight` to `gradient`.
 
-    To spare memory, by strips: each takes the differences that begin in its rows of the padded image.
+    On a nine-point stencil. Departure from Mahendran & Vedaldi 2014 (https://arxiv.org/abs/1412.0035): diagonals
+    count too. To spare memory, by strips: each takes the differences that begin in its rows of the padded image.
     """
     _, channels, height, width = image.shape
     rows = max(1, STRIP_ELEMENTS // (channels * width))
@@ -160,7 +130,7 @@ def add_total_variation(image: Tensor, gradient: Tensor, weight: float) -> Tenso
 
 
 def _add_strip(image: Tensor, gradient: Tensor, weight: float, strip: slice) -> Tensor:
-    """What the differences that begin in rows `strip` of the padded image add to `add_total_variation`."""
+    """What the differences that begin in rows `strip` of the padded image add to both."""
     _, channels, height, width = image.shape
     above, below = int(strip.start == 0), int(strip.stop == height + 1)  # rows of padding
     rows = slice(strip.start - 1 + above, strip.stop)

@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from styletransfer.network.weights import Weights
-    from styletransfer.objective.engines import Engine
     from styletransfer.transfer.state import State
     from styletransfer.transfer.stylizer import Progress, ScaleReport, Stylizer
 
@@ -150,7 +149,6 @@ def stylize_pair(
     weights: Weights,
     *,
     devices: Sequence[str] = (CPU,),
-    engine: Engine = "default",
     callback: Callable[[Progress], None] | None = None,
 ) -> Rendered:
     """Render the pair on `devices`, from its checkpoint if there is one that fits; writes checkpoints.
@@ -162,7 +160,7 @@ def stylize_pair(
 
     pair = fetched.planned.pair
     made = _fingerprint(fetched, weights.identity)
-    stylizer = Stylizer(weights, pair.settings, devices=devices, engine=engine)
+    stylizer = Stylizer(weights, pair.settings, devices=devices)
     image = _run(stylizer, fetched, _checkpoints(fetched.planned, made), callback)
     reports = stylizer.scales_report
     return Rendered(

@@ -36,14 +36,10 @@ TILE_EDGES = (1024, 512, 256)
 
 @dataclass(frozen=True)
 class Room:
-    """The one or two devices of a render, and the bytes that it may take on each and in host memory (`cpu`).
-
-    With `last_on_first` all devices are used, split after that layer; else as the plan sees fit.
-    """
+    """The one or two devices of a render, and the bytes that it may take on each and in host memory (`cpu`)."""
 
     devices: tuple[str, ...]
     bytes: Mapping[str, int]
-    last_on_first: int | None = None
 
 
 @dataclass(frozen=True)
@@ -115,7 +111,7 @@ def _tilings(size: Size, settings: Settings) -> list[Tiling | None]:
 
 def _arrangements(room: Room) -> list[tuple[str, ...]]:
     """Each device alone, then both; a device that is named twice was meant to be used as two."""
-    if room.last_on_first is not None or len(set(room.devices)) == 1:
+    if len(set(room.devices)) == 1:
         return [room.devices]
     return [*((device,) for device in room.devices), room.devices]
 
@@ -132,9 +128,7 @@ def _plan(
     """The plan that fills the devices most evenly: either may be the first, which has the picture."""
     last = LAYERS[last_layer(settings.layers())]
     orders, splits = [devices], [last]
-    if room.last_on_first is not None:
-        splits = [room.last_on_first]
-    elif len(devices) > 1:
+    if len(devices) > 1:
         orders, splits = [devices, devices[::-1]], [index for index, _ in _outputs(0, last - 1)]
     plans = []
     for order in orders:

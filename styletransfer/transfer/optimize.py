@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from styletransfer.errors import RecordError
-from styletransfer.objective.terms import Losses
+from styletransfer.objective.objective import Losses
 from styletransfer.settings import Settings
 from styletransfer.sizes import Size
 

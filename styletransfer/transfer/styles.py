@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from styletransfer.objective import style as losses
-from styletransfer.objective.engines import Engine
+from styletransfer.objective.objective import Objective
 from styletransfer.objective.style import Moments, StyleTarget
-from styletransfer.objective.terms import Objective
 from styletransfer.pictures.picture import Picture
 from styletransfer.pictures.resize import resize, to_tensor
 from styletransfer.settings import Settings
@@ -29,7 +28,6 @@ class RenderStyles:
     weights: Sequence[float]
     settings: Settings
     objective: Objective
-    engine: Engine
     network_identity: str | None
     network_dtype: torch.dtype
     image_dtype: torch.dtype
@@ -68,7 +66,6 @@ class RenderStyles:
             style=style.digest,
             size=self._size(style, scale),
             weights=self.network_identity,
-            engine=self.engine,
             layers=[list(self.settings.style_layers), self.settings.layers()],
             pooling=self.settings.pooling,
             dtype=[str(self.network_dtype), str(self.image_dtype)],

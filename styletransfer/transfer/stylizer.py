@@ -14,10 +14,8 @@ from torch import Tensor
 
 from styletransfer.errors import ImageError, OutOfMemoryError, RecordError, StyleTransferError
 from styletransfer.machine import devices as hosts
-from styletransfer.network.vgg import FIRST_POOLING
 from styletransfer.network.weights import Weights
-from styletransfer.objective.engines import Engine, make_objective
-from styletransfer.objective.terms import Losses, Objective, Targets
+from styletransfer.objective.objective import Losses, Objective, Targets
 from styletransfer.pictures.picture import Picture
 from styletransfer.pictures.resize import resize as resize_picture
 from styletransfer.pictures.resize import to_tensor
@@ -103,24 +101,15 @@ class Stylizer:
         settings: Settings,
         *,
         devices: Sequence[str] = ("cpu",),
-        engine: Engine = "default",
     ) -> None:
         self.settings = settings
-        self.engine = engine
         self.devices = tuple(devices)
         hosts.prepare(*self.devices)
         self.precision = hosts.resolve_precision(settings.precision, *devices)
-        if engine == "reference" and settings.precision == "auto":
-            self.precision = "float32"  # as the original
         self.dtype: torch.dtype = getattr(torch, self.precision)
         self.weights_identity = weights.shared_identity
-        self.objective = make_objective(
-            engine,
-            weights.tensors,
-            settings,
-            identity=self.weights_identity,
-            devices=devices,
-            dtype=self.dtype,
+        self.objective = Objective(
+            weights.tensors, settings, devices=devices, dtype=self.dtype, identity=self.weights_identity
         )
         self._run: _Run | None = None
 
@@ -163,12 +152,9 @@ class _Run:
             found = f"{len(styles)} styles and {len(style_weights)} style weights"
             raise ImageError(f"{found}; must be as many, at least 1")
         self.settings, self.devices = stylizer.settings, stylizer.devices
-        self.objective: Objective = stylizer.objective
+        self.objective = stylizer.objective
         self.device = torch.device(self.devices[0])
         self.dtype = stylizer.dtype
-        self.planned_settings = self.settings
-        if stylizer.engine == "reference":  # knows no tiles
-            self.planned_settings = self.settings.model_copy(update={"tiles": "off"})
         self.image_dtype = torch.promote_types(stylizer.dtype, torch.float32)
         self.content = content
         self.styles = RenderStyles(
@@ -176,7 +162,6 @@ class _Run:
             weights=style_weights,
             settings=self.settings,
             objective=self.objective,
-            engine=stylizer.engine,
             network_identity=stylizer.weights_identity,
             network_dtype=self.dtype,
             image_dtype=self.image_dtype,
@@ -185,8 +170,7 @@ class _Run:
         self.scales = pyramid(self.settings.min_scale, end_scale)
         self.schedule = Schedule(self.settings)
         self.work = Work.of(self.settings, content.size, self.scales)
-        split = FIRST_POOLING if stylizer.engine == "reference" else None
-        self.room = Room(self.devices, hosts.memory_budgets(*self.devices), split)
+        self.room = Room(self.devices, hosts.memory_budgets(*self.devices))
         self._plans = self._plan_memory()
         self.reports: list[ScaleReport] = []
         self.scale_index = self.iteration = 0
@@ -200,7 +184,7 @@ class _Run:
     def _plan_memory(self) -> list[MemoryPlan]:
         """One plan for each scale; OutOfMemoryError now if the last can't fit."""
         sizes = [size_to_fit(self.content.size, scale, enlarge=True) for scale in self.scales]
-        return [plan_memory(size, self.planned_settings, self.dtype.itemsize, self.room) for size in sizes]
+        return [plan_memory(size, self.settings, self.dtype.itemsize, self.room) for size in sizes]
 
     def finish(self, callback: Callback | None) -> Tensor:
         """Runs every scale that is left."""
@@ -279,7 +263,7 @@ class _Run:
 
     def _take_cheaper_plan(self) -> None:
         tried = self._plans[self.scale_index]
-        plans = list(memory_plans(self._size(), self.planned_settings, self.dtype.itemsize, self.room))
+        plans = list(memory_plans(self._size(), self.settings, self.dtype.itemsize, self.room))
         cheaper, where = plans[plans.index(tried) + 1 :], self._where()
         if not cheaper:
             done = f"; the largest scale that completed is {self.reports[-1].scale} px" if self.reports else ""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from styletransfer.objective.fast import FrozenObjective
+from styletransfer.objective.objective import Objective
 from styletransfer.objective.style import Moments
 from styletransfer.pictures.picture import Picture
 from styletransfer.pictures.resize import resize, to_tensor
@@ -33,7 +33,7 @@ class Evaluator:
 
     def __init__(self, tensors: Mapping[str, Tensor], content: Picture, style: Picture, scale: int) -> None:
         self.size = size_to_fit(content.size, scale, enlarge=True)
-        self._objective = FrozenObjective(tensors, Settings(), dtype=torch.float64)
+        self._objective = Objective(tensors, Settings(), dtype=torch.float64)
         at_scale = to_tensor(resize(content, self.size), torch.float64)
         smaller = resize(style, size_to_fit(style.size, scale, enlarge=False))
         self._style = self._objective.style_moments(to_tensor(smaller, torch.float64))

@@ -19,12 +19,12 @@ import torch
 from torch import Tensor
 
 from styletransfer.network.weights import Weights
-from styletransfer.objective.engines import Engine
 from styletransfer.settings import Settings
 from styletransfer.transfer.stylizer import Progress, Stylizer
 from tests.bench.evaluate import Evaluator
 from tests.bench.setting import PAIRS, network, source
 from tests.checkout import ROOT
+from tests.reference.objective import reference_stylizer
 
 RESULTS = ROOT / "docs" / "performance" / "renders"
 
@@ -35,11 +35,11 @@ class Way:
 
     precision: str
     schedule: str = "original"
-    engine: Engine = "default"
+    reference: bool = False
 
 
 WAYS = {
-    "reference": Way("float32", engine="reference"),
+    "reference": Way("float32", reference=True),
     "float32": Way("float32"),
     "bf16": Way("auto"),
     "float32-fast": Way("float32", "fast"),
@@ -69,7 +69,10 @@ def measure(pair: str, name: str, px: int, weights: str, tensors: Mapping[str, T
         return
     way = WAYS[name]
     settings = Settings.model_validate({"end_scale": px, "precision": way.precision, "schedule": way.schedule})
-    stylizer = Stylizer(Weights(weights, "bench", tensors), settings, engine=way.engine)
+    if way.reference:
+        stylizer = reference_stylizer(tensors, settings)
+    else:
+        stylizer = Stylizer(Weights(weights, "bench", tensors), settings)
     if name.startswith("bf16") and stylizer.precision != "bfloat16":
         logging.warning("%s: this machine has no bf16", file.stem)
         return

@@ -52,7 +52,7 @@ def speed_section() -> str:
     rows = [
         [
             f"{row['px']}",
-            row["engine"],
+            row["variant"],
             f"{row['wall_s']:.3f}",
             f"{row['wall_range_s'][0]:.3f} to {row['wall_range_s'][1]:.3f}",
             f"{row['ratio']:.2f}",
@@ -61,7 +61,8 @@ def speed_section() -> str:
         ]
         for row in found["rows"]
     ]
-    head = ["px", "engine", "s per iteration", "range", "times as fast", "by processor time", "cosine of gradients"]
+    head = ["px", "variant", "s per iteration", "range", "times as fast", "by processor time"]
+    head.append("cosine of gradients")
     page = f"## Seconds per iteration\n\n{measured_on(found)}\n\n{table(head, rows)}\n\n![by size](speed.png)"
     return "\n\n".join([page, *whole_renders(found["rows"])])
 
@@ -71,13 +72,13 @@ def whole_renders(rows: Sequence[Row]) -> list[str]:
     scales = pyramid(SMALLEST_PX, WHOLE_PX)
     seconds: dict[str, dict[int, float]] = defaultdict(dict)
     for row in rows:
-        seconds[row["engine"]][row["px"]] = row["wall_s"]
+        seconds[row["variant"]][row["px"]] = row["wall_s"]
     if not all(set(scales) <= set(own) for own in seconds.values()):
         return []
 
-    def whole_s(engine: str, settings: Settings) -> float:
+    def whole_s(variant: str, settings: Settings) -> float:
         schedule = Schedule(settings)
-        return sum(schedule.iterations(index) * seconds[engine][scale] for index, scale in enumerate(scales))
+        return sum(schedule.iterations(index) * seconds[variant][scale] for index, scale in enumerate(scales))
 
     original, fast = Settings(), Settings(schedule="fast")
     reference = whole_s("reference", original)
@@ -92,8 +93,8 @@ def whole_renders(rows: Sequence[Row]) -> list[str]:
 
 def plot_speed(rows: Sequence[Row]) -> None:
     figure, axes = plt.subplots(figsize=(7, 4.5))
-    for engine, own in by_key(rows, "engine").items():
-        axes.plot([row["px"] for row in own], [row["wall_s"] for row in own], marker="o", label=engine)
+    for variant, own in by_key(rows, "variant").items():
+        axes.plot([row["px"] for row in own], [row["wall_s"] for row in own], marker="o", label=variant)
     axes.set(xscale="log", yscale="log", xlabel="longest edge in px", ylabel="seconds per iteration")
     finish(figure, axes, "speed")
 
@@ -105,10 +106,10 @@ def memory_section() -> str:
     rows = found["rows"]
     plot_memory(rows)
     cells = [
-        [f"{row['px']}", row["engine"], mib(row["peak_bytes"]), mib(row.get("planned_bytes")), growth(rows, row)]
+        [f"{row['px']}", row["variant"], mib(row["peak_bytes"]), mib(row.get("planned_bytes")), growth(rows, row)]
         for row in rows
     ]
-    head = ["px, square", "engine", "peak MiB", "planned MiB", "bytes per px more than at the size before"]
+    head = ["px, square", "variant", "peak MiB", "planned MiB", "bytes per px more than at the size before"]
     page = f"## Peak memory\n\n{measured_on(found)}\n\n{table(head, cells)}\n\n![by size](memory.png)"
     return "\n\n".join([page, *map(once, results.read("memory-once")["rows"])])
 
@@ -117,7 +118,7 @@ def once(row: Row) -> str:
     """One iteration on a very large picture."""
     size, each = f"{row['px']} x {row['px']} px", row["peak_bytes"] / row["px"] ** 2
     peak, plan = mib(row["peak_bytes"]), mib(row["planned_bytes"])
-    return f"One iteration at {size}, {row['engine']}: {peak} MiB ({plan} planned), {each:.0f} bytes per px."
+    return f"One iteration at {size}, {row['variant']}: {peak} MiB ({plan} planned), {each:.0f} bytes per px."
 
 
 def mib(count: int | None) -> str:
@@ -125,8 +126,8 @@ def mib(count: int | None) -> str:
 
 
 def growth(rows: Sequence[Row], row: Row) -> str:
-    """Bytes per px from the next smaller size of this engine to this one."""
-    smaller = [other for other in rows if other["engine"] == row["engine"] and other["px"] < row["px"]]
+    """Bytes per px from the next smaller size of this variant to this one."""
+    smaller = [other for other in rows if other["variant"] == row["variant"] and other["px"] < row["px"]]
     if not smaller:
         return ""
     before = max(smaller, key=lambda other: int(other["px"]))
@@ -135,8 +136,8 @@ def growth(rows: Sequence[Row], row: Row) -> str:
 
 def plot_memory(rows: Sequence[Row]) -> None:
     figure, axes = plt.subplots(figsize=(7, 4.5))
-    for engine, own in by_key(rows, "engine").items():
-        axes.plot([row["px"] for row in own], [row["peak_bytes"] / 2**30 for row in own], marker="o", label=engine)
+    for variant, own in by_key(rows, "variant").items():
+        axes.plot([row["px"] for row in own], [row["peak_bytes"] / 2**30 for row in own], marker="o", label=variant)
     axes.set(xscale="log", yscale="log", xlabel="edge of a square picture in px", ylabel="peak memory in GiB")
     finish(figure, axes, "memory")
 

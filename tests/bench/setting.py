@@ -1,4 +1,4 @@
-"""What all benchmarks measure: one pair of pictures, one network, the objective by each engine."""
+"""What all benchmarks measure: one pair of pictures, one network, the objective in each variant."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import Tensor
 
 from styletransfer import decode, load_weights
 from styletransfer.network.tiles import Tiling
-from styletransfer.objective.fast import FrozenObjective
-from styletransfer.objective.terms import Objective, ReferenceObjective, Targets
+from styletransfer.objective.objective import Objective, Targets
 from styletransfer.pictures.picture import Picture
 from styletransfer.pictures.resize import resize, to_tensor
 from styletransfer.settings import Settings
 from styletransfer.sizes import size_to_fit
 from tests.checkout import ROOT
+from tests.reference.objective import ReferenceObjective
 
 IMAGES = ROOT / "manifests" / "images"
 PAIRS = {
@@ -30,26 +30,26 @@ CONTENT, STYLE = PAIRS["coffee-wave"]
 
 
 @dataclass(frozen=True)
-class Engine:
-    """One way to compute the objective."""
+class Variant:
+    """How the objective is computed."""
 
     dtype: torch.dtype = torch.float32
     tiling: Tiling | None = None
     reference: bool = False
 
-    def objective(self, tensors: Mapping[str, Tensor]) -> Objective:
+    def objective(self, tensors: Mapping[str, Tensor]) -> Objective | ReferenceObjective:
         if self.reference:
             return ReferenceObjective(tensors, Settings(), dtype=self.dtype)
-        return FrozenObjective(tensors, Settings(), dtype=self.dtype, tiling=self.tiling)
+        return Objective(tensors, Settings(), dtype=self.dtype, tiling=self.tiling)
 
 
-ENGINES = {
-    "reference": Engine(reference=True),
-    "float32": Engine(),
-    "bf16": Engine(torch.bfloat16),
-    "bf16, blocks 1-2 in tiles of 256": Engine(torch.bfloat16, Tiling(256, 2)),
-    "bf16, blocks 1-3 in tiles of 256": Engine(torch.bfloat16, Tiling(256, 3)),
-    "bf16, all blocks in tiles of 256": Engine(torch.bfloat16, Tiling(256, 5)),
+VARIANTS = {
+    "reference": Variant(reference=True),
+    "float32": Variant(),
+    "bf16": Variant(torch.bfloat16),
+    "bf16, blocks 1-2 in tiles of 256": Variant(torch.bfloat16, Tiling(256, 2)),
+    "bf16, blocks 1-3 in tiles of 256": Variant(torch.bfloat16, Tiling(256, 3)),
+    "bf16, all blocks in tiles of 256": Variant(torch.bfloat16, Tiling(256, 5)),
 }
 
 
@@ -69,9 +69,11 @@ def picture(name: str, px: int, *, enlarge: bool) -> Tensor:
     return to_tensor(resize(found, size_to_fit(found.size, px, enlarge=enlarge)), torch.float32)
 
 
-def set_up(engine: Engine, tensors: Mapping[str, Tensor], px: int) -> tuple[Objective, Targets, Tensor]:
+def set_up(
+    variant: Variant, tensors: Mapping[str, Tensor], px: int
+) -> tuple[Objective | ReferenceObjective, Targets, Tensor]:
     """Objective, targets and image at one scale, as a render has them at its first iteration there."""
-    objective = engine.objective(tensors)
+    objective = variant.objective(tensors)
     image = picture(CONTENT, px, enlarge=True)
     moments = objective.style_moments(picture(STYLE, px, enlarge=False))
     return objective, objective.targets(image, moments), image

@@ -1,10 +1,10 @@
-"""Seconds per iteration of each engine, against the reference.
+"""Seconds per iteration of each variant, against the reference.
 
     python -m tests.bench.speed [--sizes 128,181,256,512] [--weights random] [--rounds 5]
 
-Engines take turns, round by round, so that a machine that slows down slows all of them; the ratio is that of each
+Variants take turns, round by round, so that a machine that slows down slows all of them; the ratio is that of each
 round, its median is what counts. Processor time is measured too: on a machine shared with others, and with
-OMP_NUM_THREADS=1, it is steadier than wall time. Each engine's gradient is compared with the reference's.
+OMP_NUM_THREADS=1, it is steadier than wall time. Each variant's gradient is compared with the reference's.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from tests.bench import results
-from tests.bench.setting import ENGINES, network, set_up
+from tests.bench.setting import VARIANTS, network, set_up
 
 
 def main() -> None:
@@ -27,21 +27,21 @@ def main() -> None:
     parser.add_argument("--sizes", default="128,181,256,512", help="longest edges in px")
     parser.add_argument("--weights", default="random", help="`random`, or a file of weights")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--engines", default=";".join(ENGINES), help="names, separated by semicolons")
+    parser.add_argument("--variants", default=";".join(VARIANTS), help="names, separated by semicolons")
     options = parser.parse_args()
     tensors = network(options.weights)
     rows = []
     for px in map(int, options.sizes.split(",")):
         steps: dict[str, Callable[[], Tensor]] = {}
-        for name in options.engines.split(";"):
-            objective, targets, image = set_up(ENGINES[name], tensors, px)
+        for name in options.variants.split(";"):
+            objective, targets, image = set_up(VARIANTS[name], tensors, px)
             steps[name] = lambda o=objective, t=targets, i=image: o.value_and_gradient(i, t)[1]  # type: ignore[misc]
         rows += compare(px, steps, options.rounds)
         results.write("speed", rows)
 
 
 def compare(px: int, steps: dict[str, Callable[[], Tensor]], rounds: int) -> list[dict[str, Any]]:
-    """A row for each engine at one size; the first is what the others are compared with."""
+    """A row for each variant at one size; the first is what the others are compared with."""
     gradients = {name: step().double().flatten() for name, step in steps.items()}  # warm-up
     wall: dict[str, list[float]] = {name: [] for name in steps}
     processor: dict[str, list[float]] = {name: [] for name in steps}
@@ -56,7 +56,7 @@ def compare(px: int, steps: dict[str, Callable[[], Tensor]], rounds: int) -> lis
     for name in steps:
         row = {
             "px": px,
-            "engine": name,
+            "variant": name,
             "wall_s": statistics.median(wall[name]),
             "wall_range_s": [min(wall[name]), max(wall[name])],
             "processor_s": statistics.median(processor[name]),

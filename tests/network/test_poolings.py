@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from styletransfer.network.poolings import Pooling2x2
-from styletransfer.network.vgg import _make_pooling
 from styletransfer.settings import Pooling
+from tests.reference.network import make_pooling
 
 POOLINGS: tuple[Pooling, ...] = ("max", "average", "l2")
 
@@ -27,7 +27,7 @@ def test_gradients_are_autograds(kind, height, width, seed, levels):
     x = features(height, width, seed, levels)
     if kind == "l2":
         x += 1e-3  # at zero its slope has no limit
-    pooling, pooled = Pooling2x2(kind), _make_pooling(kind)(x.requires_grad_())
+    pooling, pooled = Pooling2x2(kind), make_pooling(kind)(x.requires_grad_())
     grad = torch.randn(pooled.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     (expected,) = torch.autograd.grad(pooled, x, grad)
     x = x.detach()

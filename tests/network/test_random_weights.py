@@ -11,9 +11,9 @@ from styletransfer.network.random_weights import (
     first_filters,
     orthogonal_filters,
 )
-from styletransfer.network.vgg import VGG19
 from styletransfer.network.weights import RANDOM_RECIPE
 from styletransfer.vgg_layers import CONVOLUTIONS, LAYERS
+from tests.reference.network import PlainVGG19
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_the_first_layer_sees_colours_edges_and_lines():
 
 def test_magnitudes_are_those_of_the_table(deep):
     layers = [name for name in LAYERS if name <= "relu5_1"]
-    feats = VGG19(deep, layers)(calibration_pictures().float())
+    feats = PlainVGG19(deep, layers)(calibration_pictures().float())
     found = {LAYERS[name] - 1: feats[name].mean().item() for name in layers}
     # 1e-3: float32 through 13 layers
     assert found == pytest.approx({index: MAGNITUDES[index] for index in found}, rel=1e-3)
@@ -93,7 +93,7 @@ def test_magnitudes_are_those_of_the_table(deep):
 
 def test_no_channel_is_always_off_or_always_on(deep):
     layers = [name for name in LAYERS if name <= "relu5_1"]
-    feats = VGG19(deep, layers)(calibration_pictures().float())
+    feats = PlainVGG19(deep, layers)(calibration_pictures().float())
     for name in layers:
         share = (feats[name] > 0).float().mean((0, 2, 3))
         assert share.min() > 0.05, name
@@ -102,7 +102,7 @@ def test_no_channel_is_always_off_or_always_on(deep):
 
 def test_depth_still_tells_pictures_apart(deep):
     """Unrelated pictures look unrelated at relu5_1, while depth in plain random networks makes all alike."""
-    feats = VGG19(deep, ["relu5_1"])(calibration_pictures().float())["relu5_1"].flatten(1)
+    feats = PlainVGG19(deep, ["relu5_1"])(calibration_pictures().float())["relu5_1"].flatten(1)
     alike = torch.corrcoef(feats) - torch.eye(len(feats))
     assert alike.max() < 0.5
 

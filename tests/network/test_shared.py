@@ -9,15 +9,15 @@ import pytest
 import torch
 
 from styletransfer.network import shared as models
-from styletransfer.network.frozen import FrozenVGG19
 from styletransfer.network.shared import forget_networks, shared_network
 from styletransfer.network.vgg import VGG19
 from styletransfer.network.weights import Weights
-from styletransfer.objective.engines import make_objective
+from styletransfer.objective.objective import Objective
 from styletransfer.renders.weights import load_weights
 from styletransfer.settings import Settings
 from styletransfer.transfer.stylizer import Stylizer
 from tests.networks import shallow_network
+from tests.reference.network import PlainVGG19
 
 SHALLOW = Settings(content_layers=("relu2_1",), style_layers={"relu1_1": 1, "relu2_1": 1})
 IDENTITY = "random:3/v1"
@@ -30,7 +30,7 @@ def no_network_kept():
     forget_networks()
 
 
-def shared(layers=("relu2_1",), *, kind: Any = FrozenVGG19, identity=IDENTITY, **options: Any) -> Any:
+def shared(layers=("relu2_1",), *, kind: Any = VGG19, identity=IDENTITY, **options: Any) -> Any:
     given = {"devices": ("cpu",), "pooling": "max", "dtype": torch.float32, **options}
     return shared_network(kind, identity, shallow_network("relu2_1"), layers, **given)
 
@@ -47,7 +47,7 @@ def test_one_device_is_the_same_as_one_named_twice():
     "other",
     [
         {"layers": ("relu1_1", "relu2_1")},
-        {"kind": VGG19},
+        {"kind": PlainVGG19},
         {"identity": "random:4/v1"},
         {"pooling": "l2"},
         {"dtype": torch.float64},
@@ -74,7 +74,7 @@ def test_another_one_takes_its_place():
 
     def build(tensors, layers, **options):
         alive_while_building.append(former() is not None)
-        return FrozenVGG19(tensors, layers, **options)
+        return VGG19(tensors, layers, **options)
 
     shared(kind=build)
     assert alive_while_building == [False]
@@ -122,7 +122,7 @@ def test_threads_that_want_one_at_once_get_the_same():
 
     def build(tensors, layers, **options):
         built.append(1)
-        return FrozenVGG19(tensors, layers, **options)
+        return VGG19(tensors, layers, **options)
 
     def want():
         start.wait()
@@ -137,12 +137,9 @@ def test_threads_that_want_one_at_once_get_the_same():
     assert len({id(network) for network in found}) == 1
 
 
-@pytest.mark.parametrize("engine", ["default", "reference"])
-def test_objectives_share_the_network_but_not_how_they_are_tiled(engine):
-    one, other = (
-        make_objective(engine, shallow_network("relu2_1"), SHALLOW, identity=IDENTITY) for _ in range(2)
-    )
-    assert one.network is other.network  # type: ignore[attr-defined]
+def test_objectives_share_the_network_but_not_how_they_are_tiled():
+    one, other = (Objective(shallow_network("relu2_1"), SHALLOW, identity=IDENTITY) for _ in range(2))
+    assert one.network is other.network
     assert one is not other
 
 
@@ -150,10 +147,10 @@ def test_pairs_of_one_process_share_the_network():
     settings = SHALLOW.model_copy(update={"end_scale": 64})
     weights = load_weights("random", last_layer="relu2_1")
     one, other = Stylizer(weights, SHALLOW), Stylizer(weights, settings)
-    assert one.objective.network is other.objective.network  # type: ignore[attr-defined]
+    assert one.objective.network is other.objective.network
 
 
 def test_weights_under_a_name_of_ones_own_are_not_shared():
     """Nothing says that the next ones of that name are the same."""
     one, other = (Stylizer(Weights("mine", "mine", shallow_network("relu2_1")), SHALLOW) for _ in range(2))
-    assert one.objective.network is not other.objective.network  # type: ignore[attr-defined]
+    assert one.objective.network is not other.objective.network

@@ -6,15 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from styletransfer.network.tiles import ALL_BLOCKS, Tiling, halo_px, stride
-from styletransfer.objective.fast import FrozenObjective
+from styletransfer.objective.objective import Objective
 from styletransfer.objective.style import blend
-from styletransfer.objective.terms import ReferenceObjective
 from styletransfer.pictures.resize import resize, to_tensor
 from styletransfer.settings import Settings
 from styletransfer.sizes import size_to_fit
 from styletransfer.vgg_layers import LAYERS, POOLING_INDICES
 from tests import golden_numbers as golden
 from tests.networks import golden_network, shallow_network
+from tests.reference.objective import ReferenceObjective
 
 LAST = LAYERS["relu5_1"]
 
@@ -42,7 +42,7 @@ def test_each_feature_belongs_to_exactly_one_tile(width: int, edge: int, blocks:
         assert set(owners) == {1}
 
 
-def _pair(settings, dtype, tiling, size=(59, 83), kind=FrozenObjective):
+def _pair(settings, dtype, tiling, size=(59, 83), kind=Objective):
     """An image, targets, and the objective that compares them."""
     generator = torch.Generator().manual_seed(1)
     image, content, style = (
@@ -115,7 +115,7 @@ def test_two_devices_split_anywhere_change_nothing(tiling, last_on_first) -> Non
     blocks=st.integers(1, ALL_BLOCKS),
     pooling=st.sampled_from(["max", "average", "l2"]),
 )
-def test_tiles_of_any_picture_have_the_reference_engines_gradient(height, width, edge, blocks, pooling) -> None:
+def test_tiles_of_any_picture_have_the_references_gradient(height, width, edge, blocks, pooling) -> None:
     chosen = SHALLOW.model_copy(update={"pooling": pooling})
     image, targets, objective = _pair(chosen, torch.float64, Tiling(edge, blocks), (height, width))
     _, tiled = objective.value_and_gradient(image, targets)
@@ -134,8 +134,8 @@ def test_tiles_of_any_picture_have_the_reference_engines_gradient(height, width,
     ],
 )
 def test_tiles_have_the_original_programs_gradient(tiling, dtype, tolerance) -> None:
-    """Its golden one, as close as the engine that works on the whole picture."""
-    objective = FrozenObjective(golden_network(), Settings(), dtype=dtype, tiling=tiling)
+    """Its golden one, as close as what works on the whole picture."""
+    objective = Objective(golden_network(), Settings(), dtype=dtype, tiling=tiling)
     content = to_tensor(resize(golden.picture("content"), (80, 60)), dtype)
     styles = [golden.picture(name) for name in ("style_a", "style_b")]
     parts = [

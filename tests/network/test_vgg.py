@@ -1,132 +1,120 @@
-"""The plain network is torchvision's, but for the padding of its first convolution and the gain of its poolings."""
+"""The network worked by hand has the features and the gradients that autograd finds in the plain one."""
 
 import pytest
 import torch
-import torchvision
-from torch import Tensor, nn
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
 
 from styletransfer.errors import ImageError
 from styletransfer.network.vgg import MEAN, STD, VGG19
-from styletransfer.settings import Pooling
-from styletransfer.vgg_layers import LAYERS
+from styletransfer.objective.objective import Objective
+from styletransfer.settings import Pooling, Settings
 from tests.networks import shallow_network
+from tests.reference.network import PlainVGG19
+from tests.reference.objective import ReferenceObjective
 
 LAYERS_USED = ("relu1_1", "relu1_2", "relu2_1", "relu3_1")
+Kind = type[Objective] | type[ReferenceObjective]
+POOLINGS: tuple[Pooling, ...] = ("max", "average", "l2")
 
-
-def random_image(height: int = 17, width: int = 22) -> Tensor:
-    generator = torch.Generator().manual_seed(1)
-    return torch.rand(1, 3, height, width, generator=generator, dtype=torch.float64)
-
-
-def torchvision_features(pooling: nn.Module) -> nn.Sequential:
-    """torchvision's own layers up to relu3_1, with the two departures made in the way it offers."""
-    built: nn.Sequential
-    with torch.device("meta"):  # the classifier is large and not needed
-        built = torchvision.models.vgg19(weights=None).features[: LAYERS["relu3_1"] + 1]
-    built = built.to_empty(device="cpu").double()
-    for index, layer in enumerate(built):
-        if isinstance(layer, nn.Conv2d):
-            layer.weight.data = shallow_network()[f"features.{index}.weight"]
-            assert layer.bias is not None
-            layer.bias.data = shallow_network()[f"features.{index}.bias"]
-        if isinstance(layer, nn.MaxPool2d):
-            built[index] = pooling
-        if isinstance(layer, nn.ReLU):
-            layer.inplace = False
-    assert isinstance(built[0], nn.Conv2d)
-    built[0].padding_mode = "replicate"
-    return built.requires_grad_(False)
-
-
-class Times(nn.Module):
-    def __init__(self, factor: float) -> None:
-        super().__init__()
-        self.factor = factor
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * self.factor
-
-
-@pytest.mark.parametrize(
-    ("pooling", "layer"),
-    [
-        ("max", nn.MaxPool2d(2)),
-        ("average", nn.Sequential(nn.AvgPool2d(2), Times(2.0))),
-        ("l2", nn.Sequential(nn.LPPool2d(2, 2), Times(0.78))),
-    ],
+# The content layer is the deepest, so that its gradient comes through both poolings; no TV, to see the network's.
+THROUGH_ALL = Settings(
+    content_layers=("relu3_1",), content_weight=1, style_layers={"relu1_1": 1, "relu2_1": 1}, tv_weight=0
 )
-def test_features_are_those_of_torchvision(pooling: Pooling, layer):
-    image = random_image()
-    feats = VGG19(shallow_network(), LAYERS_USED, pooling=pooling, dtype=torch.float64)(image)
-    mean, std = (torch.tensor(values, dtype=torch.float64).view(1, 3, 1, 1) for values in (MEAN, STD))
-    x = (image - mean) / std
-    for index, step in enumerate(torchvision_features(layer)):
-        x = step(x)
-        for name in LAYERS_USED:
-            if LAYERS[name] == index:
-                torch.testing.assert_close(feats[name], x, rtol=1e-12, atol=1e-12)
 
 
-def test_features_come_by_name_for_the_layers_asked_for():
-    assert VGG19(shallow_network(), LAYERS_USED, dtype=torch.float64)(random_image()).keys() == set(LAYERS_USED)
+def random_image(height: int, width: int, seed: int = 1, levels: int | None = None) -> Tensor:
+    """Float64 in [0, 1]; with `levels` only so many values, so that neighbours are often equal."""
+    generator = torch.Generator().manual_seed(seed)
+    image = torch.rand(1, 3, height, width, generator=generator, dtype=torch.float64)
+    return image if levels is None else (image * levels).floor() / max(levels - 1, 1)
 
 
-def test_the_network_is_cut_after_the_deepest_layer():
-    """What lies deeper is neither needed nor looked for."""
-    network = VGG19(shallow_network("relu2_1"), ["relu2_1", "relu1_2"])
-    assert len(network.features) == LAYERS["relu2_1"] + 1
+def gradient(kind: Kind, image: Tensor, pooling: Pooling, devices: tuple[str, ...] = ("cpu",)) -> Tensor:
+    """Of content and style at `image`, compared with another picture of its size."""
+    changed = THROUGH_ALL.model_copy(update={"pooling": pooling})
+    objective = kind(shallow_network(), changed, devices=devices, dtype=torch.float64)
+    other = random_image(image.shape[2], image.shape[3], seed=99)
+    targets = objective.targets(other, objective.style_moments(other))
+    return objective.value_and_gradient(image, targets)[1]
 
 
-def test_the_first_convolution_sees_no_black_frame():
-    """A picture of one colour has the same features everywhere, which zero padding would spoil at its edge."""
-    image = torch.full((1, 3, 5, 6), 0.7, dtype=torch.float64)
-    feats = VGG19(shallow_network(), ["relu1_1"], dtype=torch.float64)(image)["relu1_1"]
-    torch.testing.assert_close(feats, feats[..., :1, :1].expand_as(feats), rtol=0, atol=1e-14)
+def assert_same_gradient(image: Tensor, pooling: Pooling) -> None:
+    found, expected = gradient(Objective, image, pooling), gradient(ReferenceObjective, image, pooling)
+    # Rounding, raised at small eigenvalues by the truncated root: far below the 1e-9 asked for.
+    assert torch.linalg.vector_norm(found - expected) <= 1e-10 * torch.linalg.vector_norm(expected)
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize(("height", "width"), [(17, 22), (16, 16), (5, 31), (4, 4)])
+def test_features_are_those_of_the_plain_network(pooling, height, width):
+    image = random_image(height, width)
+    plain = PlainVGG19(shallow_network(), LAYERS_USED, pooling=pooling, dtype=torch.float64)(image)
+    walked = VGG19(shallow_network(), LAYERS_USED, pooling=pooling, dtype=torch.float64).features(image)
+    found = dict(walked)
+    assert list(found) == list(LAYERS_USED)
+    for name in LAYERS_USED:
+        torch.testing.assert_close(found[name], plain[name], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+@settings(deadline=None, max_examples=6)
+@given(height=st.integers(4, 19), width=st.integers(4, 19), seed=st.integers(0, 1000))
+def test_gradients_are_autograds_for_any_size(pooling, height, width, seed):
+    """Odd sizes leave rows and columns out at poolings."""
+    assert_same_gradient(random_image(height, width, seed), pooling)
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+@pytest.mark.parametrize("levels", [2, 1])
+def test_gradients_are_autograds_where_a_pooling_has_ties(pooling, levels):
+    """With few colours many squares hold equal values, and behind a ReLU zeros; with one colour all do."""
+    assert_same_gradient(random_image(18, 15, levels=levels), pooling)
+
+
+def test_gradients_are_autograds_where_pooled_features_are_all_zero():
+    """A negative bias silences every other channel: the l2 pooling's slope has no limit there."""
+    tensors = {name: tensor.clone() for name, tensor in shallow_network().items()}
+    tensors["features.2.bias"][::2] = -100
+    found, expected = (
+        kind(tensors, THROUGH_ALL.model_copy(update={"pooling": "l2"}), dtype=torch.float64)
+        for kind in (Objective, ReferenceObjective)
+    )
+    image, other = random_image(9, 10), random_image(9, 10, seed=99)
+    by_hand, by_autograd = (
+        objective.value_and_gradient(image, objective.targets(other, objective.style_moments(other)))[1]
+        for objective in (found, expected)
+    )
+    assert by_hand.isfinite().all()
+    torch.testing.assert_close(by_hand, by_autograd, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_two_devices_compute_what_one_does(pooling):
+    image = random_image(13, 18)
+    assert torch.equal(gradient(Objective, image, pooling), gradient(Objective, image, pooling, ("cpu", "cpu")))
+
+
+def test_the_image_is_left_alone():
+    image = random_image(9, 10)
+    before = image.clone()
+    gradient(Objective, image, "max")
+    assert torch.equal(image, before)
+
+
+def test_the_tensors_it_is_built_from_stay_as_they_are():
+    before = {name: tensor.clone() for name, tensor in shallow_network().items()}
+    gradient(Objective, random_image(9, 10), "max")
+    assert all(torch.equal(shallow_network()[name], tensor) for name, tensor in before.items())
+
+
+def test_a_picture_too_small_for_the_deepest_layer_is_refused_with_both_sizes():
+    network = VGG19(shallow_network(), ["relu3_1"], dtype=torch.float64)
+    with pytest.raises(ImageError, match=r"^picture is 8x3 px; must be at least 4x4 px$"):
+        dict(network.features(random_image(3, 8)))
 
 
 def test_normalisation_is_that_of_imagenet():
     assert MEAN == (0.485, 0.456, 0.406)
     assert STD == (0.229, 0.224, 0.225)
-
-
-def test_no_weight_asks_for_a_gradient_and_the_image_gets_one():
-    image = random_image().requires_grad_()
-    network = VGG19(shallow_network(), ["relu2_1"], dtype=torch.float64)
-    network(image)["relu2_1"].sum().backward()
-    assert image.grad is not None
-    assert not any(parameter.requires_grad for parameter in network.parameters())
-
-
-def test_the_tensors_it_is_built_from_stay_as_they_are():
-    tensors = {name: tensor.clone() for name, tensor in shallow_network("relu2_1").items()}
-    VGG19(tensors, ["relu2_1"], dtype=torch.float32)(random_image().float())
-    for name, tensor in shallow_network("relu2_1").items():
-        assert tensors[name].dtype == torch.float64
-        assert torch.equal(tensors[name], tensor)
-
-
-@pytest.mark.parametrize(("height", "width"), [(3, 8), (8, 3), (3, 3)])
-def test_a_picture_too_small_for_the_deepest_layer_is_refused_with_both_sizes(height, width):
-    network = VGG19(shallow_network(), ["relu3_1"], dtype=torch.float64)
-    with pytest.raises(ImageError, match=f"^picture is {width}x{height} px; must be at least 4x4 px$"):
-        network(random_image(height, width))
-
-
-def test_the_smallest_picture_allowed_has_one_position_in_the_deepest_layer():
-    feats = VGG19(shallow_network(), ["relu3_1"], dtype=torch.float64)(random_image(4, 4))
-    assert feats["relu3_1"].shape == (1, 256, 1, 1)
-
-
-def test_two_devices_compute_what_one_does():
-    one = VGG19(shallow_network(), LAYERS_USED, dtype=torch.float64)(random_image())
-    two = VGG19(shallow_network(), LAYERS_USED, devices=("cpu", "cpu"), dtype=torch.float64)(random_image())
-    assert all(torch.equal(one[name], two[name]) for name in LAYERS_USED)
-
-
-def test_two_devices_share_the_layers_behind_the_first_pooling():
-    network = VGG19(shallow_network(), LAYERS_USED, devices=("cpu", "meta"))
-    devices = [network.device_of(index).type for index in range(len(network.features))]
-    assert devices == ["cpu"] * 5 + ["meta"] * 7
-    for index, layer in enumerate(network.features):
-        assert {parameter.device.type for parameter in layer.parameters()} <= {devices[index]}

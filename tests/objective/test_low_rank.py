@@ -10,11 +10,11 @@ from torch import Tensor
 
 from styletransfer.network.tiles import EVERYWHERE
 from styletransfer.objective import low_rank
-from styletransfer.objective import style as losses
 from styletransfer.objective.layer_losses import StyleComparison
 from styletransfer.objective.low_rank import MOST_SHARE, wasserstein2_and_gradient
 from styletransfer.objective.sqrtm import LowRankRoot, spectral_root
-from styletransfer.objective.style import StyleTarget, moments, style_target
+from styletransfer.objective.style import COVARIANCE_EPS, StyleTarget, style_target
+from tests.reference.losses import moments, wasserstein2
 
 seeds = st.integers(0, 2**31)
 
@@ -42,7 +42,7 @@ def as_positions(feats: Tensor) -> Tensor:
 def test_value_and_gradient_are_those_that_autograd_finds(seed, channels, height, width):
     feats, goal = features(channels, height, width, seed), target(channels, seed + 1)
     value, gradient = wasserstein2_and_gradient(as_positions(feats), goal)
-    expected = losses.wasserstein2(moments(feats.requires_grad_()), goal)
+    expected = wasserstein2(moments(feats.requires_grad_()), goal)
     (by_autograd,) = torch.autograd.grad(expected, feats)
     # Rounding, raised by at most 1.5**12 = 130 at each of the two truncated iterations
     torch.testing.assert_close(value, expected.detach(), rtol=1e-9, atol=1e-11)
@@ -90,7 +90,7 @@ def test_within_the_span_of_both_pictures_float32_is_as_exact_as_without():
 
 def test_a_root_of_low_rank_is_the_root():
     covariance = moments(features(16, 1, 5, 1)).covariance()
-    root = LowRankRoot.of(covariance, losses.COVARIANCE_EPS)
+    root = LowRankRoot.of(covariance, COVARIANCE_EPS)
     assert root.rank == 4
     whole = torch.eye(16, dtype=torch.float64)
     torch.testing.assert_close(root.within(whole), spectral_root(covariance), rtol=0, atol=1e-10)

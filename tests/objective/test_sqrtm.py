@@ -10,12 +10,12 @@ from torch import Tensor
 
 from styletransfer.objective.sqrtm import (
     STEPS,
-    newton_schulz_root,
     spectral_root,
     trace_by_chain,
     trace_by_eigenvalues,
     trace_root_and_gradient,
 )
+from tests.reference.losses import newton_schulz_root
 
 quick = settings(deadline=None, max_examples=30)  # the machine's load says nothing about the code
 seeds = st.integers(0, 2**31)

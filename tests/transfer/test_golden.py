@@ -10,12 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from styletransfer.network.frozen import FrozenVGG19
 from styletransfer.network.vgg import VGG19
 from styletransfer.network.weights import Weights
 from styletransfer.objective import style as losses
-from styletransfer.objective.engines import Engine, make_objective
-from styletransfer.objective.terms import Objective, Targets
+from styletransfer.objective.objective import Objective, Targets
 from styletransfer.pictures.resize import resize, to_tensor
 from styletransfer.settings import Pooling, Settings
 from styletransfer.sizes import size_to_fit
@@ -23,18 +21,22 @@ from styletransfer.transfer.stylizer import Stylizer
 from styletransfer.vgg_layers import LAYERS
 from tests import golden_numbers as golden
 from tests.networks import golden_network
+from tests.reference.network import PlainVGG19
+from tests.reference.objective import ReferenceObjective, reference_stylizer
 
 EXACT = 1e-9  # relative, in float64: two independent implementations agreed to 1e-11
 FLOAT32_LOSS = 1e-4
 FLOAT32_COSINE = 0.9999
 
+Kind = type[Objective] | type[ReferenceObjective]
 POOLINGS: tuple[Pooling, ...] = ("max", "average", "l2")
-ENGINES: tuple[Engine, ...] = ("default", "reference")
+OBJECTIVES = (Objective, ReferenceObjective)
+SLOW_REFERENCE = pytest.param(ReferenceObjective, marks=pytest.mark.slow)
 BOTH = [
-    *(("default", pooling) for pooling in POOLINGS),
-    ("reference", "max"),
-    pytest.param("reference", "average", marks=pytest.mark.slow),
-    pytest.param("reference", "l2", marks=pytest.mark.slow),
+    *((Objective, pooling) for pooling in POOLINGS),
+    (ReferenceObjective, "max"),
+    pytest.param(ReferenceObjective, "average", marks=pytest.mark.slow),
+    pytest.param(ReferenceObjective, "l2", marks=pytest.mark.slow),
 ]
 STYLE_LAYERS = Settings().style_layers
 TERMS = {
@@ -67,11 +69,11 @@ def distance(found: Tensor, expected: Tensor) -> float:
 # The network
 
 
-@pytest.mark.parametrize("network_type", [VGG19, FrozenVGG19])
+@pytest.mark.parametrize("network_type", [VGG19, PlainVGG19])
 def test_features_have_the_golden_means(network_type):
     found = network_type(golden_network(), list(STYLE_LAYERS), dtype=torch.float64)
     image = golden.tensor("image")[None]
-    feats = dict(found(image) if network_type is VGG19 else found.features(image))
+    feats = dict(found.features(image) if network_type is VGG19 else found(image))
     for layer in STYLE_LAYERS:
         means = feats[layer].mean(dim=(0, 2, 3))
         assert distance(means, golden.tensor(f"feature_mean_{LAYERS[layer]}")) <= EXACT
@@ -80,7 +82,7 @@ def test_features_have_the_golden_means(network_type):
 # The objective, at one image
 
 
-def targets_of(objective: Objective, dtype: torch.dtype) -> Targets:
+def targets_of(objective: Objective | ReferenceObjective, dtype: torch.dtype) -> Targets:
     """Content at 80 x 60; styles at a longest edge of at most 80, a quarter and three quarters."""
     content = resize(golden.picture("content"), (80, 60))
     styles = [golden.picture(name) for name in ("style_a", "style_b")]
@@ -90,36 +92,36 @@ def targets_of(objective: Objective, dtype: torch.dtype) -> Targets:
     return objective.targets(to_tensor(content, dtype), blended)
 
 
-def evaluate(engine: Engine, settings: Settings, dtype: torch.dtype) -> tuple[dict[str, float], Tensor]:
+def evaluate(kind: Kind, settings: Settings, dtype: torch.dtype) -> tuple[dict[str, float], Tensor]:
     """Loss terms and gradient, in float64, at the golden image."""
-    objective = make_objective(engine, golden_network(), settings, dtype=dtype)
+    objective = kind(golden_network(), settings, dtype=dtype)
     image = golden.tensor("image")[None].to(dtype)
     terms, gradient = objective.value_and_gradient(image, targets_of(objective, dtype))
     return terms.read(), gradient.double()
 
 
 @cache
-def evaluate_all(engine: Engine, pooling: Pooling, dtype: torch.dtype) -> tuple[dict[str, float], Tensor]:
+def evaluate_all(kind: Kind, pooling: Pooling, dtype: torch.dtype) -> tuple[dict[str, float], Tensor]:
     """With default settings but for the pooling."""
-    return evaluate(engine, Settings(pooling=pooling), dtype)
+    return evaluate(kind, Settings(pooling=pooling), dtype)
 
 
-@pytest.mark.parametrize(("engine", "pooling"), BOTH)
-def test_each_loss_term_is_the_golden_one(engine, pooling):
-    found, _ = evaluate_all(engine, pooling, torch.float64)
+@pytest.mark.parametrize(("kind", "pooling"), BOTH)
+def test_each_loss_term_is_the_golden_one(kind, pooling):
+    found, _ = evaluate_all(kind, pooling, torch.float64)
     expected = golden.NUMBERS[f"loss_{pooling}"]
     assert found == {name: pytest.approx(expected[term], rel=EXACT) for name, term in TERMS.items()}
 
 
-@pytest.mark.parametrize(("engine", "pooling"), BOTH)
-def test_the_gradient_is_the_golden_one(engine, pooling):
-    _, gradient = evaluate_all(engine, pooling, torch.float64)
+@pytest.mark.parametrize(("kind", "pooling"), BOTH)
+def test_the_gradient_is_the_golden_one(kind, pooling):
+    _, gradient = evaluate_all(kind, pooling, torch.float64)
     assert distance(gradient, golden.tensor(f"grad_{pooling}")) <= EXACT
 
 
-@pytest.mark.parametrize(("engine", "pooling"), [*(("default", p) for p in POOLINGS), ("reference", "max")])
-def test_float32_is_close_to_the_golden_losses_and_gradient(engine, pooling):
-    found, gradient = evaluate_all(engine, pooling, torch.float32)
+@pytest.mark.parametrize(("kind", "pooling"), [*((Objective, p) for p in POOLINGS), (ReferenceObjective, "max")])
+def test_float32_is_close_to_the_golden_losses_and_gradient(kind, pooling):
+    found, gradient = evaluate_all(kind, pooling, torch.float32)
     expected = golden.NUMBERS[f"loss_{pooling}"]
     assert found == {name: pytest.approx(expected[term], rel=FLOAT32_LOSS) for name, term in TERMS.items()}
     exact = golden.tensor(f"grad_{pooling}")
@@ -136,9 +138,9 @@ def without_content_and_tv(layer: str, **others: Any) -> Settings:
 
 
 @pytest.mark.parametrize("layer", STYLE_LAYERS)
-@pytest.mark.parametrize("engine", ["default", pytest.param("reference", marks=pytest.mark.slow)])
-def test_the_gradient_of_each_style_layer_is_the_golden_one(engine, layer):
-    _, gradient = evaluate(engine, without_content_and_tv(layer), torch.float64)
+@pytest.mark.parametrize("kind", [Objective, SLOW_REFERENCE])
+def test_the_gradient_of_each_style_layer_is_the_golden_one(kind, layer):
+    _, gradient = evaluate(kind, without_content_and_tv(layer), torch.float64)
     share = STYLE_LAYERS[layer] / sum(STYLE_LAYERS.values())
     assert distance(gradient * share, golden.tensor(f"grad_max_style_{LAYERS[layer]}")) <= STORED_FLOAT32
 
@@ -147,11 +149,11 @@ def test_the_gradient_of_each_style_layer_is_the_golden_one(engine, layer):
     ("term", "settings"),
     [("content", {"content_layers": ("relu4_2",), "content_weight": 0.015}), ("tv", {"tv_weight": 2})],
 )
-@pytest.mark.parametrize("engine", ENGINES)
-def test_the_gradients_of_content_and_total_variation_are_the_golden_ones(engine, term, settings):
+@pytest.mark.parametrize("kind", OBJECTIVES)
+def test_the_gradients_of_content_and_total_variation_are_the_golden_ones(kind, term, settings):
     """What the term adds to the gradient of a shallow style."""
-    _, without = evaluate(engine, without_content_and_tv("relu1_1"), torch.float64)
-    _, gradient = evaluate(engine, without_content_and_tv("relu1_1", **settings), torch.float64)
+    _, without = evaluate(kind, without_content_and_tv("relu1_1"), torch.float64)
+    _, gradient = evaluate(kind, without_content_and_tv("relu1_1", **settings), torch.float64)
     assert distance(gradient - without, golden.tensor(f"grad_max_{term}")) <= STORED_FLOAT32
 
 
@@ -179,7 +181,7 @@ RUNS: dict[str, tuple[dict[str, float], dict[str, Any]]] = {
 """Styles with their weights, and settings besides `end_scale` 64 and `min_scale` 64, by name."""
 
 
-def run(name: str, engine: Engine, precision: str) -> tuple[list[float], list[tuple[int, int, int]], Tensor]:
+def run(name: str, kind: Kind, precision: str) -> tuple[list[float], list[tuple[int, int, int]], Tensor]:
     """Losses of each iteration, its width, height and number, and the result."""
     styles, values = RUNS[name]
     settings = Settings.model_validate({"end_scale": 64, "min_scale": 64, "precision": precision} | values)
@@ -190,16 +192,19 @@ def run(name: str, engine: Engine, precision: str) -> tuple[list[float], list[tu
         totals.append(progress.losses()["total"])
         places.append((progress.width, progress.height, progress.iteration))
 
-    stylizer = Stylizer(Weights("golden", "golden", golden_network()), settings, engine=engine)
+    if kind is ReferenceObjective:
+        stylizer = reference_stylizer(golden_network(), settings)
+    else:
+        stylizer = Stylizer(Weights("golden", "golden", golden_network()), settings)
     pictures = [golden.picture(style) for style in styles]
     picture = stylizer.run(golden.picture("content"), pictures, list(styles.values()), callback=callback)
     return totals, places, picture.double()
 
 
 @pytest.mark.parametrize("name", RUNS)
-@pytest.mark.parametrize("engine", ["default", pytest.param("reference", marks=pytest.mark.slow)])
-def test_a_run_takes_the_golden_course(engine, name):
-    totals, places, picture = run(name, engine, "float64")
+@pytest.mark.parametrize("kind", [Objective, SLOW_REFERENCE])
+def test_a_run_takes_the_golden_course(kind, name):
+    totals, places, picture = run(name, kind, "float64")
     assert places == [tuple(place) for place in golden.NUMBERS[name]["whi"]]
     assert totals == pytest.approx(golden.NUMBERS[name]["losses"], rel=EXACT)
     assert distance(picture, golden.tensor(f"{name}_result")) <= EXACT
@@ -213,7 +218,7 @@ is chaotic: its second step is scaled by a difference of nearly equal gradients.
 
 @pytest.mark.parametrize("name", RUNS)
 def test_a_run_in_float32_stays_close_to_the_golden_course(name):
-    totals, _, picture = run(name, "default", "float32")
+    totals, _, picture = run(name, Objective, "float32")
     optimizer = RUNS[name][1].get("optimizer", "adam")
     expected = golden.NUMBERS[name]["losses"]
     assert totals[:2] == pytest.approx(expected[:2], rel=FLOAT32_LOSS)

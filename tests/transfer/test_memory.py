@@ -12,7 +12,7 @@ from styletransfer.machine import devices
 from styletransfer.machine.hardware import Hardware
 from styletransfer.network.tiles import ALL_BLOCKS, Tiling
 from styletransfer.network.weights import Weights
-from styletransfer.objective.fast import FrozenObjective
+from styletransfer.objective.objective import Objective
 from styletransfer.pictures.picture import Picture
 from styletransfer.settings import Settings
 from styletransfer.transfer.memory import (
@@ -119,7 +119,7 @@ def test_a_larger_picture_never_needs_less(width, height, element_size):
 
 def kept(tiling, px):
     """Bytes of the content's target, and of what is kept for the way back, of a square picture in float32."""
-    objective = FrozenObjective(shallow_network("relu4_2"), DEEP, tiling=tiling)
+    objective = Objective(shallow_network("relu4_2"), DEEP, tiling=tiling)
     image = torch.rand(1, 3, px, px)
     target = objective.targets(image, {}).content["relu4_2"]
     takers = {LAYERS[layer]: lambda feats, region: None for layer in DEEP.layers()}
@@ -199,12 +199,6 @@ def test_where_devices_are_split_nothing_is_lost_or_counted_twice():
     for last_on_first in (1, 4, 9, 20):
         shared = memory_bytes(SIZE, Settings(), 2, None, ("cuda:0", "cuda:1"), last_on_first)
         assert sum(shared.values()) - FIXED_BYTES == pytest.approx(whole, abs=10)
-
-
-def test_a_split_that_is_given_is_kept():
-    both = Room(("cuda:0", "cuda:1"), {"cuda:0": PLENTY, "cuda:1": PLENTY, "cpu": PLENTY}, last_on_first=4)
-    plan = plan_memory(SIZE, Settings(), 2, both)
-    assert (plan.devices, plan.last_on_first) == (("cuda:0", "cuda:1"), 4)
 
 
 def test_a_device_named_twice_is_used_as_two():

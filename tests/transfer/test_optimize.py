@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from styletransfer.errors import RecordError
-from styletransfer.objective.terms import Losses
+from styletransfer.objective.objective import Losses
 from styletransfer.settings import Settings
 from styletransfer.transfer.optimize import (
     Adam,

@@ -13,7 +13,6 @@ import safetensors.torch
 import torch
 
 from styletransfer.network.weights import Weights
-from styletransfer.objective.engines import Engine
 from styletransfer.objective.style import Moments
 from styletransfer.pictures.picture import Picture
 from styletransfer.renders.weights import load_weights
@@ -62,13 +61,12 @@ class Render:
         styles=STYLES,
         style_weights=(1, 2),
         weights="random",
-        engine: Engine = "default",
         devices=("cpu",),
         **values: Any,
     ) -> None:
         if isinstance(weights, str):
             weights = load_weights(weights, last_layer="relu3_1")
-        stylizer = Stylizer(weights, Settings.model_validate(QUICK | values), engine=engine, devices=devices)
+        stylizer = Stylizer(weights, Settings.model_validate(QUICK | values), devices=devices)
         objective: Any = stylizer.objective
         self.measured = self.rooted = 0
         measure, root = objective.style_moments, objective.style_targets
@@ -95,7 +93,6 @@ class Render:
         {"precision": "float64"},
         {"precision": "auto"},
         {"precision": "float32", "tiles": 16},
-        {"precision": "float32", "engine": "reference"},
         {"precision": "float32", "devices": ("cpu", "cpu")},
         {"precision": "float32", "init": "style_stats", "pooling": "l2"},
     ],
@@ -135,7 +132,7 @@ def test_all_five_layers_come_back_from_disk_to_the_bit(precision):
 def test_another_process_finds_what_this_one_left(folder):
     code = """
 import sys, torch
-from tests.test_style_cache import Render
+from tests.transfer.test_style_cache import Render
 render = Render()
 torch.save((render.measured, render.image), sys.argv[1])
 """
@@ -161,7 +158,6 @@ torch.save((render.measured, render.image), sys.argv[1])
         {"precision": "float64"},
         {"style_layers": {"relu1_1": 1, "relu1_2": 1}},
         {"content_layers": ("relu3_1",)},
-        {"engine": "reference"},
         {"tiles": 16},
         {"style_scale_fac": 0.5},
         {"styles": [random_picture(3, 26, 40), random_picture(4, 19, 12)]},

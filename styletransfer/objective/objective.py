@@ -1,4 +1,4 @@
-"""The default engine: the objective with a gradient written by hand, whole or tile by tile.
+"""What a render minimises: content, style and total variation, weighted; its value and gradient.
 
 The loss depends on the image through sums over positions: moments of features, squared differences. So the
 network runs forward and the sums are taken; from them come the loss and, for each layer, how it pulls on its
@@ -10,26 +10,19 @@ is the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from styletransfer.network.frozen import FrozenVGG19, Outputs, Pull
-from styletransfer.network.tiles import (
-    EVERYWHERE,
-    Region,
-    Tile,
-    Tiling,
-    part_of,
-    stride,
-)
-from styletransfer.network.vgg import check_size
+from styletransfer.network.shared import shared_network
+from styletransfer.network.tiles import EVERYWHERE, Region, Tile, Tiling, part_of, stride
+from styletransfer.network.vgg import VGG19, Outputs, Pull, check_size
 from styletransfer.objective import style as losses
 from styletransfer.objective.layer_losses import ContentComparison, LayerPull, StyleComparison, StyleSums, both
 from styletransfer.objective.style import Moments, StyleTarget
-from styletransfer.objective.terms import Losses, Targets, Weighting
 from styletransfer.settings import Settings
 from styletransfer.vgg_layers import LAYERS
 
@@ -47,8 +40,63 @@ class Taker(Protocol):
         """What they are given to."""
 
 
-class FrozenObjective:
-    """The objective over a network walked by hand; in tiles with a `tiling`."""
+@dataclass(frozen=True)
+class Losses:
+    """Weighted loss terms as they come from the device; reading them waits for it."""
+
+    names: tuple[str, ...]
+    terms: tuple[Tensor, ...]
+
+    def read(self) -> dict[str, float]:
+        """Each term by name (`content_relu4_2`, `style_relu1_1`, `tv`), and their `total`. A sync point."""
+        values = torch.stack([term.detach().double().cpu() for term in self.terms]).tolist()
+        return dict(zip(self.names, values, strict=True)) | {"total": sum(values)}
+
+    def total(self) -> Tensor:
+        """The sum of all terms, on the device of the first."""
+        device = self.terms[0].device
+        return torch.stack([term.detach().to(device) for term in self.terms]).sum()
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What an image is compared with: content features and style statistics by layer."""
+
+    content: Mapping[str, Tensor]
+    style: Mapping[str, StyleTarget]
+
+
+@dataclass(frozen=True)
+class Weighting:
+    """How much each term counts, by layer."""
+
+    content: Mapping[str, float]
+    style: Mapping[str, float]
+    tv: float
+
+    @classmethod
+    def of(cls, settings: Settings) -> Weighting:
+        """The content weight in equal shares; style layers' weights divided by their sum; TV."""
+        layers = settings.content_layers
+        total = sum(settings.style_layers.values())
+        return cls(
+            content={layer: settings.content_weight / len(layers) for layer in layers},
+            style={layer: weight / total for layer, weight in settings.style_layers.items()},
+            tv=settings.tv_weight,
+        )
+
+    def names(self) -> tuple[str, ...]:
+        """Names of the loss terms."""
+        content = (f"content_{layer}" for layer in self.content)
+        style = (f"style_{layer}" for layer in self.style)
+        return (*content, *style, "tv")
+
+
+class Objective:
+    """A network with the losses on top; computed in tiles with a `tiling`.
+
+    The network is shared with other objectives of the same `identity`, if that is given: it stands for the tensors.
+    """
 
     def __init__(
         self,
@@ -58,33 +106,41 @@ class FrozenObjective:
         devices: Sequence[torch.device | str] = ("cpu",),
         dtype: torch.dtype = torch.float32,
         tiling: Tiling | None = None,
-        build: Callable[..., FrozenVGG19] = FrozenVGG19,
+        identity: str | None = None,
     ) -> None:
         self.weighting = Weighting.of(settings)
         self.tiling = tiling
-        self._build = partial(build, tensors, settings.layers(), pooling=settings.pooling, dtype=dtype)
+        build = VGG19 if identity is None else partial(shared_network, VGG19, identity)
+        self._build: Callable[..., VGG19] = partial(
+            build, tensors, settings.layers(), pooling=settings.pooling, dtype=dtype
+        )
         self.network = self._build(devices=devices)
 
     def device_of(self, layer: str) -> torch.device:
+        """Where the features of `layer` are compared with its targets."""
         return self.network.device_of(LAYERS[layer])
 
     def place(self, devices: Sequence[str], last_on_first: int) -> None:
+        """Runs the network on `devices`, layers up to `last_on_first` on the first."""
         network, wanted = self.network, [torch.device(device) for device in devices]
         if network.devices != (wanted[0], wanted[-1]) or network.last_on_first != last_on_first:
             self.network = self._build(devices=devices, last_on_first=last_on_first)
 
     @torch.no_grad()
     def style_moments(self, style: Tensor) -> dict[str, Moments]:
+        """Moments of one style (1, 3, H, W) at each style layer."""
         sums = {layer: StyleSums() for layer in self.weighting.style}
         self._survey(style, _by_index(sums))
         return {layer: taken.total().moments() for layer, taken in sums.items()}
 
     @torch.no_grad()
     def style_targets(self, styles: Mapping[str, Moments]) -> dict[str, StyleTarget]:
+        """Style targets by layer, of blended style moments."""
         return {layer: losses.style_target(blended) for layer, blended in styles.items()}
 
     @torch.no_grad()
     def targets(self, content: Tensor, styles: Mapping[str, Moments]) -> Targets:
+        """Targets of a content (1, 3, H, W) and of blended style moments."""
         canvases = {
             layer: Canvas(content, LAYERS[layer], self._keeper(content, layer)) for layer in self.weighting.content
         }
@@ -93,6 +149,7 @@ class FrozenObjective:
 
     @torch.no_grad()
     def value_and_gradient(self, image: Tensor, targets: Targets) -> tuple[Losses, Tensor]:
+        """Loss terms at image (1, 3, H, W) and the gradient of their sum, same shape, dtype and device."""
         content = {
             layer: ContentComparison(targets.content[layer], weight)
             for layer, weight in self.weighting.content.items()
