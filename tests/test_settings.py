@@ -183,6 +183,14 @@ def test_good_values_survive_a_round_trip_through_plain_values(values):
     assert check_settings(settings.model_dump(mode="json")) == settings
 
 
+def test_the_fast_schedule_has_fewer_iterations_which_a_setting_overrides():
+    fast = Settings(schedule="fast")
+    assert (fast.initial_iterations, fast.iterations) == (250, 125)
+    assert fast.differences() == {"schedule": "fast"}
+    slow = Settings(schedule="fast", initial_iterations=1000)
+    assert slow.differences() == {"schedule": "fast", "initial_iterations": 1000}
+
+
 @given(good_values)
 def test_differences_from_the_defaults_make_the_same_settings(values):
     settings = check_settings(values)

@@ -3,7 +3,7 @@
 One set of models is the source of the checks and of the schema that editors complete from. What the written
 form means (ids, globs, places, settings over defaults) is `reader.py`'s business.
 
-`python -m styletransfer.manifest_file > manifests/manifest.schema.json` publishes the schema.
+`python -m styletransfer.manifest.schema > manifests/manifest.schema.json` publishes the schema.
 """
 
 from __future__ import annotations

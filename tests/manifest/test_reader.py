@@ -510,7 +510,7 @@ def test_two_thousand_pairs_load_fast():
 def test_the_published_schema_is_current():
     expected = json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
     assert SCHEMA.read_text() == expected, (
-        "run: python -m styletransfer.manifest_file > manifests/manifest.schema.json"
+        "run: python -m styletransfer.manifest.schema > manifests/manifest.schema.json"
     )
 
 

@@ -67,7 +67,7 @@ def render(callback, **values: Any) -> None:
         {"tiles": 16},
         {"pooling": "l2"},
         {"trace": True},
-        {"schedule": "fast", "initial_iterations": 24},
+        {"schedule": "fast"},
     ],
     ids=str,
 )

@@ -20,6 +20,7 @@ from styletransfer.renders import pair
 from styletransfer.renders.pair import fetch, render_pair, store, stylize_pair, versions
 from styletransfer.renders.records import InputRecord, read_record, to_json
 from styletransfer.renders.weights import load_weights
+from styletransfer.transfer.stylizer import Progress
 from tests.studio import QUICK, SHALLOW, Studio, picture_file, plan_one, pretend_rendered
 
 CMYK: bytes = pyvips.Operation.call("profile_load", "cmyk")
@@ -82,6 +83,20 @@ def test_a_manifest_with_faults_is_refused_before_rendering(studio):
     manifest = studio.manifest({"id": "x", "content": "in/gone.png", "style": "in/gone.png"})
     with pytest.raises(ManifestError, match=r"pairs\[0\]\.content .*gone\.png"):
         render_pair(manifest, "x")
+
+
+@pytest.mark.parametrize("schedule", ["original", "fast"])
+def test_as_many_iterations_are_planned_taken_and_recorded_as_are_asked_for(studio, weights, schedule):
+    asked = {"schedule": schedule, "initial_iterations": 5, "iterations": 3}
+    manifest = studio.simple(defaults={**SHALLOW, **asked})
+    seen: list[Progress] = []
+    planned = plan_one(manifest)
+    record = render_pair(manifest, "a--b", weights=weights, callback=seen.append)
+    assert planned.work.iterations == (5, 3)
+    assert planned.iterations == len(seen) == 8
+    assert {progress.iterations for progress in seen} == {5, 3}
+    assert [scale.iterations for scale in record.scales] == [5, 3]
+    assert record.settings.items() >= asked.items()
 
 
 def test_a_trace_is_kept_if_asked_for(studio, weights):
