@@ -113,8 +113,8 @@ def any_studio(request: pytest.FixtureRequest, tmp_path: Path) -> Studio:
 
 
 @pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of the API. Nothing in this process is told of it: see `farm`."""
+def standing_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandingServer]:
+    """A server as `up` has it, with a password of its own. Nothing in this process is told of it: see `farm`."""
     names = [name for name in os.environ if name.startswith("PREFECT_")]
     with pytest.MonkeyPatch.context() as patch:
         for name in names:
@@ -123,19 +123,26 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.start()
     try:
         server.wait()
-        yield server.api_url
+        yield server
     finally:
         server.stop()
 
 
+@pytest.fixture(scope="session")
+def prefect_server(standing_server: StandingServer) -> str:
+    """The URL of its API."""
+    return standing_server.api_url
+
+
 @pytest.fixture
-def farm(prefect_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def farm(standing_server: StandingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The same, for Prefect in this process and, by the environment, in those it starts. Shared: mind the names."""
     for name in [name for name in os.environ if name.startswith("PREFECT_")]:
         monkeypatch.delenv(name)
     settings = {
         **farm_environment(),
-        "PREFECT_API_URL": prefect_server,
+        "PREFECT_API_URL": standing_server.api_url,
+        "PREFECT_API_AUTH_STRING": standing_server.password,
         "PREFECT_HOME": str(tmp_path / "prefect"),
     }
     for name, value in settings.items():
@@ -145,6 +152,10 @@ def farm(prefect_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     from tests.prefect_services import end_services
 
     with ExitStack() as stack:  # Prefect has read its settings when it was imported
-        stack.enter_context(prefect.temporary_settings({prefect.PREFECT_API_URL: prefect_server}))
-        yield prefect_server
+        told = {
+            prefect.PREFECT_API_URL: standing_server.api_url,
+            prefect.PREFECT_API_AUTH_STRING: standing_server.password,
+        }
+        stack.enter_context(prefect.temporary_settings(told))
+        yield standing_server.api_url
         end_services()

@@ -28,7 +28,8 @@ from flows.server.connection import (
     running,
     withdraw,
 )
-from flows.server.standing import StandingServer
+from flows.server.password import CLIENTS_VARIABLE, SERVERS_VARIABLE
+from flows.server.standing import StandingServer, make_private
 from flows.server.watch import ServerWatch
 from styletransfer.errors import StyleTransferError
 
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         _start(server)
         output = None if options.verbose else stack.enter_context((state / "workers.log").open("wb"))
         _deploy(server, output)
-        farm = Farm.mine(server.api_url)
+        farm = Farm.mine(server.api_url, server.password_file)
         record(farm, state)
         stack.callback(withdraw, farm, state)
         supervisor = Supervisor(specs, server.environment, tell, output)
@@ -66,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
 @contextmanager
 def _alone_in(state: Path) -> Iterator[None]:
     """Hold the state folder. Raises StyleTransferError if another `up` does."""
-    state.mkdir(parents=True, exist_ok=True)
+    make_private(state)
     lock = FileLock(state / "up.lock")
     try:
         lock.acquire(timeout=0)
@@ -106,6 +107,15 @@ def _hint(options: argparse.Namespace) -> str:
     return f"styletransfer submit MANIFEST{state}"
 
 
+def _what_to_type(server: StandingServer) -> str:
+    """The password on a terminal, which forgets; what is written into a file or a journal says only where it is."""
+    if server.password_file is None:
+        return f"type what {SERVERS_VARIABLE} or {CLIENTS_VARIABLE} has"
+    if sys.stdout.isatty():
+        return f"type {server.password} (kept in {server.password_file})"
+    return f"type what is in {server.password_file}"
+
+
 class Watch:
     """Keeps the server, and tells once when all is ready."""
 
@@ -123,6 +133,7 @@ class Watch:
         if not self._told and self._supervisor.ready:
             self._told = True
             tell(f"dashboard: {self._server.address}")
+            tell(f"it asks once: {_what_to_type(self._server)}")
             tell(f"ready; in another terminal: {self._hint}")
         return True
 

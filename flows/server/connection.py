@@ -16,25 +16,32 @@ from platformdirs import user_state_path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flows.server.environment import farm_environment
+from flows.server.password import CLIENTS_VARIABLE, read_password
+from flows.server.wall import LOOPBACK
 from styletransfer.errors import StyleTransferError
 
 FARM_FILE: Final = "farm.json"
 
 
 class Farm(BaseModel):
-    """A running `up`. `started`: when its process began, as the system tells it, since ids are used again."""
+    """A running `up`.
+
+    `started`: when its process began, as the system tells it, since ids are used again. `password`: the file that
+    holds the server's, if it is one of its own.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     api_url: str
     pid: int
     started: float
+    password: Path | None = None
 
     @classmethod
-    def mine(cls, api_url: str) -> Farm:
+    def mine(cls, api_url: str, password: Path | None = None) -> Farm:
         """Of this process."""
         process = psutil.Process()
-        return cls(api_url=api_url, pid=process.pid, started=process.create_time())
+        return cls(api_url=api_url, pid=process.pid, started=process.create_time(), password=password)
 
     @property
     def alive(self) -> bool:
@@ -83,6 +90,8 @@ def running(path: Path) -> Farm | None:
 def find_server(state: str | None, *, quiet: bool = True) -> str:
     """The URL of the server's API; sets PREFECT_API_URL, and what else Prefect is to be like in this process.
 
+    The password of an `up` comes from its state folder.
+
     In this order: the `up` whose state folder is given, PREFECT_API_URL, the user's `up`, Prefect's profile.
     To be called before Prefect is imported, which reads its settings then. Raises StyleTransferError where no
     server is named. With `quiet` Prefect writes no log to the terminal, where a command speaks for itself; what
@@ -100,6 +109,9 @@ def find_server(state: str | None, *, quiet: bool = True) -> str:
     elif not os.environ.get("PREFECT_API_URL"):
         found = running(default_state() / FARM_FILE)
         os.environ["PREFECT_API_URL"] = found.api_url if found else _of_profile()
+    else:
+        found = None
+    _take_password(found or _of_this_host())
     return os.environ["PREFECT_API_URL"]
 
 
@@ -114,10 +126,21 @@ def _of_profile() -> str:
     return str(url)
 
 
+def _take_password(farm: Farm | None) -> None:
+    """Tell Prefect the password of this farm, if it has one of its own."""
+    if farm is not None and farm.password is not None:
+        os.environ[CLIENTS_VARIABLE] = read_password(farm.password)
+
+
 def is_on_this_host() -> bool:
     """Whether the server is an `up` of this host, whose workers see all that its user sees."""
+    return _of_this_host() is not None
+
+
+def _of_this_host() -> Farm | None:
+    """The `up` of this host that PREFECT_API_URL names."""
     url = os.environ.get("PREFECT_API_URL", "")
-    if urlsplit(url).hostname not in ("127.0.0.1", "localhost"):
-        return False
+    if urlsplit(url).hostname not in LOOPBACK:
+        return None
     found = running(_by_port(url))
-    return found is not None and urlsplit(found.api_url).port == urlsplit(url).port
+    return found if found and urlsplit(found.api_url).port == urlsplit(url).port else None

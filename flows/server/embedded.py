@@ -18,12 +18,16 @@ import threading
 from typing import IO
 
 from flows.server.environment import python_path, quiet_settings
+from flows.server.password import CLIENTS_VARIABLE, SERVERS_VARIABLE, new_password
 from styletransfer.errors import StyleTransferError
 
 STARTUP_TIMEOUT_S = 300
 """For the slowest: a fresh machine with other things to do, where Prefect first makes its database."""
 
 _STOP_TIMEOUT_S = 5
+
+OURS = "ours"
+"""What the server's process says after its address, unless that is one of Prefect's profile."""
 
 
 def configure(*, verbose: bool = False) -> None:
@@ -38,6 +42,7 @@ class Server:
     def __init__(self) -> None:
         self._process: subprocess.Popen[str] | None = None
         self._log: IO[str] | None = None
+        self._password = new_password()
         if not os.environ.get("PREFECT_API_URL"):
             self._start()
 
@@ -50,20 +55,23 @@ class Server:
             stderr=self._log,
             text=True,
             start_new_session=True,
-            env=_server_environment(),
+            env={**_server_environment(), SERVERS_VARIABLE: self._password},
         )
         # Registered before Prefect is imported, so run after Prefect has sent its last words.
         atexit.register(self.stop)
 
     def wait(self) -> None:
-        """Until the server answers; sets PREFECT_API_URL. Raises StyleTransferError when it does not."""
+        """Until the server answers; sets PREFECT_API_URL, and the password if it is ours.
+
+        Raises StyleTransferError when it does not answer.
+        """
         if self._process is None or os.environ.get("PREFECT_API_URL"):
             return
         assert self._process.stdout is not None
         patience = threading.Timer(STARTUP_TIMEOUT_S, self._process.kill)
         patience.start()
         try:
-            url = self._process.stdout.readline().strip()
+            url, _, whose = self._process.stdout.readline().strip().partition(" ")
         finally:
             patience.cancel()
         if not url:
@@ -71,6 +79,8 @@ class Server:
             self.stop()
             raise StyleTransferError(f"Prefect's server did not start: {reason}")
         os.environ["PREFECT_API_URL"] = url
+        if whose == OURS:
+            os.environ[CLIENTS_VARIABLE] = self._password
 
     def _last_words(self) -> str:
         assert self._log is not None

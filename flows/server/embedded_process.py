@@ -5,19 +5,26 @@ Where Prefect's profile names a server already, prints that one's address and se
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 import threading
 import time
 from typing import TYPE_CHECKING
 
+from flows.server.embedded import OURS
 from flows.server.sqlite_cursors import use_orderly_cursors
+from flows.server.wall import LOOPBACK, Wall, own_origins
 
 if TYPE_CHECKING:
     import uvicorn
 
 
 def main() -> None:
+    listener = socket.socket()
+    listener.bind((LOOPBACK[0], 0))
+    port = listener.getsockname()[1]
+    os.environ["PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS"] = own_origins(port)
     from prefect.settings import PREFECT_API_URL
 
     if configured := PREFECT_API_URL.value():
@@ -27,11 +34,10 @@ def main() -> None:
     import uvicorn
     from prefect.server.api.server import create_app
 
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    app = create_app(ephemeral=True, final=True)  # no dashboard, no services for schedules
+    # No dashboard, no services for schedules.
+    app = Wall(create_app(ephemeral=True, final=True), LOOPBACK)
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on", timeout_graceful_shutdown=1))
-    address = f"http://127.0.0.1:{listener.getsockname()[1]}/api"
+    address = f"http://{LOOPBACK[0]}:{port}/api"
     threading.Thread(target=_announce, args=(server, address), daemon=True).start()
     threading.Thread(target=_end_with_input, args=(server,), daemon=True).start()
     server.run(sockets=[listener])
@@ -40,7 +46,7 @@ def main() -> None:
 def _announce(server: uvicorn.Server, address: str) -> None:
     while not server.started:
         time.sleep(0.05)
-    _print(address)
+    _print(f"{address} {OURS}")
 
 
 def _end_with_input(server: uvicorn.Server) -> None:

@@ -12,14 +12,17 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from flows.server.environment import farm_environment, python_path
+from flows.server.password import CLIENTS_VARIABLE, SERVERS_VARIABLE, keep_password, users_password
+from flows.server.wall import own_origins
 from styletransfer.errors import StyleTransferError
 
 HOST: Final = "127.0.0.1"
-"""Not to be seen from other hosts: a server without authentication is for this one."""
+"""Not to be seen from other hosts: its password goes over the wire as it is."""
 
 STARTUP_TIMEOUT_S: Final = 300
 """A first start, where Prefect makes its database, takes 20 s; on a machine with other things to do, minutes."""
@@ -32,12 +35,14 @@ class StandingServer:
     """A Prefect server with its dashboard, services and automations; its database lies in a folder.
 
     The database is SQLite's, unless the environment's PREFECT_API_DATABASE_CONNECTION_URL names another. The
-    server ends with `stop`, or when the process that started it does, however that ends.
+    password is one of its own, kept in the folder, unless the environment has one. The server ends with `stop`, or
+    when the process that started it does, however that ends.
     """
 
     def __init__(self, folder: Path, port: int) -> None:
         self.folder = folder
         self.port = port
+        self._chosen = users_password()
         self.log = folder / "server.log"
         self._log_mode = "wb"
         self._process: subprocess.Popen[bytes] | None = None
@@ -52,21 +57,42 @@ class StandingServer:
         return f"{self.address}/api"
 
     @property
+    def password_file(self) -> Path | None:
+        """Where the password is kept; None if the user has chosen one."""
+        return None if self._chosen else self.folder / "password"
+
+    @cached_property
+    def password(self) -> str:
+        """Raises StyleTransferError where one of its own can't be kept."""
+        make_private(self.folder)
+        return self._chosen or keep_password(self.folder / "password")
+
+    @property
     def environment(self) -> dict[str, str]:
         """Environment of all processes that belong to this server."""
+        return {**os.environ, **farm_environment(), **self.settings}
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What of it is this server's own."""
         return {
-            **os.environ,
-            **farm_environment(),
             "PREFECT_API_URL": self.api_url,
-            "PREFECT_HOME": str(self.folder / "prefect"),
+            CLIENTS_VARIABLE: self.password,
+            "PREFECT_HOME": str(self._home),
             "PYTHONPATH": python_path(),
         }
+
+    @property
+    def _home(self) -> Path:
+        return self.folder / "prefect"
 
     def start(self) -> None:
         """Start it in the background. Raises StyleTransferError where the port is in use."""
         check_port(self.port)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "flows.server.standing_process", "--host", HOST, "--port", str(self.port)]
+        make_private(self.folder)
+        make_private(self._home)
+        self._home.chmod(0o700)  # the database has secrets, and what decrypts them
+        command = [sys.executable, "-m", "flows.server.standing_process", "--port", str(self.port)]
         with self.log.open(self._log_mode) as log:
             self._process = subprocess.Popen(
                 command,
@@ -74,7 +100,12 @@ class StandingServer:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # not to be ended by the Ctrl-C that is meant for its user
-                env={**self.environment, "PREFECT_CLI_PROMPT": "false", "PREFECT_SERVER_LOGGING_LEVEL": "WARNING"},
+                env={
+                    "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": own_origins(self.port),
+                    **self.environment,
+                    SERVERS_VARIABLE: self.password,
+                    "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+                },
             )
         self._log_mode = "ab"  # what ended the first one must not be lost when it is started again
 
@@ -113,6 +144,14 @@ class StandingServer:
             process.terminate()
         patience.cancel()
         self._process = None
+
+
+def make_private(folder: Path) -> None:
+    """Make it, if it is not there, for its user alone. Raises StyleTransferError where it can't be made."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StyleTransferError(f"the folder {folder} can't be made: {error.strerror}") from error
 
 
 def answers(api_url: str) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from flows.server.password import authorization
 from flows.server.standing import STARTUP_TIMEOUT_S, StandingServer
 from styletransfer.errors import StyleTransferError
 
@@ -42,7 +43,7 @@ class ServerWatch:
         self._tell = tell
         self._limits = limits or Limits()
         self._began = time.monotonic()
-        self._writes = _Writes(server.api_url, self._limits)
+        self._writes = _Writes(server, self._limits)
 
     def keep(self) -> None:
         """To be called again and again. Raises StyleTransferError for a server that does not stay."""
@@ -70,8 +71,8 @@ class ServerWatch:
 class _Writes:
     """Writes now and then, in a thread of its own: a write may take long."""
 
-    def __init__(self, api_url: str, limits: Limits) -> None:
-        self._api_url = api_url
+    def __init__(self, server: StandingServer, limits: Limits) -> None:
+        self._server = server
         self._limits = limits
         self._lock = threading.Lock()
         self._end = threading.Event()
@@ -96,7 +97,7 @@ class _Writes:
     def _run(self) -> None:
         while not self._end.wait(self._limits.period):
             asked = time.monotonic()
-            self._note(asked, good=can_write(self._api_url, self._limits.patience))
+            self._note(asked, good=can_write(self._server, self._limits.patience))
 
     def _note(self, asked: float, *, good: bool) -> None:
         with self._lock:
@@ -111,12 +112,14 @@ class _Writes:
         self._end.set()  # not waited for: it may be waiting itself, for a server that does not answer
 
 
-def can_write(api_url: str, timeout_s: float) -> bool:
+def can_write(server: StandingServer, timeout_s: float) -> bool:
     """Whether a server writes. Deletes what is not there: that waits for the database as others do, leaves nothing.
 
     `/api/health` says nothing of that: it is well as long as the process answers.
     """
-    request = urllib.request.Request(f"{api_url}/variables/name/{_NOT_THERE}", method="DELETE")  # noqa: S310
+    address = f"{server.api_url}/variables/name/{_NOT_THERE}"
+    headers = authorization(server.password)
+    request = urllib.request.Request(address, headers=headers, method="DELETE")  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=timeout_s):  # noqa: S310
             return True

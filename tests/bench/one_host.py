@@ -17,6 +17,7 @@ import psutil
 
 from flows.farm import names
 from flows.server.environment import python_path
+from flows.server.password import authorization, read_password
 from flows.server.standing import free_port
 from styletransfer.renders.records import now
 from tests.processes import processes_with
@@ -85,7 +86,8 @@ class OneHost:
         return found
 
     def _ask(self, path: str, json: Mapping[str, Any]) -> Any:
-        answer = httpx.post(f"{self.api_url}{path}", json=json, timeout=60, trust_env=False)
+        headers = authorization(read_password(self.folder / "state/password"))
+        answer = httpx.post(f"{self.api_url}{path}", json=json, headers=headers, timeout=60, trust_env=False)
         answer.raise_for_status()
         return answer.json()
 

@@ -59,6 +59,8 @@ def test_up_becomes_ready_and_ctrl_c_leaves_nothing(up, tmp_path, capsys):
     process, port, options = up
     told = "".join(says(process, "ready; in another terminal: styletransfer submit MANIFEST --state"))
     assert f"dashboard: http://127.0.0.1:{port}\n" in told
+    assert f"it asks once: type what is in {tmp_path}/farm/password\n" in told  # not on a terminal
+    assert (tmp_path / "farm/password").stat().st_mode & 0o777 == 0o600
     assert sorted(re.findall(r"-(\w+): ready, serves (\S+)$", told, re.MULTILINE)) == [
         ("cpu0", "nst-gpu1"),
         ("cpu1", "nst-gpu1"),

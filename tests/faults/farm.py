@@ -20,7 +20,7 @@ import psutil
 
 from flows.farm import names
 from flows.server import environment
-from flows.server.environment import python_path
+from flows.server.password import authorization
 from flows.server.standing import StandingServer, free_port
 from tests.checkout import ROOT
 from tests.faults.account import Account
@@ -156,7 +156,7 @@ class Farm:
         for pool in names.POOLS:
             found = self.ask("GET", f"/work_pools/{pool}")
             template = found["base_job_template"]
-            template["variables"]["properties"]["command"]["default"] = f"{sys.executable} -m tests.faults.engine"
+            template["job_configuration"]["command"] = f"{sys.executable} -m tests.faults.engine"
             self.ask("PATCH", f"/work_pools/{pool}", {"base_job_template": template})
 
     # Hosts
@@ -231,7 +231,8 @@ class Farm:
         for pause in (1, 2, 4, 8, 16, 32):
             try:
                 url = f"{self.server.api_url}{path}"
-                answer = httpx.request(method, url, json=json, timeout=30, trust_env=False)
+                headers = authorization(self.server.password)
+                answer = httpx.request(method, url, json=json, headers=headers, timeout=30, trust_env=False)
                 answer.raise_for_status()
             except httpx.HTTPError:
                 time.sleep(pause)
@@ -255,9 +256,7 @@ class FarmServer(StandingServer):
             **kept,
             **environment.farm_environment(),
             **self._given,
-            "PREFECT_API_URL": self.api_url,
-            "PREFECT_HOME": str(self.folder / "prefect"),
-            "PYTHONPATH": python_path(),
+            **self.settings,
             "OMP_NUM_THREADS": "1",
             "STYLETRANSFER_CACHE_MB": "0",
         }

@@ -15,6 +15,7 @@ from flows.server.connection import (
     running,
     withdraw,
 )
+from flows.server.password import keep_password
 from styletransfer.errors import StyleTransferError
 
 URL = "http://127.0.0.1:4300/api"
@@ -44,6 +45,32 @@ def test_a_state_folder_names_a_server_whatever_the_environment_says(tmp_path):
     assert is_on_this_host()
 
 
+def test_the_password_of_an_up_comes_with_its_address(tmp_path):
+    password = keep_password(tmp_path / "password")
+    os.environ["PREFECT_API_AUTH_STRING"] = "another:server"
+    record(Farm.mine(URL, tmp_path / "password"), tmp_path)
+    find_server(str(tmp_path))
+    assert os.environ["PREFECT_API_AUTH_STRING"] == password
+    os.environ["PREFECT_API_AUTH_STRING"] = ""
+    find_server(None)  # the address alone, in PREFECT_API_URL
+    assert os.environ["PREFECT_API_AUTH_STRING"] == password
+
+
+def test_where_the_user_has_chosen_the_password_it_stays(tmp_path):
+    os.environ["PREFECT_API_AUTH_STRING"] = "me:mine"
+    record(Farm.mine(URL), tmp_path)
+    find_server(str(tmp_path))
+    assert os.environ["PREFECT_API_AUTH_STRING"] == "me:mine"
+
+
+def test_a_password_that_others_could_read_is_not_used(tmp_path):
+    keep_password(tmp_path / "password")
+    (tmp_path / "password").chmod(0o644)
+    record(Farm.mine(URL, tmp_path / "password"), tmp_path)
+    with pytest.raises(StyleTransferError, match="by others; start `styletransfer up` again"):
+        find_server(str(tmp_path))
+
+
 def test_the_users_own_server_is_found():
     record(Farm.mine(URL), default_state())
     assert find_server(None) == URL
@@ -71,7 +98,7 @@ def test_what_was_recorded_is_withdrawn(tmp_path):
 
 
 FIND = """
-from flows.farm.connection import find_server
+from flows.server.connection import find_server
 from styletransfer.errors import StyleTransferError
 try:
     print(find_server(None))

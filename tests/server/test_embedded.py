@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 
 import pytest
@@ -15,10 +16,13 @@ from tests.processes import embedded_servers
 
 USER = """
 import os, sys
-from flows.embedded import Server, configure
+from flows.server.embedded import Server, configure
 configure()
 server = Server()
 server.wait()
+from prefect import get_client
+with get_client(sync_client=True) as client:
+    client.read_work_pools()
 print(os.environ["PREFECT_API_URL"], flush=True)
 sys.stdin.read()
 """
@@ -79,6 +83,9 @@ def test_a_server_ends_with_its_user_even_if_that_is_killed(tmp_path):
         url = user.stdout.readline().strip()
         with urllib.request.urlopen(f"{url}/health") as answer:
             assert answer.status == 200
+        for headers in ({}, {"Origin": "http://evil.example"}, {"Host": "evil.example"}):
+            with pytest.raises(urllib.error.HTTPError, match="403: Forbidden" if headers else "401: Unauthorized"):
+                urllib.request.urlopen(urllib.request.Request(f"{url}/admin/version", headers=headers))
         assert len(embedded_servers(tmp_path)) == 1
         user.kill()
     end = time.monotonic() + 30

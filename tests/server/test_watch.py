@@ -58,7 +58,7 @@ def test_a_server_that_can_not_write_is_started_again(server, tmp_path):
         watch.keep()
         assert told == []
         with held(tmp_path / "prefect/prefect.db"):
-            assert not can_write(server.api_url, 1)
+            assert not can_write(server, 1)
             assert answers(server.api_url)  # it does not know
             end = time.monotonic() + 60
             while not told and time.monotonic() < end:
@@ -68,7 +68,7 @@ def test_a_server_that_can_not_write_is_started_again(server, tmp_path):
     finally:
         watch.close()
     server.wait()
-    assert can_write(server.api_url, 30)
+    assert can_write(server, 30)
     assert "Thread 0x" in server.log.read_text()  # where it was
     with sqlite3.connect(tmp_path / "prefect/prefect.db") as connection:
         assert connection.execute("SELECT count(*) FROM variable").fetchone() == (0,)
@@ -87,5 +87,5 @@ def test_a_server_that_ends_at_once_is_not_started_for_ever(tmp_path):
         watch.close()
 
 
-def test_nobody_writes_where_nobody_is():
-    assert not can_write(f"http://127.0.0.1:{free_port()}/api", 1)
+def test_nobody_writes_where_nobody_is(tmp_path):
+    assert not can_write(StandingServer(tmp_path, free_port()), 1)

@@ -38,13 +38,14 @@ def own_farm(tmp_path, monkeypatch):
     server.start()
     with ExitStack() as stack:
         stack.callback(server.stop)
-        for name, value in {**environment.farm_environment(), "PREFECT_API_URL": server.api_url}.items():
+        for name, value in {**environment.farm_environment(), **server.settings}.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
         monkeypatch.setenv("OMP_NUM_THREADS", "1")
         monkeypatch.setenv("PYTHONPATH", str(ROOT))  # runs have a folder of their own
         server.wait()
-        stack.enter_context(settings.temporary_settings({settings.PREFECT_API_URL: server.api_url}))
+        told = {settings.PREFECT_API_URL: server.api_url, settings.PREFECT_API_AUTH_STRING: server.password}
+        stack.enter_context(settings.temporary_settings(told))
         client = stack.enter_context(get_client(sync_client=True))
         from flows.farm.setup.deploy import deploy
 
