@@ -6,26 +6,25 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 from flows.commands import main
 from flows.commands.check import load
 from flows.commands.terminal import Lines, Output, display
-from flows.pairs.patience import Patience
+from flows.pairs.signals import handled
 from flows.pairs.watching import Result
 from flows.server import embedded
 from styletransfer import storage
 from styletransfer.renders.contact_sheet import ContactSheet
-from styletransfer.renders.plan import Plan, patiently, plan_manifest
+from styletransfer.renders.plan import Plan, plan_manifest
+from styletransfer.storage.retries import Retries
 
 
 def run(options: argparse.Namespace) -> int:
     """Plan, then render what is left through the flow; returns the exit status."""
     try:
-        with _ending_orderly(), display(Output(), plain=options.verbose) as lines:
+        with handled(_exit, signal.SIGTERM), display(Output(), plain=options.verbose) as lines:
             plan = _plan(options, lines)
             for note in plan.manifest.notes:
                 lines.note(f"note: {note}")
@@ -41,16 +40,16 @@ def run(options: argparse.Namespace) -> int:
 
 def _plan(options: argparse.Namespace, lines: Lines) -> Plan:
     """The plan, without faults of the manifest; pairs whose inputs stay out of reach have failed in it."""
-    again = Patience(lines.note)
-    manifest = patiently(lambda: load(options), again)
-    plan = plan_manifest(manifest, force=options.force, only=options.only, again=again)
+    retries = Retries(lines.note)
+    manifest = retries.call(lambda: load(options))
+    plan = plan_manifest(manifest, force=options.force, only=options.only, retries=retries)
     plan.check(troubles=False)
     return plan
 
 
 def _sum_up(plan: Plan, lines: Lines) -> int:
     """Summary and contact sheet of a plan that leaves nothing to render; returns the exit status."""
-    summary = patiently(lambda: ContactSheet(plan).write({}), Patience(lines.note))
+    summary = Retries(lines.note).call(lambda: ContactSheet(plan).write({}))
     result = Result.of(plan, summary)
     lines.ended(result)
     return main.FAILED if result.failures else main.DONE
@@ -68,11 +67,11 @@ def _run_flow(options: argparse.Namespace, plan: Plan, lines: Lines) -> int:
     server.wait()
     from prefect.exceptions import CancelledRun, FailedRun
 
-    from flows.pairs.flow import Host, hosted_by, render_manifest  # only now: Prefect reads its settings here
+    from flows.pairs.flow import Caller, called_by, render_manifest  # only now: Prefect reads its settings here
 
     lines.status("loading weights")
     try:
-        with hosted_by(Host(lines, plan)):
+        with called_by(Caller(lines, plan)):
             render_manifest(**_told_prefect(options))
     except FailedRun:
         return main.FAILED
@@ -93,15 +92,6 @@ def _told_prefect(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def _ending_orderly() -> Iterator[None]:
+def _exit(number: int, _: FrameType | None) -> None:
     """SIGTERM ends the program as an exception, so that what it started ends, too."""
-
-    def stop(number: int, _: FrameType | None) -> None:
-        sys.exit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    sys.exit(128 + number)

@@ -15,12 +15,12 @@ from flows.commands.following import follow
 from flows.commands.terminal import Lines, Output
 from flows.farm import manifest_copy, names, submissions, times
 from flows.farm.submissions import LiveWorker, Submission
-from flows.pairs.patience import Patience
 from flows.server.connection import is_on_this_host
 from styletransfer import storage
 from styletransfer.errors import Fault, ManifestError, SettingsError
 from styletransfer.manifest.reader import Manifest
-from styletransfer.renders.plan import Plan, patiently, plan_manifest
+from styletransfer.renders.plan import Plan, plan_manifest
+from styletransfer.storage.retries import Retries
 
 _SHOWN = 5
 
@@ -70,9 +70,9 @@ def when(options: argparse.Namespace, at: str | None) -> tuple[tzinfo, datetime 
 
 def planned(options: argparse.Namespace, lines: Lines) -> Plan:
     """The manifest's plan, without a fault. Raises ManifestError with all there are."""
-    again = Patience(lines.note)
-    manifest = patiently(lambda: load(options), again)
-    plan = plan_manifest(manifest, force=options.force, only=options.only, again=again)
+    retries = Retries(lines.note)
+    manifest = retries.call(lambda: load(options))
+    plan = plan_manifest(manifest, force=options.force, only=options.only, retries=retries)
     plan.check()
     return plan
 
@@ -99,7 +99,7 @@ def stored(manifest: Manifest, lines: Lines) -> str:
     if manifest_copy.has_private_urls(manifest):
         folder = storage.public(manifest.output)
         lines.note(f"note: the copy of the manifest in {folder} holds the secrets of the URLs that it names")
-    return patiently(lambda: manifest_copy.store(manifest), Patience(lines.note))
+    return Retries(lines.note).call(lambda: manifest_copy.store(manifest))
 
 
 def notes(plan: Plan, client: SyncPrefectClient) -> Iterable[str]:

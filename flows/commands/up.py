@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import IO, Final
 
 from filelock import FileLock, Timeout
@@ -19,7 +18,8 @@ from filelock import FileLock, Timeout
 from flows.commands import main
 from flows.commands.worker import tell
 from flows.farm.workers.host_slots import driver_worker, render_workers
-from flows.farm.workers.supervisor import Signals, Supervisor
+from flows.farm.workers.supervisor import Supervisor
+from flows.pairs.signals import Signals, handled, interrupt
 from flows.server.connection import (
     FARM_FILE,
     Farm,
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     specs = [driver_worker(), *render_workers(options.gpus, options.cpu, options.gpus_per_render)]
     signals = Signals()
     with ExitStack() as stack:
-        stack.enter_context(_ending_orderly())
+        stack.enter_context(handled(interrupt, signal.SIGINT, signal.SIGTERM))
         stack.enter_context(_alone_in(state))
         server = StandingServer(state, options.port)
         stack.callback(server.stop)
@@ -136,18 +136,3 @@ class Watch:
             tell(f"it asks once: {_what_to_type(self._server)}")
             tell(f"ready; in another terminal: {self._hint}")
         return True
-
-
-@contextmanager
-def _ending_orderly() -> Iterator[None]:
-    """SIGTERM ends what is being started as Ctrl-C does."""
-
-    def stop(_: int, __: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

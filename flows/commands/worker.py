@@ -8,7 +8,8 @@ import sys
 
 from flows.commands import main
 from flows.farm.workers.host_slots import WorkerSpec, driver_worker, render_workers
-from flows.farm.workers.supervisor import Signals, Supervisor
+from flows.farm.workers.supervisor import Supervisor
+from flows.pairs.signals import Signals
 from flows.server.connection import find_server
 
 

@@ -1,9 +1,8 @@
-"""What a run of the farm does with the process that it has to itself: how it hears of signals, and how it ends."""
+"""The process that a run of the farm has to itself: how it outlives its worker, and how it ends."""
 
 from __future__ import annotations
 
 import os
-import signal
 import threading
 from typing import Final
 
@@ -25,12 +24,6 @@ def _print_nowhere(console: Console) -> None:
     for stream in (1, 2):
         os.dup2(nowhere, stream)
     os.close(nowhere)
-
-
-def ignore_further_signals() -> None:
-    """One SIGTERM is enough: a service manager's and a supervisor's come together. SIGKILL stops at once."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # until the flow's engine puts back what was before
 
 
 def leave_soon() -> None:

@@ -1,4 +1,4 @@
-"""Which render gets which devices, and when: the one place where renders wait for each other."""
+"""Which render gets which devices and memory, and when: where renders wait for each other."""
 
 from __future__ import annotations
 
@@ -60,6 +60,32 @@ class Slots:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+
+class MemoryPlace:
+    """A pair's place in memory: taken for the block, and given up while its fetch waits for another try."""
+
+    def __init__(self, places: threading.Semaphore) -> None:
+        self._places = places
+        self._taken = False
+
+    def take(self) -> None:
+        """Wait for the place, unless it is taken already."""
+        if not self._taken:
+            self._places.acquire()
+            self._taken = True
+
+    def give_up(self) -> None:
+        if self._taken:
+            self._taken = False
+            self._places.release()
+
+    def __enter__(self) -> MemoryPlace:
+        self.take()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.give_up()
 
 
 @contextmanager

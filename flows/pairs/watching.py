@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -89,3 +90,21 @@ class Watchers(Watcher):
     def ended(self, result: Result) -> None:
         for watcher in self._watchers:
             watcher.ended(result)
+
+
+class LogWatcher(Watcher):
+    """The run's log: what happens to each pair, its name first."""
+
+    def __init__(self, log: logging.LoggerAdapter[logging.Logger] | logging.Logger) -> None:
+        self._log = log
+
+    def started(self, pair: PlannedPair, slot: Slot) -> None:
+        self._log.info("%s: stylize: on %s, %d iterations", pair.id, slot, pair.iterations)
+
+    def finished(self, pair: PlannedPair, outcome: Outcome) -> None:
+        if outcome.record is not None:
+            seconds, url = outcome.record.seconds, outcome.record.output.url
+            self._log.info("%s: done: %.1f s, %s", pair.id, seconds, url)
+        else:
+            level = logging.ERROR if outcome.state == "failed" else logging.WARNING
+            self._log.log(level, "%s: %s: %s", pair.id, outcome.state, outcome.reason)

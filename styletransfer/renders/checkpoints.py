@@ -10,10 +10,12 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from styletransfer import storage
 from styletransfer.errors import RecordError, StorageError
+from styletransfer.storage.retries import MINUTE_DELAYS_S, Retries
 
 if TYPE_CHECKING:
     from styletransfer.renders.places import Places
@@ -24,8 +26,6 @@ log = logging.getLogger(__name__)
 
 WORTH_S = 5.0
 """A render that has run for less is sooner repeated than resumed."""
-DELAYS_S = (2.0, 4.0, 8.0, 16.0, 32.0)
-"""Between tries to read a checkpoint: together about a minute."""
 COST_FACTOR = 50
 """Between two checkpoints lie at least so many times the seconds that the last took: they cost under 2 %."""
 
@@ -47,22 +47,12 @@ class Checkpoints:
         from styletransfer.transfer.state import State  # loads torch
 
         try:
-            data = self._read(sleep)
+            retries = Retries(partial(log.warning, "%s: stylize: %s", self.pair_id), MINUTE_DELAYS_S, sleep=sleep)
+            data = retries.call(lambda: storage.read_if_exists(self.url))
             return State.from_bytes(data) if data is not None else None
         except (RecordError, StorageError) as error:
             log.warning("%s: stylize: %s; it begins anew", self.pair_id, error)
             return None
-
-    def _read(self, sleep: Callable[[float], None]) -> bytes | None:
-        for delay in DELAYS_S:
-            try:
-                return storage.read_if_exists(self.url)
-            except StorageError as error:
-                if not error.transient:
-                    raise
-                log.warning("%s: stylize: %s; trying again in %.0f s", self.pair_id, error, delay)
-                sleep(delay)
-        return storage.read_if_exists(self.url)
 
     def reached(self, progress: Progress) -> None:
         """Writes the state after an iteration if it is time to: at the end of each scale, else every so often."""

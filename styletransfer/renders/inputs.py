@@ -8,7 +8,6 @@ recorded sha256 is taken as it is.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,6 +25,7 @@ from styletransfer.pictures import resize
 from styletransfer.pictures.picture import Picture
 from styletransfer.renders.records import InputRecord, InputRole, Record
 from styletransfer.sizes import Size
+from styletransfer.storage.retries import Retries
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
@@ -79,22 +79,12 @@ def uses(pair: Pair) -> Iterator[Use]:
         yield use("proof", pair.settings.proof, "settings.proof")
 
 
-Again = Callable[[StorageError, int], bool]
-"""Asked after a number of tries, of which the last ended with an error that may pass: waits and says True, or
-says that it is enough."""
-
-
-def not_again(error: StorageError, tries: int) -> bool:  # noqa: ARG001  (it is an `Again`)
-    """One try is enough."""
-    return False
-
-
 def gather(
-    read: Callable[[_Key], _Value], keys: Iterable[_Key], readers: Executor, again: Again
+    read: Callable[[_Key], _Value], keys: Iterable[_Key], readers: Executor, retries: Retries
 ) -> dict[_Key, _Value | StorageError]:
     """What `read` gives for each key, or the StorageError that it raises.
 
-    All are read side by side; then those whose error may pass are read again, as long as `again` says.
+    All are read side by side; then those whose error may pass are read again, as the retries have it.
     """
 
     def attempt(key: _Key) -> _Value | StorageError:
@@ -105,19 +95,20 @@ def gather(
 
     found: dict[_Key, _Value | StorageError] = {}
     left = list(keys)
-    for tries in itertools.count(1):
+    for delay in (*retries.delays, None):
         found |= dict(zip(left, readers.map(attempt, left), strict=True))
         passing = {key: error for key in left if isinstance(error := found[key], StorageError) and error.transient}
         left = list(passing)
-        if not left or not again(passing[left[0]], tries):
+        if not left or delay is None:
             break
+        retries.wait(passing[left[0]], delay)
     return found
 
 
 def look_at_inputs(
-    pairs: Iterable[Pair], records: Iterable[Record | None], readers: Executor, again: Again = not_again
+    pairs: Iterable[Pair], records: Iterable[Record | None], readers: Executor, retries: Retries
 ) -> dict[str, Finding]:
-    """What is at each distinct location that the pairs name, each looked at once, or more often as `again` says.
+    """What is at each distinct location that the pairs name, each looked at again where that may help.
 
     Records tell the hashes of inputs that have not changed since. A fault is a finding, too.
     """
@@ -132,7 +123,7 @@ def look_at_inputs(
 
     return {
         url: Finding(fault=str(found), unreachable=True) if isinstance(found, StorageError) else found
-        for url, found in gather(look, roles, readers, again).items()
+        for url, found in gather(look, roles, readers, retries).items()
     }
 
 

@@ -6,12 +6,11 @@ writes. Never loads torch, so that finding out that nothing is left to do takes 
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeVar
+from typing import Literal
 
 from styletransfer import storage
 from styletransfer.errors import Fault, ManifestError, StorageError, WeightsError
@@ -20,11 +19,9 @@ from styletransfer.manifest.names import name_key
 from styletransfer.manifest.reader import Manifest, Pair
 from styletransfer.renders.fingerprint import digest, fingerprint_parts, what_changed
 from styletransfer.renders.inputs import (
-    Again,
     Finding,
     gather,
     look_at_inputs,
-    not_again,
     uses,
 )
 from styletransfer.renders.output_folder import lasting_fault, look_at_output, picture_is_there
@@ -34,13 +31,12 @@ from styletransfer.renders.records import Record
 from styletransfer.renders.size_faults import size_faults
 from styletransfer.renders.weights import check_weights, identify_weights
 from styletransfer.sizes import Size, pyramid, resolve_end_scale, size_to_fit
+from styletransfer.storage.retries import Retries, no_retries
 from styletransfer.transfer.schedule import Work
 from styletransfer.vgg_layers import last_layer
 
 READERS = 16
 """Inputs and records read at once: enough to hide an object store's latency, few enough for its limits."""
-
-_Value = TypeVar("_Value")
 
 PlanState = Literal["queued", "skipped", "failed"]
 
@@ -108,27 +104,28 @@ class Plan:
 
 
 def plan_manifest(
-    manifest: Manifest, *, force: bool = False, only: Sequence[str] = (), again: Again = not_again
+    manifest: Manifest, *, force: bool = False, only: Sequence[str] = (), retries: Retries | None = None
 ) -> Plan:
     """Look at every input, size every pair, and decide what is left to do.
 
     `only` keeps the pairs with these ids, whatever their case; `force` queues pairs that are done. Faults
     are returned, not raised (`Plan.check` raises them), so that the caller may stop, or go on with the
-    pairs that have none. What a storage can't give just now is looked at again as long as `again` says.
-    Raises StorageError, `transient`, when the output or the weights still can't be reached then.
+    pairs that have none. What a storage can't give just now is looked at again as the retries have it, by
+    default never. Raises StorageError, `transient`, when the output or the weights still can't be reached then.
     """
+    retries = retries or no_retries()
     places = Places(manifest.output, manifest.name)
     pairs, faults = _choose(manifest.pairs, only)
-    output = patiently(lambda: look_at_output(places), again)
-    weights, weights_fault = patiently(lambda: _identify_weights(manifest, pairs), again)
+    output = retries.call(lambda: look_at_output(places))
+    weights, weights_fault = retries.call(lambda: _identify_weights(manifest, pairs))
     overwrites = Overwrites(manifest, places)
     by_id = {pair.id: pair for pair in pairs}
     with ThreadPoolExecutor(READERS, thread_name_prefix="plan") as readers:
-        records = gather(output.record, by_id, readers, again)
+        records = gather(output.record, by_id, readers, retries)
         readable = {name: record for name, record in records.items() if not isinstance(record, StorageError)}
-        findings = look_at_inputs(pairs, readable.values(), readers, again)
+        findings = look_at_inputs(pairs, readable.values(), readers, retries)
         planner = _Planner(places, findings, overwrites, weights, weights_fault, force)
-        decided = gather(lambda name: planner.plan(by_id[name], readable[name]), readable, readers, again)
+        decided = gather(lambda name: planner.plan(by_id[name], readable[name]), readable, readers, retries)
     errors = {name: error for name, error in (records | decided).items() if isinstance(error, StorageError)}
     done = {name: each for name, each in decided.items() if not isinstance(each, StorageError)}
     planned = tuple(done.get(name) or _failed_alone(pair, places, errors[name]) for name, pair in by_id.items())
@@ -138,17 +135,6 @@ def plan_manifest(
     faults += _summed_up(fault for each in planned if not each.alone for fault in each.faults)
     troubles = _summed_up(fault for each in planned if each.alone for fault in each.faults)
     return Plan(manifest, places, planned, tuple(faults), tuple(troubles))
-
-
-def patiently(read: Callable[[], _Value], again: Again) -> _Value:
-    """What `read` gives, tried again after a StorageError that may pass, as long as `again` says."""
-    for tries in itertools.count(1):
-        try:
-            return read()
-        except StorageError as error:
-            if not (error.transient and again(error, tries)):
-                raise
-    raise AssertionError  # never: the loop has no end
 
 
 def _choose(pairs: tuple[Pair, ...], only: Sequence[str]) -> tuple[tuple[Pair, ...], list[Fault]]:

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from flows.commands.main import main
-from flows.pairs import patience
+from styletransfer.storage import retries
 from tests.checkout import ROOT
 from tests.studio import SHALLOW, Studio, pretend_all
 
@@ -21,7 +21,7 @@ GOOD = {"id": "good", "content": "in/a.png", "style": "in/b.png"}
 
 @pytest.fixture
 def studio(tmp_path, monkeypatch):
-    monkeypatch.setattr(patience, "DELAYS_S", [0.01, 0.02, 0.03])
+    monkeypatch.setattr(retries, "DELAYS_S", [0.01, 0.02, 0.03])
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("PREFECT_API_URL", raising=False)

@@ -5,7 +5,8 @@ import sys
 
 from flows.commands.worker import tell
 from flows.farm.workers.host_slots import WorkerSpec
-from flows.farm.workers.supervisor import Signals, Supervisor
+from flows.farm.workers.supervisor import Supervisor
+from flows.pairs.signals import Signals
 from flows.server.environment import farm_environment, python_path
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from tests.checkout import ROOT
 PRINTS_TO_NOBODY = """
 import logging, os, sys
 from prefect.logging.configuration import setup_logging
-from flows.farm.own_process import outlive_worker
+from flows.farm.run_process import outlive_worker
 setup_logging()
 outlive_worker()
 sys.stdin.read()

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 from flows.commands.worker import tell
 from flows.farm.workers.host_slots import driver_worker, render_workers
-from flows.farm.workers.supervisor import Signals, Supervisor
+from flows.farm.workers.supervisor import Supervisor
+from flows.pairs.signals import Signals
 
 if __name__ == "__main__":
     name, kind = sys.argv[1:]

@@ -35,10 +35,10 @@ def prefect_server():
 @pytest.fixture
 def flow(prefect_server, monkeypatch):
     """The flow, with delays between tries that a test can wait for."""
-    from flows.pairs import renders
+    from flows.pairs import steps
     from flows.pairs.flow import render_manifest
 
-    for step in (renders.fetch, renders.store):
+    for step in (steps.fetch, steps.store):
         monkeypatch.setattr(step, "retry_delay_seconds", [0.05] * 7)
     return render_manifest
 
@@ -265,7 +265,7 @@ def test_pictures_are_not_kept_once_stored(flow, studio, monkeypatch):
     import gc
     import weakref
 
-    from flows.pairs import renders
+    from flows.pairs import steps
     from styletransfer.renders import pair as render
 
     alive: weakref.WeakSet = weakref.WeakSet()
@@ -289,7 +289,7 @@ def test_pictures_are_not_kept_once_stored(flow, studio, monkeypatch):
     assert most <= 4
     gc.collect()
     assert len(alive) <= 1
-    assert renders.fetch.persist_result is False
+    assert steps.fetch.persist_result is False
 
 
 def test_the_device_works_while_the_next_pair_is_fetched_and_the_last_one_stored(flow, studio, monkeypatch):
@@ -335,7 +335,7 @@ def test_the_device_works_while_the_next_pair_is_fetched_and_the_last_one_stored
 
 def test_inputs_that_cannot_be_read_for_now_keep_nobody_waiting(flow, studio, monkeypatch):
     """Their storage comes back once everything else is rendered."""
-    from flows.pairs import renders
+    from flows.pairs import steps
     from styletransfer.errors import StorageError
     from styletransfer.renders import pair as render
 
@@ -355,7 +355,7 @@ def test_inputs_that_cannot_be_read_for_now_keep_nobody_waiting(flow, studio, mo
 
     monkeypatch.setattr(render, "fetch", unreachable)
     monkeypatch.setattr(render, "store", stored)
-    monkeypatch.setattr(renders.fetch, "retry_delay_seconds", [0.1, 3.0, 6.0, 12.0, 24.0, 48.0, 96.0])
+    monkeypatch.setattr(steps.fetch, "retry_delay_seconds", [0.1, 3.0, 6.0, 12.0, 24.0, 48.0, 96.0])
     studio.picture("a.png", 1)
     names = ["away-1", "away-2", "away-3", "away-4", "one", "last"]
     entries = [{"id": name, "content": "a.png", "style": "a.png"} for name in names]

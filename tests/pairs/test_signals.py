@@ -1,13 +1,32 @@
-"""Waiting that hears signals."""
+"""What SIGTERM and Ctrl-C do."""
 
 import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from flows.pairs.signals import WAKE_S, wait_heeding_signals
+from flows.pairs.signals import WAKE_S, handled, interrupt, wait_heeding_signals
+
+MANY_SIGNALS = """
+import os, signal, threading, time
+from flows.pairs.signals import Signals
+
+def send():
+    while time.monotonic() < end:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+signals, end = Signals(), time.monotonic() + 1
+with signals.heard():
+    sender = threading.Thread(target=send)
+    sender.start()
+    while sender.is_alive():
+        signals.wait(0.001)
+    print(signals.count > 0)
+"""
 
 
 def test_it_returns_when_all_are_done():
@@ -35,3 +54,15 @@ def test_a_signal_that_another_thread_was_given_is_heard():
         assert not future.done()
     finally:
         unheard.cancel()
+
+
+def test_signals_may_come_at_any_moment():
+    done = subprocess.run([sys.executable, "-c", MANY_SIGNALS], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "True\n", done.stderr
+
+
+def test_handlers_are_put_back():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), handled(interrupt, signal.SIGTERM):
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before

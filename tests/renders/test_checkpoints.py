@@ -15,6 +15,7 @@ from styletransfer.errors import Cancelled, StorageError
 from styletransfer.renders.checkpoints import COST_FACTOR, Checkpoints
 from styletransfer.renders.pair import fetch, store, stylize_pair
 from styletransfer.renders.weights import load_weights
+from styletransfer.storage import retries
 from styletransfer.transfer.stylizer import Progress
 from tests.studio import SHALLOW, Studio, picture_file, plan_one, pretend_rendered
 
@@ -114,6 +115,7 @@ def test_a_storage_that_is_away_for_a_moment_is_waited_for(checkpoints, caplog, 
         return read(url)
 
     monkeypatch.setattr(storage, "read_if_exists", fails_at_first)
+    monkeypatch.setattr(retries, "JITTER", 0)
     slept: list[float] = []
     assert checkpoints.load(slept.append) is None
     assert slept == [2, 4, 8, 16, 32][:away]

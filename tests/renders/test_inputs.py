@@ -9,6 +9,7 @@ from styletransfer import storage
 from styletransfer.errors import ManifestError, StorageError
 from styletransfer.manifest.reader import parse_manifest
 from styletransfer.renders.plan import plan_manifest
+from styletransfer.storage.retries import Retries
 from tests.studio import QUICK, picture_file, plan_faults, plan_one, pretend_all
 
 CMYK: bytes = pyvips.Operation.call("profile_load", "cmyk")
@@ -54,15 +55,10 @@ def test_an_unreachable_input_is_the_trouble_of_its_pair_alone(studio):
         {"id": "good", "content": "in/a.png", "style": "in/b.png"},
         {"id": "bad", "content": "http://127.0.0.1:9/a.png", "style": "in/b.png"},
     )
-    asked: list[int] = []
-
-    def again(error, tries):
-        assert error.transient
-        asked.append(tries)
-        return tries < 3
-
-    plan = plan_manifest(manifest, again=again)
-    assert asked == [1, 2, 3]
+    told: list[str] = []
+    plan = plan_manifest(manifest, retries=Retries(told.append, (1.0, 2.0, 4.0), sleep=lambda _: None))
+    assert len(told) == 3
+    assert all("no connection; trying again in" in text for text in told)
     assert {pair.id: pair.state for pair in plan.pairs} == {"good": "queued", "bad": "failed"}
     assert "no connection" in plan.having("failed")[0].reason
     plan.check(troubles=False)
@@ -82,7 +78,7 @@ def test_an_input_that_comes_back_is_looked_at_again(studio, monkeypatch):
         return stat(url)
 
     monkeypatch.setattr(storage, "stat", fails_at_first)
-    (planned,) = plan_manifest(manifest, again=lambda *_: True).pairs
+    (planned,) = plan_manifest(manifest, retries=Retries(lambda _: None, sleep=lambda _: None)).pairs
     assert planned.state == "queued"
     assert sorted(looked) == ["a.png", "a.png", "a.png", "b.png"]
 

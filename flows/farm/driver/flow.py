@@ -11,7 +11,6 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Final
 
-import httpx
 from prefect import flow, get_client, get_run_logger
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import State
@@ -29,16 +28,18 @@ from flows.farm.driver.pairs_table import DriverBoard
 from flows.farm.driver.render_runs import Errand, Renders
 from flows.farm.driver.watchers import DriverWatchers, LogStates, SheetStates
 from flows.farm.messages import Messenger, tell_wrong
-from flows.farm.outages import Outage, ask
 from flows.farm.run_process import outlive_worker
 from flows.farm.times import host_zone, next_clock, parse_clock, parse_zone, shown
-from flows.pairs.flow import final_state, make_plan, write_sheet
+from flows.pairs.flow import final_state
+from flows.pairs.retrying import outage_retries
 from flows.pairs.sheet import LiveSheet
+from flows.pairs.steps import make_plan, write_sheet
 from flows.pairs.watching import Result
 from styletransfer import storage
 from styletransfer.errors import StorageError, StyleTransferError
 from styletransfer.manifest.reader import Priority
 from styletransfer.renders.plan import Plan
+from styletransfer.storage.retries import Retries
 
 PLANNED_AGAIN: Final = 3
 """Plans that are made before some pairs are rendered without others whose storage is away: over ten minutes."""
@@ -97,25 +98,31 @@ def _planned(location: str, only: list[str], force: bool, weights: str | None, o
     return plan
 
 
-def plan_patiently(make: Callable[[], Plan], outage: Outage | None = None) -> Plan:
-    """What `make` gives; made again as long as storage is away, for the plan's own patience is one of minutes.
+class _PartlyPlannedError(StorageError):
+    """A storage keeps some pairs from being planned."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(str(plan.troubles[0]), transient=True)
+        self.plan = plan
+
+
+def plan_patiently(make: Callable[[], Plan], retries: Retries | None = None) -> Plan:
+    """What `make` gives; made again as long as storage is away, for the plan's own retries end in minutes.
 
     Where a storage keeps single pairs from being planned, the others wait for a few tries. Raises StorageError.
     """
-    outage = outage or Outage()
-    for tries in itertools.count(1):
-        try:
-            plan = make()
-        except StorageError as error:
-            outage.wait(error)
-            continue
-        if not plan.troubles or plan.faults or (plan.having("queued") and tries >= PLANNED_AGAIN):
-            return plan
-        try:
-            outage.wait(StorageError(str(plan.troubles[0]), transient=True))
-        except StorageError:
-            return plan  # whose pairs tell why they fail
-    raise AssertionError  # never: the loop has no end
+    tries = itertools.count(1)
+
+    def attempt() -> Plan:
+        number, plan = next(tries), make()
+        if plan.troubles and not plan.faults and not (plan.having("queued") and number >= PLANNED_AGAIN):
+            raise _PartlyPlannedError(plan)
+        return plan
+
+    try:
+        return (retries or outage_retries()).call(attempt)
+    except _PartlyPlannedError as error:
+        return error.plan  # whose pairs tell why they fail
 
 
 def look_after(
@@ -138,29 +145,25 @@ def look_after(
                 watcher.states(drive.outcomes)
                 sheet.write()
             raise
-        result = Result.of(plan, ask(lambda: write_sheet(sheet)))
+        result = Result.of(plan, outage_retries().call(lambda: write_sheet(sheet)))
         watcher.ended(result)
     if not drive.board.over:
         return Cancelled(name=names.HELD, message=f"time was up; {result.counts}")
     return final_state(result, stopped=any(pair.state == "cancelled" for pair in result.pairs))
 
 
-def keep_driving(
-    drive: Drive, tell: Callable[[], None], check: Callable[[], None], outage: Outage | None = None
-) -> None:
+def keep_driving(drive: Drive, tell: Callable[[], None], check: Callable[[], None]) -> None:
     """Take step after step until the drive is over; while server or storage are away, wait for them.
 
     Raises what a step raises where waiting can't help, or has not.
     """
-    outage = outage or Outage()
+
+    def step() -> None:
+        check()
+        drive.step()
+
     while True:
-        try:
-            check()
-            drive.step()
-        except (StorageError, httpx.HTTPError) as error:
-            outage.wait(error)
-            continue
-        outage.over()
+        outage_retries().call(step)
         tell()
         if drive.over:
             return
@@ -173,7 +176,7 @@ def _messenger(errand: Errand, began: datetime) -> Messenger:
 
 @contextmanager
 def _sheet(plan: Plan) -> Iterator[LiveSheet]:
-    with ask(lambda: LiveSheet(plan)) as sheet:
+    with outage_retries().call(lambda: LiveSheet(plan)) as sheet:
         yield sheet
 
 

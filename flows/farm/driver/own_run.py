@@ -13,7 +13,7 @@ from prefect.context import FlowRunContext
 from prefect.states import Running
 
 from flows.farm import names, submissions
-from flows.farm.outages import ask
+from flows.pairs.retrying import outage_retries
 from styletransfer.renders.plan import Plan
 from styletransfer.renders.records import now
 
@@ -40,7 +40,7 @@ class DriverRun:
         self.submission = submission or str(self.run.id)
         self._tags = [*self.run.tags, names.TAG, names.DRIVER_TAG, names.submission_tag(self.submission)]
         self._tag(self.run.name)  # at once, to be found by another
-        others = ask(self._others)
+        others = outage_retries().call(self._others)
         self.began = min([now(), *(run.start_time for run in (self.run, *others) if run.start_time)])
         for other in others:
             # One that is dead, and not known to be yet, will be: then a driver is started again.
@@ -60,7 +60,7 @@ class DriverRun:
 
     def _tag(self, name: str) -> None:
         tags = list(dict.fromkeys(self._tags))
-        ask(lambda: self._client.update_flow_run(self.run.id, name=name, tags=tags))
+        outage_retries().call(lambda: self._client.update_flow_run(self.run.id, name=name, tags=tags))
 
     def check(self) -> None:
         """Every so often: raise ReplacedError if this driver was taken for lost and another was started.

@@ -20,11 +20,11 @@ from prefect.states import Completed, Failed
 
 from flows.farm import messages, names, submissions
 from flows.farm.submissions import Submission
-from flows.pairs.patience import Patience
 from styletransfer import storage
 from styletransfer.errors import FaultsError, StyleTransferError
 from styletransfer.manifest.reader import Priority, load_manifest
-from styletransfer.renders.plan import Plan, patiently, plan_manifest
+from styletransfer.renders.plan import Plan, plan_manifest
+from styletransfer.storage.retries import Retries
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def render_inbox(
 @task(name="list inbox", task_run_name="list inbox", cache_policy=NO_CACHE, persist_result=False)
 def find_manifests(source: str) -> list[str]:
     """URLs of the manifests at `source`, sorted."""
-    return patiently(lambda: manifests_in(source), Patience(log.warning))
+    return Retries(log.warning).call(lambda: manifests_in(source))
 
 
 def is_manifest(source: str) -> bool:
@@ -127,9 +127,8 @@ def look(manifest: str, taken: dict[str, str], client: SyncPrefectClient, wishes
 
 def _plan(manifest: str) -> Plan:
     """Its plan, without a fault of the manifest; pairs whose inputs can't be reached are the driver's to retry."""
-    again = Patience(log.warning)
-    loaded = patiently(lambda: load_manifest(manifest), again)
-    plan = plan_manifest(loaded, again=again)
+    retries = Retries(log.warning)
+    plan = plan_manifest(retries.call(lambda: load_manifest(manifest)), retries=retries)
     plan.check(troubles=False)
     return plan
 

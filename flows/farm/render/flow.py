@@ -32,14 +32,13 @@ from flows.farm.names import HELD, RENDER_FLOW, GpuCount
 from flows.farm.render.claim import claim
 from flows.farm.render.note_keeper import NoteWatcher
 from flows.farm.render.progress import RenderBoard
-from flows.farm.run_process import ignore_further_signals, leave_soon, outlive_worker
+from flows.farm.run_process import leave_soon, outlive_worker
 from flows.farm.times import host_zone, next_clock, parse_clock, parse_zone, shown
-from flows.pairs.flow import LogWatcher, load_weights, make_plan
-from flows.pairs.patience import NIGHT_DELAYS_S
-from flows.pairs.renders import Renders
-from flows.pairs.signals import wait_heeding_signals
+from flows.pairs.renderer import Renderer
+from flows.pairs.signals import ignore_further_signals, wait_heeding_signals
 from flows.pairs.slots import Slots
-from flows.pairs.watching import Watcher, Watchers
+from flows.pairs.steps import load_weights, make_plan
+from flows.pairs.watching import LogWatcher, Watcher, Watchers
 from flows.server.environment import HEARTBEAT_S
 from styletransfer.errors import DeviceError
 from styletransfer.machine import devices as hosts
@@ -49,6 +48,7 @@ from styletransfer.renders.output_folder import picture_is_there
 from styletransfer.renders.plan import Plan, PlannedPair
 from styletransfer.renders.records import PAIR_STATES, now
 from styletransfer.renders.summary import Outcome
+from styletransfer.storage.retries import NIGHT_DELAYS_S
 
 log = logging.getLogger(__name__)
 
@@ -192,12 +192,12 @@ class PairsRun:
         weights = load_weights(plan, queued)
         with RenderBoard(queued, len(devices), Artifacts(self.assignment.run)) as board:
             watchers = Watchers(watcher, board)
-            renders = Renders(Slots(devices), weights, watchers, self.assignment.attempts, NIGHT_DELAYS_S)
+            renders = Renderer(Slots(devices), weights, watchers, self.assignment.attempts, NIGHT_DELAYS_S)
             with self._window(renders), self._giving_way(renders, notes):
                 self._run(renders, queued, notes)
 
     @contextmanager
-    def _window(self, renders: Renders) -> Iterator[None]:
+    def _window(self, renders: Renderer) -> Iterator[None]:
         """Stops the renders when the time is over."""
         left = self.assignment.seconds_left()
         if left is None:
@@ -217,7 +217,7 @@ class PairsRun:
             timer.cancel()
 
     @contextmanager
-    def _giving_way(self, renders: Renders, notes: NoteWatcher) -> Iterator[None]:
+    def _giving_way(self, renders: Renderer, notes: NoteWatcher) -> Iterator[None]:
         """Stops the renders if another run has got their pairs, as nothing was heard of this one for too long."""
         over = threading.Event()
 
@@ -236,7 +236,7 @@ class PairsRun:
         finally:
             over.set()
 
-    def _run(self, renders: Renders, queued: Sequence[PlannedPair], notes: NoteWatcher) -> None:
+    def _run(self, renders: Renderer, queued: Sequence[PlannedPair], notes: NoteWatcher) -> None:
         """Run the renders in a thread of their own, so that a signal only asks them to stop."""
         rendering = in_thread(lambda: renders.run(queued))
         try:

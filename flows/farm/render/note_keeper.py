@@ -12,14 +12,14 @@ from typing import cast
 
 from flows.farm.names import SLOT_VARIABLE
 from flows.farm.notes import Note, NoteState, delete_note, read_note, write_note
-from flows.pairs.patience import Patience
 from flows.pairs.watching import Watcher
 from styletransfer.errors import RecordError, StorageError
 from styletransfer.machine.devices import Slot
 from styletransfer.renders.places import Places
-from styletransfer.renders.plan import PlannedPair, patiently
+from styletransfer.renders.plan import PlannedPair
 from styletransfer.renders.records import now, read_record
 from styletransfer.renders.summary import Outcome
+from styletransfer.storage.retries import Retries
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ class NoteWatcher(Watcher):
             unwritten = [(pair, note) for pair, note in self._unwritten.items() if not (note and self._taken)]
         for pair_id, note in unwritten:
             if patient:
-                patiently(partial(self._write, pair_id, note), Patience(log.warning))
+                Retries(log.warning).call(partial(self._write, pair_id, note))
             else:
                 self._put(pair_id, note)
 

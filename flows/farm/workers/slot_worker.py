@@ -29,6 +29,7 @@ from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 
 from flows.farm.names import DRAIN_LIMIT_S, DRIVER_POOL
 from flows.farm.workers.driver_revival import EVERY_S, revive_lost
+from flows.pairs.retrying import may_pass
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
@@ -108,9 +109,7 @@ class SlotWorker(ProcessWorker):
 
 def tell_if_transient(error: httpx.HTTPError) -> None:
     """Log it if it may pass, as when the server restarts; otherwise raise it again."""
-    if isinstance(error, httpx.HTTPStatusError) and error.response.status_code < 500:
-        raise error
-    if not isinstance(error, httpx.TransportError | httpx.HTTPStatusError):
+    if not may_pass(error):
         raise error
     log.warning("no answer from the server, trying on: %s: %s", type(error).__name__, error)
 

@@ -8,16 +8,15 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from queue import Empty, SimpleQueue
-from types import FrameType
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import IO, Final
 
 import psutil
 
 from flows.farm.names import DRAIN_LIMIT_S
 from flows.farm.workers.host_slots import WorkerSpec
+from flows.pairs.signals import Signals
 
 Tell = Callable[[str], None]
 
@@ -33,34 +32,6 @@ _MARGIN_S: Final = 15
 """What a worker may take to end once its run has."""
 
 _AT_ONCE_S: Final = 30
-
-
-class Signals:
-    """SIGTERM and Ctrl-C: the first asks to drain, another to stop at once."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._came: SimpleQueue[None] = SimpleQueue()  # an Event would lock up when heard while it is cleared
-
-    @contextmanager
-    def heard(self) -> Iterator[None]:
-        """Signals are counted within the block, and raise nothing. In the main thread only."""
-
-        def count(_: int, __: FrameType | None) -> None:
-            self.count += 1
-            self._came.put(None)
-
-        before = {number: signal.signal(number, count) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def wait(self, seconds: float) -> None:
-        """Until one comes, or so long."""
-        with suppress(Empty):
-            self._came.get(timeout=seconds)
 
 
 class Child:

@@ -1,11 +1,12 @@
 """How long a driver waits for a plan while storage is away."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from flows.farm.driver.flow import PLANNED_AGAIN, plan_patiently
-from flows.farm.outages import OUTAGE_LIMIT_S, Outage
+from flows.pairs.retrying import OUTAGE_LIMIT_S, outage_retries
 from styletransfer.errors import StorageError
 
 AWAY = StorageError("s3://studio: no answer", transient=True)
@@ -28,7 +29,8 @@ def planned(*results, last=None):
             raise result
         return result
 
-    return plan_patiently(make, Outage(slept.append, lambda: sum(slept))), made, sum(slept)
+    retries = replace(outage_retries(), sleep=slept.append, clock=lambda: sum(slept))
+    return plan_patiently(make, retries), made, sum(slept)
 
 
 def test_a_plan_is_made_once():

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from flows.farm.notes import Note, read_notes, write_note
-from flows.pairs.patience import DELAYS_S, NIGHT_DELAYS_S
 from styletransfer.errors import StorageError
 from styletransfer.renders.places import Places
 from styletransfer.renders.records import now, read_record
+from styletransfer.storage.retries import DELAYS_S, NIGHT_DELAYS_S
 from tests.studio import SHALLOW, picture_file
 
 pytestmark = pytest.mark.slow
@@ -120,10 +120,10 @@ def test_a_storage_that_is_away_for_long_loses_no_picture(studio, pair, render, 
 
 def test_a_pair_whose_storage_is_away_when_time_is_over_is_not_begun(studio, pair, render, monkeypatch):
     from flows.farm.render import flow
-    from flows.pairs import renders as pairs
+    from flows.pairs import steps
     from styletransfer.renders import pair as library
 
-    monkeypatch.setattr(pairs.fetch, "retry_delay_seconds", [0.5] * len(DELAYS_S))
+    monkeypatch.setattr(steps.fetch, "retry_delay_seconds", [0.5] * len(DELAYS_S))
     monkeypatch.setattr(flow.Assignment, "seconds_left", lambda self: 1.0)
     monkeypatch.setattr(library, "fetch", Away(library.fetch, 1000))
     state = render(write_manifest(studio, pair("one")), ["one"], until="2099-01-01T07:00", timezone="UTC")

@@ -23,23 +23,6 @@ from tests.waiting import until
 
 ENTRYPOINT = "tests.farm.sleeper.sleeper"
 
-MANY_SIGNALS = """
-import os, signal, threading, time
-from flows.farm.worker import Signals
-
-def send():
-    while time.monotonic() < end:
-        os.kill(os.getpid(), signal.SIGTERM)
-
-signals, end = Signals(), time.monotonic() + 1
-with signals.heard():
-    sender = threading.Thread(target=send)
-    sender.start()
-    while sender.is_alive():
-        signals.wait(0.001)
-    print(signals.count > 0)
-"""
-
 pytestmark = pytest.mark.slow
 
 
@@ -169,8 +152,3 @@ def test_when_the_supervisor_is_killed_its_workers_drain(pool):
     pool.supervisor.kill()
     until(lambda: pool.left() == [], "the end of all workers")
     assert pool.state(run) == "Held"
-
-
-def test_signals_may_come_at_any_moment():
-    done = subprocess.run([sys.executable, "-c", MANY_SIGNALS], capture_output=True, text=True, timeout=60)
-    assert done.stdout == "True\n", done.stderr

@@ -1,4 +1,4 @@
-"""Render pairs in this process, several side by side: fetch, stylize and store as tasks of their own."""
+"""Pairs rendered in this process, several side by side, each in a thread: fetched, stylized, stored."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
-from prefect.states import Cancelled as CancelledState
 
-from flows.pairs.retrying import is_transient, network_task, with_patience
+from flows.pairs import steps
+from flows.pairs.retrying import with_delays
 from flows.pairs.signals import wait_heeding_signals
-from flows.pairs.slots import Slots
+from flows.pairs.slots import MemoryPlace, Slots
 from flows.pairs.watching import Watcher
 from styletransfer.errors import Cancelled, StyleTransferError
 from styletransfer.machine.devices import Slot
@@ -27,45 +25,19 @@ from styletransfer.renders.plan import PlannedPair
 from styletransfer.renders.records import Record
 from styletransfer.renders.summary import Outcome
 from styletransfer.storage.faults import redacted
+from styletransfer.storage.retries import is_transient
 
 if TYPE_CHECKING:
     from styletransfer.transfer.stylizer import Progress
 
 log = logging.getLogger(__name__)
 
-
 WAITING: Final = 8
 """Pairs that may wait for another try to fetch them while others are rendered."""
 
 
-class Place:
-    """A pair's place in memory: taken for the block, and given up while its fetch waits for another try."""
-
-    def __init__(self, places: threading.Semaphore) -> None:
-        self._places = places
-        self._taken = False
-
-    def take(self) -> None:
-        """Wait for the place, unless it is taken already."""
-        if not self._taken:
-            self._places.acquire()
-            self._taken = True
-
-    def give_up(self) -> None:
-        if self._taken:
-            self._taken = False
-            self._places.release()
-
-    def __enter__(self) -> Place:
-        self.take()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.give_up()
-
-
-class Renders:
-    """The renders of one process: they share slots, weights, a watcher, and a way to stop them all.
+class Renderer:
+    """Renders pairs in this process: they share slots, weights, a watcher, and a way to stop them all.
 
     `attempts`: which attempt this is of pairs that have been tried before. `store_delays`: in seconds, between
     tries to store a picture, in place of the usual ones. Not to fetch: pairs whose inputs are away would be in the
@@ -84,7 +56,7 @@ class Renders:
         self.weights = weights
         self.watcher = watcher
         self._attempts = attempts or {}
-        self._store = store if store_delays is None else with_patience(store, store_delays)
+        self._store = steps.store if store_delays is None else with_delays(steps.store, store_delays)
         self._stopped: Outcome | None = None
         self._begun: set[str] = set()
         # Per device three pairs with pictures in memory: of one being fetched, one stylized, one stored.
@@ -131,7 +103,7 @@ class Renders:
         """Render one pair, come what may. One that is stopped before it began stays as planned."""
         attempt = self.attempt(planned.id)
         try:
-            with Place(self._places) as place:
+            with MemoryPlace(self._places) as place:
                 outcome = Outcome("done", record=self._steps(planned, place), attempts=attempt)
         except Cancelled:
             if planned.id not in self._begun or self._stopped is None:
@@ -150,14 +122,15 @@ class Renders:
         """Which attempt this is, from 1."""
         return self._attempts.get(pair_id, 1)
 
-    def _steps(self, planned: PlannedPair, place: Place) -> Record:
+    def _steps(self, planned: PlannedPair, place: MemoryPlace) -> Record:
         place.take()
         self.check_stopped()
-        fetched = fetch(planned, place)
+        fetched = steps.fetch(planned, place)
         with self.slots.take(planned.pair.settings.gpus) as slot:
             self._begun.add(planned.id)
             self.watcher.started(planned, slot)
-            rendered = self._stylizers.submit(copy_context().run, stylize, fetched, slot, self).result()
+            stylizing = self._stylizers.submit(copy_context().run, steps.stylize, fetched, slot, self.stylize)
+            rendered = stylizing.result()
         if isinstance(rendered, State):
             raise Cancelled(str(rendered.message))
         return self._store(rendered, attempts=self.attempt(planned.id))
@@ -174,32 +147,3 @@ class Renders:
             self.watcher.progress(fetched.planned, progress)
 
         return pair.stylize_pair(fetched, self.weights, devices=slot.devices, callback=callback)
-
-
-# Nothing that these return is kept: a picture in hand is worth less than the memory it takes.
-
-
-@network_task("fetch", "fetch {planned.id}")
-def fetch(planned: PlannedPair, place: Place) -> Fetched:
-    """Read and decode a pair's inputs. While it waits for another try, others have its place."""
-    place.take()
-    try:
-        return pair.fetch(planned)
-    except BaseException:
-        place.give_up()
-        raise
-
-
-@task(task_run_name="stylize {fetched.planned.id}", cache_policy=NO_CACHE, persist_result=False)
-def stylize(fetched: Fetched, slot: Slot, renders: Renders) -> Rendered | State[Any]:
-    """Render a pair in its slot. Not tried again: what fails here fails each time."""
-    try:
-        return renders.stylize(fetched, slot)
-    except Cancelled as error:
-        return CancelledState(message=str(error))
-
-
-@network_task("store", "store {rendered.fetched.planned.id}")
-def store(rendered: Rendered, attempts: int = 1) -> Record:
-    """Write picture and record. Trying again renders nothing again."""
-    return pair.store(rendered, attempts=attempts)

@@ -1,0 +1,79 @@
+"""The steps of a manifest and of each pair, as tasks: those that use the network are tried again.
+
+Nothing that they return is kept: a picture in hand is worth less than the memory it takes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.states import Cancelled as CancelledState
+
+from flows.pairs.retrying import network_task
+from flows.pairs.sheet import LiveSheet
+from flows.pairs.slots import MemoryPlace
+from styletransfer.errors import Cancelled
+from styletransfer.machine.devices import Slot
+from styletransfer.manifest.reader import load_manifest
+from styletransfer.network.weights import Weights
+from styletransfer.renders import pair
+from styletransfer.renders import weights as weights_files
+from styletransfer.renders.pair import Fetched, Rendered
+from styletransfer.renders.plan import Plan, PlannedPair, deepest_layer, plan_manifest
+from styletransfer.renders.records import Record, Summary
+from styletransfer.storage.retries import Retries
+
+log = logging.getLogger(__name__)
+
+
+@task(name="plan", task_run_name="plan", cache_policy=NO_CACHE, persist_result=False)
+def make_plan(location: str, only: Sequence[str], force: bool, weights: str | None, output: str | None) -> Plan:
+    """Read the manifest and look at every input. Has retries of its own: not all is looked at again."""
+    retries = Retries(log.warning)
+    manifest = retries.call(lambda: load_manifest(location, weights=weights, output=output))
+    return plan_manifest(manifest, force=force, only=only, retries=retries)
+
+
+@network_task("load weights", "load weights")
+def load_weights(plan: Plan, queued: Sequence[PlannedPair]) -> Weights:
+    """The manifest's weights, as deep as any of the pairs needs them."""
+    source = plan.manifest.weights
+    deepest = deepest_layer(planned.pair for planned in queued)
+    return weights_files.load_weights(source.source, sha256=source.sha256, last_layer=deepest)
+
+
+@network_task("fetch", "fetch {planned.id}")
+def fetch(planned: PlannedPair, place: MemoryPlace) -> Fetched:
+    """Read and decode a pair's inputs. While it waits for another try, others have its place."""
+    place.take()
+    try:
+        return pair.fetch(planned)
+    except BaseException:
+        place.give_up()
+        raise
+
+
+@task(task_run_name="stylize {fetched.planned.id}", cache_policy=NO_CACHE, persist_result=False)
+def stylize(fetched: Fetched, slot: Slot, render: Callable[[Fetched, Slot], Rendered]) -> Rendered | State[Any]:
+    """Render a pair in its slot. Not tried again: what fails here fails each time."""
+    try:
+        return render(fetched, slot)
+    except Cancelled as error:
+        return CancelledState(message=str(error))
+
+
+@network_task("store", "store {rendered.fetched.planned.id}")
+def store(rendered: Rendered, attempts: int = 1) -> Record:
+    """Write picture and record. Trying again renders nothing again."""
+    return pair.store(rendered, attempts=attempts)
+
+
+@network_task("write contact sheet", "write contact sheet")
+def write_sheet(sheet: LiveSheet) -> Summary:
+    """Summary and contact sheet as they stand now."""
+    return sheet.write()
