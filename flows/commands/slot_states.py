@@ -24,7 +24,7 @@ WORKER_LABEL: Final = "prefect.worker.name"
 
 STARTING: Final = "(starting)"
 
-_LEFT = re.compile(r"\d+ %, ([\d:]+) left")  # how `dashboard.RenderBoard` begins
+_LEFT = re.compile(r"\d+ %, ([\d:]+) left")  # how `RenderProgress` begins
 
 
 @dataclass(frozen=True)

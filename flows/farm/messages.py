@@ -1,4 +1,4 @@
-"""Messages to people: one for each manifest at its end, one in the evening on whether the night is long enough.
+"""Messages to people: of a manifest at its end, of one that can't be rendered, and whatever else there is to tell.
 
 They go through a notification block of Prefect's, whose name is kept in a Prefect variable. The webhook's URL
 is a secret of the block: it is in no parameter, log or message. That a message can't be sent costs a warning.
@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, tzinfo
 from itertools import islice
 from typing import Final, cast
 
@@ -22,13 +21,10 @@ from prefect.types import SecretDict
 from prefect.variables import Variable
 
 from flows.farm import times
-from flows.farm.forecast import Forecast, Forecaster
 from flows.pairs.watching import Result
 from styletransfer import storage
 from styletransfer.errors import StyleTransferError
-from styletransfer.renders.plan import Plan
-from styletransfer.renders.records import SummaryPair, now
-from styletransfer.renders.summary import Outcome
+from styletransfer.renders.records import SummaryPair
 
 VARIABLE: Final = "nst_notify"
 """Prefect variable with the block that messages go through, `custom-webhook/nst-notify`."""
@@ -173,49 +169,6 @@ def end_message(result: Result, seconds: float) -> tuple[str, str]:
 
 def _one_line(pair: SummaryPair) -> str:
     return (pair.reason or "for no known reason").partition("\n")[0]
-
-
-def forecast_message(manifest: str, forecast: Forecast, zone: tzinfo) -> tuple[str, str]:
-    """Subject and body on whether a manifest will be through in time."""
-    until, through = (times.shown(moment, zone) for moment in (forecast.until, forecast.through))
-    if forecast.in_time:
-        return f"{manifest}: will be through in time", f"at this speed by {through}; it has until {until}"
-    left = f"about {forecast.left} of {forecast.pairs} pairs will be left over, for the next night"
-    late = f"at this speed by {through}, but it has until {until}"
-    return f"{manifest}: will not be through in time", f"{late}; {left}"
-
-
-class Messenger:
-    """Hangs on a driver: tells people of its forecast and of its end. What it is told comes from one thread.
-
-    `began`: when the submission did, which another driver may have begun.
-    """
-
-    def __init__(
-        self,
-        until: datetime | None = None,
-        zone: tzinfo | None = None,
-        began: datetime | None = None,
-        tell: Callable[[str, str], None] = try_to_send,
-    ) -> None:
-        self._until, self._zone = until, zone
-        self._tell = tell
-        self._began = began or now()
-        self._manifest = ""
-        self._forecaster: Forecaster | None = None
-
-    def planned(self, plan: Plan) -> None:
-        self._manifest = plan.manifest.name
-        if self._until is not None:
-            self._forecaster = Forecaster(plan.having("queued"), self._until)
-
-    def states(self, outcomes: Mapping[str, Outcome]) -> None:
-        forecast = self._forecaster.states(outcomes) if self._forecaster else None
-        if forecast is not None:
-            self._tell(*forecast_message(self._manifest, forecast, self._zone or UTC))
-
-    def ended(self, result: Result) -> None:
-        self._tell(*end_message(result, (now() - self._began).total_seconds()))
 
 
 def tell_wrong(manifest: str, faults: Sequence[str]) -> None:

@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 
-from flows.farm.driver.drive import Drive, Wishes
-from flows.farm.driver.evidence import Findings
-from flows.farm.driver.render_runs import Run
+from flows.farm.driver.drive import Drive
+from flows.farm.driver.evidence import Evidence
+from flows.farm.driver.render_runs import RenderRequest, RenderRun
 from flows.farm.names import LOST_MESSAGE
 from flows.farm.notes import Note, delete_note, write_note
 from styletransfer.errors import StorageError
@@ -32,17 +32,16 @@ class PaperFarm:
     def driver(self, submission="night", *, force_before=None, only=(), until=None, priority=None):
         """A driver that has planned and not begun."""
         plan = plan_manifest(self.manifest, only=only, force=force_before is not None)
-        wishes = Wishes(submission, priority, until)
+        request = RenderRequest("", submission, plan.places, force_before, until=until, priority=priority)
         began = force_before or now() - timedelta(hours=1)
-        renders = PaperRenders(self, submission)
-        findings = Findings(plan, force_before)
-        return Drive(plan, renders, findings, wishes, began, lambda: self.clock)  # type: ignore[arg-type]
+        runs = PaperRuns(self, submission)
+        return Drive(plan, runs, Evidence(plan, force_before), request, began, lambda: self.clock)  # type: ignore[arg-type]
 
     def live(self, phase=None):
         return [run for run in self.runs.values() if run.live and phase in (None, run.phase)]
 
     def submit(self, submission, pairs, gpus=1):
-        run = Run(f"run {next(self._numbers)}", "demo", "waiting", tuple(pairs), submission, gpus)
+        run = RenderRun(f"run {next(self._numbers)}", "demo", "waiting", tuple(pairs), submission, gpus)
         self.runs[run.id] = run
         return run
 
@@ -84,8 +83,8 @@ class PaperFarm:
         return plan_manifest(self.manifest).places
 
 
-class PaperRenders:
-    """The render runs as one driver sees them, as `driver.render_runs.Renders`. `away`: nobody answers."""
+class PaperRuns:
+    """The render runs as one driver sees them, as `driver.render_runs.RenderRuns`. `away`: nobody answers."""
 
     def __init__(self, farm, submission):
         self.farm, self.submission = farm, submission

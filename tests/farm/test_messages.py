@@ -10,8 +10,8 @@ from prefect.variables import Variable
 
 from flows.commands import notify as notify_command
 from flows.farm import messages
-from flows.farm.forecast import Forecast
-from flows.farm.messages import Messenger, NotifyError, end_message, forecast_message
+from flows.farm.driver.forecast import Forecast, Messenger, forecast_message
+from flows.farm.messages import NotifyError, end_message
 from flows.pairs.watching import Result
 from styletransfer.renders.plan import plan_manifest
 from styletransfer.renders.records import SummaryInput, SummaryPair

@@ -16,7 +16,7 @@ from styletransfer.renders.records import Record
 log = logging.getLogger(__name__)
 
 
-class Findings:
+class Evidence:
     """Reads many pairs at once. With `force_before` a pair is done only if it was finished since.
 
     Every method raises StorageError, `transient` where asking again can help.
@@ -26,9 +26,9 @@ class Findings:
         self._places = plan.places
         self._planned = {planned.id: planned for planned in plan.pairs}
         self._force_before = force_before
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="findings")
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="evidence")
 
-    def __enter__(self) -> Findings:
+    def __enter__(self) -> Evidence:
         return self
 
     def __exit__(

@@ -21,13 +21,14 @@ from pydantic import Field
 
 from flows.farm import names, submissions
 from flows.farm.artifacts import Artifacts
-from flows.farm.driver.drive import POLL_S, Drive, Wishes
-from flows.farm.driver.evidence import Findings
-from flows.farm.driver.own_run import DriverRun, ReplacedError
-from flows.farm.driver.pairs_table import DriverBoard
-from flows.farm.driver.render_runs import Errand, Renders
+from flows.farm.driver.drive import Drive
+from flows.farm.driver.driver_run import DriverRun, ReplacedError
+from flows.farm.driver.evidence import Evidence
+from flows.farm.driver.forecast import Messenger
+from flows.farm.driver.pairs_table import PairsTable
+from flows.farm.driver.render_runs import RenderRequest, RenderRuns
 from flows.farm.driver.watchers import DriverWatchers, LogStates, SheetStates
-from flows.farm.messages import Messenger, tell_wrong
+from flows.farm.messages import tell_wrong
 from flows.farm.run_process import outlive_worker
 from flows.farm.times import host_zone, next_clock, parse_clock, parse_zone, shown
 from flows.pairs.flow import final_state
@@ -43,6 +44,9 @@ from styletransfer.storage.retries import Retries
 
 PLANNED_AGAIN: Final = 3
 """Plans that are made before some pairs are rendered without others whose storage is away: over ten minutes."""
+
+POLL_S: Final = 5.0
+"""Between two steps."""
 
 log = logging.getLogger(__name__)
 
@@ -81,8 +85,10 @@ def drive_manifest(
             me.describe(plan)
             end = _end(until, timezone, me.began)
             before = me.began if force else None
-            errand = Errand(manifest, me.submission, plan.places, before, weights, output, end, timezone)
-            return look_after(plan, errand, priority, me, client)
+            request = RenderRequest(
+                manifest, me.submission, plan.places, before, weights, output, end, timezone, priority
+            )
+            return look_after(plan, request, me, client)
         except ReplacedError as replaced:
             return Completed(name=submissions.REPLACED, message=str(replaced))
 
@@ -125,17 +131,14 @@ def plan_patiently(make: Callable[[], Plan], retries: Retries | None = None) -> 
         return error.plan  # whose pairs tell why they fail
 
 
-def look_after(
-    plan: Plan, errand: Errand, priority: Priority | None, me: DriverRun, client: SyncPrefectClient
-) -> State[Any]:
+def look_after(plan: Plan, request: RenderRequest, me: DriverRun, client: SyncPrefectClient) -> State[Any]:
     """Have the plan's pairs rendered, show how they stand, and sum up. Raises ReplacedError."""
-    board = DriverBoard(Artifacts(str(me.run.id)))
-    with _sheet(plan) as sheet, Findings(plan, errand.force_before) as findings, board:
-        messenger = _messenger(errand, me.began)
-        watcher = DriverWatchers([SheetStates(sheet), LogStates(get_run_logger()), board, messenger])
-        wishes = Wishes(errand.submission, priority, errand.until)
-        drive = Drive(plan, Renders(client, errand), findings, wishes, me.began)
-        board.live_runs = drive.live_runs
+    table = PairsTable(Artifacts(str(me.run.id)))
+    with _sheet(plan) as sheet, Evidence(plan, request.force_before) as evidence, table:
+        messenger = Messenger(request.until, parse_zone(request.timezone or host_zone()), me.began)
+        watcher = DriverWatchers([SheetStates(sheet), LogStates(get_run_logger()), table, messenger])
+        drive = Drive(plan, RenderRuns(client, request), evidence, request, me.began)
+        table.live_runs = drive.live_runs
         watcher.planned(plan)
         try:
             keep_driving(drive, lambda: watcher.states(drive.outcomes), me.check)
@@ -168,10 +171,6 @@ def keep_driving(drive: Drive, tell: Callable[[], None], check: Callable[[], Non
         if drive.over:
             return
         time.sleep(POLL_S)
-
-
-def _messenger(errand: Errand, began: datetime) -> Messenger:
-    return Messenger(errand.until, parse_zone(errand.timezone or host_zone()), began)
 
 
 @contextmanager

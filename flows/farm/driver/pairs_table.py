@@ -42,7 +42,7 @@ GRID_QUALITY: Final = 70
 Clock = Callable[[], float]
 
 
-class DriverBoard:
+class PairsTable:
     """Shows how a driver's pairs stand, as long as the block that it opens."""
 
     def __init__(self, artifacts: Artifacts, clock: Clock = time.monotonic) -> None:
@@ -56,7 +56,7 @@ class DriverBoard:
         self._outcomes: dict[str, Outcome] = {}
         self._due = float("-inf")
 
-    def __enter__(self) -> DriverBoard:
+    def __enter__(self) -> PairsTable:
         self._artifacts.__enter__()
         return self
 

@@ -32,9 +32,10 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Cancelling, Crashed, Running
 
 from flows.farm import names, submissions
-from flows.farm.driver.board import RunEnd
+from flows.farm.driver.attempts import RunEnd
 from flows.farm.driver.groups import Group
 from flows.farm.names import HELD, GpuCount
+from styletransfer.manifest.reader import Priority
 from styletransfer.renders.places import Places
 from styletransfer.renders.plan import PlannedPair
 
@@ -60,7 +61,7 @@ _PHASES: Final[Mapping[StateType, Phase]] = {
 
 
 @dataclass(frozen=True)
-class Run:
+class RenderRun:
     """A render run as it stands: `phase`, `since` when (the server's clock), and why; whether it ever began."""
 
     id: str
@@ -79,8 +80,8 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Errand:
-    """What a driver asks of every render run, beside its pairs."""
+class RenderRequest:
+    """What a driver asks of every render run, beside its pairs. `priority` in place of the pairs' own."""
 
     manifest: str
     submission: str
@@ -90,25 +91,26 @@ class Errand:
     output: str | None = None
     until: datetime | None = None
     timezone: str | None = None
+    priority: Priority | None = None
 
 
-class Renders:
+class RenderRuns:
     """The render runs of one output folder, through a client."""
 
-    def __init__(self, client: SyncPrefectClient, errand: Errand) -> None:
+    def __init__(self, client: SyncPrefectClient, request: RenderRequest) -> None:
         self._client = client
-        self._errand = errand
+        self._request = request
 
     # Reading
 
-    def live(self) -> list[Run]:
+    def live(self) -> list[RenderRun]:
         """All live render runs of this output, whoever submitted them."""
-        tags = [names.RENDER_TAG, names.output_tag(self._errand.places)]
+        tags = [names.RENDER_TAG, names.output_tag(self._request.places)]
         return [as_run(run) for run in submissions.with_tags(self._client, tags, states=submissions.LIVE)]
 
-    def read(self, run_ids: Iterable[str]) -> dict[str, Run]:
+    def read(self, run_ids: Iterable[str]) -> dict[str, RenderRun]:
         """Runs by id; one that was deleted is missing."""
-        found: dict[str, Run] = {}
+        found: dict[str, RenderRun] = {}
         wanted = [UUID(run_id) for run_id in run_ids]
         for first in range(0, len(wanted), PAGE):
             chosen = FlowRunFilter(id=FlowRunFilterId(any_=wanted[first : first + PAGE]))
@@ -132,7 +134,7 @@ class Renders:
 
     # Changing
 
-    def submit(self, group: Group, attempts: Mapping[str, int]) -> Run:
+    def submit(self, group: Group, attempts: Mapping[str, int]) -> RenderRun:
         """A live run that renders the group: a new one, or the one that was submitted for it before.
 
         `attempts`: which attempt this is of each pair. Raises StyleTransferError where nothing is deployed.
@@ -142,7 +144,7 @@ class Renders:
                 names.RENDER_DEPLOYMENTS[group.gpus],
                 timeout=0,
                 parameters=self._parameters(group, attempts),
-                flow_run_name=run_name(self._errand.places.manifest_name, group.ids),
+                flow_run_name=run_name(self._request.places.manifest_name, group.ids),
                 tags=self._tags(group),
                 idempotency_key=self._key(group, attempts),
                 work_queue_name=group.priority,
@@ -151,29 +153,29 @@ class Renders:
         return as_run(run)
 
     def _parameters(self, group: Group, attempts: Mapping[str, int]) -> dict[str, Any]:
-        errand = self._errand
+        request = self._request
         return {
-            "manifest": errand.manifest,
+            "manifest": request.manifest,
             "pairs": list(group.ids),
             "attempts": {pair: attempt for pair, attempt in attempts.items() if attempt > 1},
-            "submission": errand.submission,
+            "submission": request.submission,
             "gpus": group.gpus,
-            "force_before": _iso(errand.force_before),
-            "weights": errand.weights,
-            "output": errand.output,
-            "until": _iso(errand.until),
-            "timezone": errand.timezone,
+            "force_before": _iso(request.force_before),
+            "weights": request.weights,
+            "output": request.output,
+            "until": _iso(request.until),
+            "timezone": request.timezone,
         }
 
     def _tags(self, group: Group) -> list[str]:
-        places = self._errand.places
+        places = self._request.places
         tags = [names.TAG, names.RENDER_TAG, names.manifest_tag(places.manifest_name), names.output_tag(places)]
-        tags.append(names.submission_tag(self._errand.submission))
+        tags.append(names.submission_tag(self._request.submission))
         return [*tags, *pair_tags(group.pairs[0])] if len(group.pairs) == 1 else tags
 
     def _key(self, group: Group, attempts: Mapping[str, int]) -> str:
         """The group's key; with a number behind it where runs with that key are over."""
-        base = group_key(self._errand.places, group.pairs, max(attempts.values(), default=1))
+        base = group_key(self._request.places, group.pairs, max(attempts.values(), default=1))
         first = 0
         while True:
             keys = [f"{base}:{number}" if number else base for number in range(first, first + KEYS)]
@@ -185,33 +187,33 @@ class Renders:
                     return key
             first += KEYS
 
-    def cancel(self, run: Run) -> None:
+    def cancel(self, run: RenderRun) -> None:
         """End a run for good: at once if it waits, else its worker ends it, and it saves its state first."""
         message = "its driver was cancelled"
         self._set(run, Cancelled(message=message) if run.phase == "waiting" else Cancelling(message=message))
 
-    def take_back(self, run: Run, reason: str) -> None:
+    def take_back(self, run: RenderRun, reason: str) -> None:
         """End a run that waits for a worker, and have its pairs back."""
         self._set(run, Cancelled(name=HELD, message=reason))
 
-    def give_up(self, run: Run, reason: str) -> None:
+    def give_up(self, run: RenderRun, reason: str) -> None:
         """Count a run as crashed that nothing has been heard of."""
         self._set(run, Crashed(message=reason), force=True)
 
-    def bring_back(self, run: Run) -> None:
+    def bring_back(self, run: RenderRun) -> None:
         """Count a run as running again that was given up too soon."""
         self._set(run, Running(message="it was taken for lost, but is heard of again"), force=True)
 
-    def _set(self, run: Run, state: State[Any], *, force: bool = False) -> None:
+    def _set(self, run: RenderRun, state: State[Any], *, force: bool = False) -> None:
         with suppress(ObjectNotFound):  # somebody has deleted the run
             self._client.set_flow_run_state(UUID(run.id), state, force=force)
 
 
-def as_run(run: FlowRun) -> Run:
+def as_run(run: FlowRun) -> RenderRun:
     """What a driver wants to know of a flow run."""
     state: State[Any] | None = run.state
     given = run.parameters
-    return Run(
+    return RenderRun(
         id=str(run.id),
         name=run.name,
         phase=_phase(state),
@@ -252,8 +254,3 @@ def pair_tags(planned: PlannedPair) -> Iterator[str]:
 
 def _iso(moment: datetime | None) -> str | None:
     return moment.isoformat() if moment else None
-
-
-# What a render run asks before it begins
-
-

@@ -35,7 +35,7 @@ Verdict = Literal["submitted", "finished", "at work", "wrong"]
 
 
 @dataclass(frozen=True)
-class Looked:
+class ManifestResult:
     """What was found about one manifest, and done about it. `faults` of one that is wrong, a line each."""
 
     manifest: str
@@ -45,7 +45,7 @@ class Looked:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class RoundOptions:
     """How the manifests of a round are to be rendered."""
 
     until: str | None = None
@@ -69,12 +69,12 @@ def render_inbox(
     `until` (`07:00`, in `timezone`) and `priority` go to the drivers. Ends Failed, naming each, if a manifest
     is wrong; the others are handed over all the same.
     """
-    wishes, told = Wishes(until, timezone, priority), get_run_logger()
+    options, told = RoundOptions(until, timezone, priority), get_run_logger()
     taken: dict[str, str] = {}
     looked = []
     with get_client(sync_client=True) as client:
         for manifest in find_manifests(source):
-            found = look(manifest, taken, client, wishes)
+            found = look(manifest, taken, client, options)
             told.log(logging.ERROR if found.faults else logging.INFO, "%s: %s", storage.name(manifest), found.text)
             looked.append(found)
     for found in looked:
@@ -102,27 +102,27 @@ def manifests_in(source: str) -> list[str]:
     return [url for url in found if is_manifest(url)]
 
 
-def look(manifest: str, taken: dict[str, str], client: SyncPrefectClient, wishes: Wishes) -> Looked:
+def look(manifest: str, taken: dict[str, str], client: SyncPrefectClient, options: RoundOptions) -> ManifestResult:
     """Find out what is left of a manifest, and hand that over. `taken`: who has which folder in this round."""
     try:
         plan = _plan(manifest)
     except FaultsError as error:
         faults = tuple(str(error).splitlines())
-        return Looked(manifest, "wrong", f"not rendered: {'; '.join(faults)}", faults)
+        return ManifestResult(manifest, "wrong", f"not rendered: {'; '.join(faults)}", faults)
     except StyleTransferError as error:
-        return Looked(manifest, "wrong", f"not rendered: {error}", (str(error),))
+        return ManifestResult(manifest, "wrong", f"not rendered: {error}", (str(error),))
     other = taken.setdefault(plan.places.folder, manifest)
     if other != manifest:
         text = f"has the name, and so the results' folder, of {storage.name(other)}; give it another `name`"
-        return Looked(manifest, "wrong", f"not rendered: {text}", (text,))
+        return ManifestResult(manifest, "wrong", f"not rendered: {text}", (text,))
     queued = len(plan.having("queued"))
     if not queued:
-        return Looked(manifest, "finished", f"all of {len(plan.pairs)} pairs are done")
+        return ManifestResult(manifest, "finished", f"all of {len(plan.pairs)} pairs are done")
     if runs := submissions.live(client, plan.places):
-        return Looked(manifest, "at work", f"run {submissions.short_id(runs[0])} is at it; left alone")
-    run = submissions.submit(client, _submission(plan, manifest, wishes))
+        return ManifestResult(manifest, "at work", f"run {submissions.short_id(runs[0])} is at it; left alone")
+    run = submissions.submit(client, _submission(plan, manifest, options))
     run_id = submissions.short_id(run)
-    return Looked(manifest, "submitted", f"{queued} of {len(plan.pairs)} pairs are run {run_id}'s")
+    return ManifestResult(manifest, "submitted", f"{queued} of {len(plan.pairs)} pairs are run {run_id}'s")
 
 
 def _plan(manifest: str) -> Plan:
@@ -133,18 +133,18 @@ def _plan(manifest: str) -> Plan:
     return plan
 
 
-def _submission(plan: Plan, manifest: str, wishes: Wishes) -> Submission:
+def _submission(plan: Plan, manifest: str, options: RoundOptions) -> Submission:
     return Submission(
         manifest=manifest,
         places=plan.places,
         queue=plan.manifest.priority,
-        priority=wishes.priority,
-        until=wishes.until,
-        timezone=wishes.timezone,
+        priority=options.priority,
+        until=options.until,
+        timezone=options.timezone,
     )
 
 
-def final_state(looked: Sequence[Looked]) -> State[Any]:
+def final_state(looked: Sequence[ManifestResult]) -> State[Any]:
     """How the flow ends: Failed when a manifest is wrong."""
     found = Counter(each.verdict for each in looked)
     counts = ", ".join(f"{count} {verdict}" for verdict, count in found.items()) or "no manifests"

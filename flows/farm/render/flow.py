@@ -30,8 +30,8 @@ from prefect.states import Cancelled, Completed, Failed
 from flows.farm.artifacts import Artifacts
 from flows.farm.names import HELD, RENDER_FLOW, GpuCount
 from flows.farm.render.claim import claim
-from flows.farm.render.note_keeper import NoteWatcher
-from flows.farm.render.progress import RenderBoard
+from flows.farm.render.note_keeper import NoteKeeper
+from flows.farm.render.progress import RenderProgress
 from flows.farm.run_process import leave_soon, outlive_worker
 from flows.farm.times import host_zone, next_clock, parse_clock, parse_zone, shown
 from flows.pairs.renderer import Renderer
@@ -52,7 +52,7 @@ from styletransfer.storage.retries import NIGHT_DELAYS_S
 
 log = logging.getLogger(__name__)
 
-GRACE_S: Final = 20.0
+STOP_S: Final = 20.0
 """For what is in hand to end once the run is told to stop. Prefect kills a cancelled run after 30 s."""
 
 ASK_S: Final = 3.0
@@ -138,7 +138,7 @@ class PairsRun:
 
     def render(self, plan: Plan) -> None:
         """Render what is left to do. Raises ManifestError for faults that are no pair's."""
-        notes = NoteWatcher(plan.places, self.assignment.submission, self.assignment.run, self.assignment.attempts)
+        notes = NoteKeeper(plan.places, self.assignment.submission, self.assignment.run, self.assignment.attempts)
         watcher = Watchers(notes, self.watcher, LogWatcher(get_run_logger()))
         _check(plan)
         queued = self._settle(plan, notes)
@@ -149,7 +149,7 @@ class PairsRun:
         finally:
             self._flush(notes)
 
-    def _flush(self, notes: NoteWatcher) -> None:
+    def _flush(self, notes: NoteKeeper) -> None:
         """Write the notes that are left: patiently, unless the run is told to stop."""
         flushing = in_thread(partial(notes.flush, patient=self.stopped is None))
         if self.stopped is None:
@@ -157,7 +157,7 @@ class PairsRun:
         elif wait([flushing], FLUSH_S).not_done:
             log.warning("some notes are not written")
 
-    def _settle(self, plan: Plan, notes: NoteWatcher) -> list[PlannedPair]:
+    def _settle(self, plan: Plan, notes: NoteKeeper) -> list[PlannedPair]:
         """Takes note of pairs that need no rendering; returns those that do."""
         queued = []
         for planned in plan.pairs:
@@ -184,13 +184,13 @@ class PairsRun:
         devices: Sequence[str],
         plan: Plan,
         queued: Sequence[PlannedPair],
-        notes: NoteWatcher,
+        notes: NoteKeeper,
         watcher: Watcher,
     ) -> None:
         if self.assignment.gpus > len(devices):
             log.warning("%s is the only device, so pairs with `gpus: 2` are rendered on it alone", devices[0])
         weights = load_weights(plan, queued)
-        with RenderBoard(queued, len(devices), Artifacts(self.assignment.run)) as board:
+        with RenderProgress(queued, len(devices), Artifacts(self.assignment.run)) as board:
             watchers = Watchers(watcher, board)
             renders = Renderer(Slots(devices), weights, watchers, self.assignment.attempts, NIGHT_DELAYS_S)
             with self._window(renders), self._giving_way(renders, notes):
@@ -217,7 +217,7 @@ class PairsRun:
             timer.cancel()
 
     @contextmanager
-    def _giving_way(self, renders: Renderer, notes: NoteWatcher) -> Iterator[None]:
+    def _giving_way(self, renders: Renderer, notes: NoteKeeper) -> Iterator[None]:
         """Stops the renders if another run has got their pairs, as nothing was heard of this one for too long."""
         over = threading.Event()
 
@@ -236,7 +236,7 @@ class PairsRun:
         finally:
             over.set()
 
-    def _run(self, renders: Renderer, queued: Sequence[PlannedPair], notes: NoteWatcher) -> None:
+    def _run(self, renders: Renderer, queued: Sequence[PlannedPair], notes: NoteKeeper) -> None:
         """Run the renders in a thread of their own, so that a signal only asks them to stop."""
         rendering = in_thread(lambda: renders.run(queued))
         try:
@@ -248,8 +248,8 @@ class PairsRun:
             log.warning("%s: stopping after the iteration in hand", self.stopped.reason)
             renders.stop(self.stopped)
             in_thread(partial(notes.stopping, self.stopped))
-            if wait([rendering], GRACE_S).not_done:
-                log.warning("what was in hand did not end within %.0f s; it is given up", GRACE_S)
+            if wait([rendering], STOP_S).not_done:
+                log.warning("what was in hand did not end within %.0f s; it is given up", STOP_S)
                 leave_soon()
             else:
                 rendering.result()

@@ -24,7 +24,7 @@ from styletransfer.storage.retries import Retries
 log = logging.getLogger(__name__)
 
 
-class NoteWatcher(Watcher):
+class NoteKeeper(Watcher):
     """Writes a pair's note before it is rendered, so that a crash can be told from other ends, deletes it at last.
 
     What can't be written is kept in mind and tried again by `flush`: a storage that is away stops no render.

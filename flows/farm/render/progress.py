@@ -1,4 +1,4 @@
-"""What Prefect's dashboard shows of a run: a render's progress and preview, a driver's pairs and pictures."""
+"""What Prefect's dashboard shows of a render run: how far it is, and a preview."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Figures:
         return ", ".join(filter(None, (self.where, speed, f"loss {self.loss:.4g}", memory)))
 
 
-class Reader:
+class FigureReader:
     """Reads a pair's figures, and remembers when it last did, for the speed since then."""
 
     def __init__(self, clock: Clock) -> None:
@@ -83,7 +83,7 @@ def where(progress: Progress) -> str:
     return f"{progress.scale} px ({number}), iteration {progress.iteration}"
 
 
-class RenderBoard(Watcher):
+class RenderProgress(Watcher):
     """A render run in the dashboard, as long as the block that it opens: how far it is, and a preview.
 
     The device is waited for only when something is due. The percentage is of the work of all the run's pairs.
@@ -99,10 +99,10 @@ class RenderBoard(Watcher):
         self._due = self._began + artifacts.every_s
         self._preview_due = self._began + FIRST_PREVIEW_S
         self._total, self._over = len(pairs), 0
-        self._rows: dict[str, Reader] = {}
+        self._rows: dict[str, FigureReader] = {}
         self._lock = threading.Lock()
 
-    def __enter__(self) -> RenderBoard:
+    def __enter__(self) -> RenderProgress:
         self._artifacts.__enter__()
         return self
 
@@ -113,7 +113,7 @@ class RenderBoard(Watcher):
     def started(self, pair: PlannedPair, slot: Slot) -> None:
         del slot  # each has its own in the log
         with self._lock:
-            self._rows[pair.id] = Reader(self._clock)
+            self._rows[pair.id] = FigureReader(self._clock)
         self._estimate.started(pair.id)
 
     def progress(self, pair: PlannedPair, progress: Progress) -> None:

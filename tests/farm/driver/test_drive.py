@@ -1,11 +1,13 @@
 """A driver's steps, on a farm on paper whose runs end as each test says; storage is real."""
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from flows.farm.driver.drive import GRACE_S, LEAST_SUBMITTED
+from flows.farm.driver.judging import HEARD_AGAIN_S
+from flows.farm.driver.submitting import LEAST_SUBMITTED
 from flows.farm.names import ATTEMPTS, NO_WORKER_S, PENDING_LIMIT_S
 from flows.farm.notes import read_notes
 from styletransfer.errors import StorageError
@@ -99,7 +101,7 @@ def test_a_lost_host_is_believed_after_a_while(farm):
     farm.lose(only(farm.live()), "a")
     drive.step()
     assert not farm.live(), "the server may just have been away"
-    farm.clock += GRACE_S
+    farm.clock += HEARD_AGAIN_S
     drive.step()
     assert farm.attempts[only(farm.live()).id, "a"] == 2
 
@@ -252,7 +254,7 @@ def test_when_time_is_up_what_waits_is_taken_back_and_what_renders_is_waited_for
     drive.step()
     rendering = farm.live()[0]
     farm.become(rendering, "running")
-    drive.wishes = type(drive.wishes)("night", until=now() - timedelta(seconds=1))
+    drive.request = replace(drive.request, until=now() - timedelta(seconds=1))
     drive.step()
     assert only(farm.live()).id == rendering.id
     assert not drive.over
@@ -290,10 +292,10 @@ def test_what_is_done_when_people_cancel_stays_done(farm):
 def test_a_step_that_failed_is_taken_again(farm):
     """Whatever was done of it before: the submitted run whose answer was lost, say."""
     drive = farm.driver(only=["a"])
-    drive.renders.away = True
+    drive.runs.away = True
     with pytest.raises(StorageError):
         drive.step()
-    drive.renders.away = False
+    drive.runs.away = False
     farm.submit("night", ["a"])  # the server had taken it
     drive.step()
     farm.complete(only(farm.live()))

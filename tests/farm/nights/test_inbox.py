@@ -9,7 +9,7 @@ from prefect.states import Cancelled
 from flows.farm import messages
 from flows.farm.nights import schedules
 from flows.farm.nights.inbox import (
-    Wishes,
+    RoundOptions,
     final_state,
     is_manifest,
     look,
@@ -62,8 +62,8 @@ def test_each_round_hands_over_what_is_unfinished_and_leaves_the_rest_alone(any_
     pretend_all(load_manifest(done))
     taken: dict[str, str] = {}
     with get_client(sync_client=True) as client:
-        wishes = Wishes("07:00", "Europe/Berlin", "high")
-        first = [look(url, taken, client, wishes) for url in (new, done, wrong)]
+        options = RoundOptions("07:00", "Europe/Berlin", "high")
+        first = [look(url, taken, client, options) for url in (new, done, wrong)]
         assert [found.verdict for found in first] == ["submitted", "finished", "wrong"]
         assert "colour" in first[2].text
         (run,) = runs_of(names["new"])
@@ -72,9 +72,9 @@ def test_each_round_hands_over_what_is_unfinished_and_leaves_the_rest_alone(any_
         assert given == {"manifest": new, "until": "07:00", "timezone": "Europe/Berlin", "priority": "high"}
         assert run.work_queue_name == "high"
         # The next night: still at work. Then over, with pairs left.
-        assert look(new, {}, client, wishes).verdict == "at work"
+        assert look(new, {}, client, options).verdict == "at work"
         client.set_flow_run_state(run.id, Cancelled(name="Held"), force=True)
-        assert look(new, {}, client, wishes).verdict == "submitted"
+        assert look(new, {}, client, options).verdict == "submitted"
     assert len(runs_of(names["new"])) == 2
 
 
@@ -83,8 +83,8 @@ def test_two_manifests_of_one_name_are_not_rendered_into_one_folder(studio):
     one, two = put(studio, "box/one.yaml", name), put(studio, "box/two.yaml", name)
     taken: dict[str, str] = {}
     with get_client(sync_client=True) as client:
-        assert look(one, taken, client, Wishes()).verdict == "submitted"
-        found = look(two, taken, client, Wishes())
+        assert look(one, taken, client, RoundOptions()).verdict == "submitted"
+        found = look(two, taken, client, RoundOptions())
     assert found.verdict == "wrong"
     assert "the results' folder, of one.yaml; give it another `name`" in found.text
     assert len(runs_of(name)) == 1

@@ -162,7 +162,7 @@ class Process:
 
     def __init__(self, studio, manifest, pairs):
         call = f"render_pairs({manifest!r}, {pairs!r}, submission='night', return_state=True)"
-        code = f"from flows.farm.rendering import render_pairs; s = {call}; print('STATE', s.name, s.message)"
+        code = f"from flows.farm.render.flow import render_pairs; s = {call}; print('STATE', s.name, s.message)"
         self.studio = studio
         # As many threads as here, or the last bits would differ.
         self.process = subprocess.Popen(

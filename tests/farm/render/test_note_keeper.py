@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from flows.farm.notes import Note, read_note, read_notes
-from flows.farm.render.note_keeper import NoteWatcher
+from flows.farm.render.note_keeper import NoteKeeper
 from styletransfer.machine.devices import Slot
 from styletransfer.renders.places import Places
 from styletransfer.renders.records import now
@@ -21,7 +21,7 @@ def places(tmp_path):
 
 @pytest.fixture
 def watcher(places):
-    return lambda run: NoteWatcher(places, "submission", run, {})
+    return lambda run: NoteKeeper(places, "submission", run, {})
 
 
 def pair(pair_id="a"):

@@ -17,8 +17,8 @@ from PIL import Image
 
 from flows.farm import artifacts
 from flows.farm.artifacts import Artifacts, Content
-from flows.farm.driver.pairs_table import DriverBoard, link, table
-from flows.farm.render.progress import PREVIEW_BYTES, RenderBoard, preview
+from flows.farm.driver.pairs_table import PairsTable, link, table
+from flows.farm.render.progress import PREVIEW_BYTES, RenderProgress, preview
 from flows.pairs.watching import Result
 from styletransfer import storage
 from styletransfer.machine.devices import Slot
@@ -86,7 +86,7 @@ def board_of(studio, names=("one",)):
     studio.picture("a.png")
     plan = plan_manifest(studio.manifest(*({"id": name, "content": "a.png", "style": "a.png"} for name in names)))
     clock, published = Clock(), Published()
-    board = RenderBoard(plan.pairs, 1, cast(Any, published), clock)
+    board = RenderProgress(plan.pairs, 1, cast(Any, published), clock)
     return board, plan.pairs, clock, published
 
 
@@ -303,7 +303,7 @@ def test_a_driver_shows_its_pairs_seldom_and_its_pictures_at_the_end(studio):
     studio.picture("a.png")
     manifest = studio.manifest(*({"id": f"p{n}", "content": "a.png", "style": "a.png"} for n in range(6)))
     clock, published = Clock(), Published()
-    with DriverBoard(cast(Any, published), clock) as board:
+    with PairsTable(cast(Any, published), clock) as board:
         board.live_runs = lambda: {"p0": "1234"}
         board.planned(plan_manifest(manifest))
         for _ in range(10):

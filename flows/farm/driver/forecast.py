@@ -1,14 +1,17 @@
-"""Whether a night is long enough: told once, as soon as the first pairs show the speed."""
+"""Whether a night is long enough: forecast and told once, as soon as the first pairs show the speed."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
-from styletransfer.renders.plan import PlannedPair
+from flows.farm import times
+from flows.farm.messages import end_message, try_to_send
+from flows.pairs.watching import Result
+from styletransfer.renders.plan import Plan, PlannedPair
 from styletransfer.renders.records import now as utc_now
 from styletransfer.renders.summary import Outcome
 
@@ -102,3 +105,46 @@ class Forecaster:
 def _state(outcomes: Mapping[str, Outcome], pair: str) -> str:
     found = outcomes.get(pair)
     return found.state if found else "queued"
+
+
+def forecast_message(manifest: str, forecast: Forecast, zone: tzinfo) -> tuple[str, str]:
+    """Subject and body on whether a manifest will be through in time."""
+    until, through = (times.shown(moment, zone) for moment in (forecast.until, forecast.through))
+    if forecast.in_time:
+        return f"{manifest}: will be through in time", f"at this speed by {through}; it has until {until}"
+    left = f"about {forecast.left} of {forecast.pairs} pairs will be left over, for the next night"
+    late = f"at this speed by {through}, but it has until {until}"
+    return f"{manifest}: will not be through in time", f"{late}; {left}"
+
+
+class Messenger:
+    """Hangs on a driver: tells people of its forecast and of its end. What it is told comes from one thread.
+
+    `began`: when the submission did, which another driver may have begun.
+    """
+
+    def __init__(
+        self,
+        until: datetime | None = None,
+        zone: tzinfo | None = None,
+        began: datetime | None = None,
+        tell: Callable[[str, str], None] = try_to_send,
+    ) -> None:
+        self._until, self._zone = until, zone
+        self._tell = tell
+        self._began = began or utc_now()
+        self._manifest = ""
+        self._forecaster: Forecaster | None = None
+
+    def planned(self, plan: Plan) -> None:
+        self._manifest = plan.manifest.name
+        if self._until is not None:
+            self._forecaster = Forecaster(plan.having("queued"), self._until)
+
+    def states(self, outcomes: Mapping[str, Outcome]) -> None:
+        forecast = self._forecaster.states(outcomes) if self._forecaster else None
+        if forecast is not None:
+            self._tell(*forecast_message(self._manifest, forecast, self._zone or UTC))
+
+    def ended(self, result: Result) -> None:
+        self._tell(*end_message(result, (utc_now() - self._began).total_seconds()))

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from flows.farm.forecast import OVERHEAD, Forecaster
+from flows.farm.driver.forecast import OVERHEAD, Forecaster
 from styletransfer.renders.plan import plan_manifest
 from styletransfer.renders.summary import Outcome
 from tests.studio import pretend_all

@@ -43,15 +43,15 @@ class Ending:
 
 Settled = Literal["done", "failed", "cancelled"]
 
-Trace = Literal["done", "failed", "held", "cancelled", "rendering", "nothing"]
+TraceState = Literal["done", "failed", "held", "cancelled", "rendering", "nothing"]
 """What storage says about a pair after a run: its record, the note that this run left, or nothing."""
 
 
 @dataclass(frozen=True)
-class Finding:
+class PairTrace:
     """What a run left behind of one pair. `attempt` counts from 1."""
 
-    trace: Trace
+    state: TraceState
     reason: str = ""
     attempt: int = 1
 
@@ -84,7 +84,7 @@ class Standing:
 
 NOT_BEGUN: Final = "not begun yet"
 
-NOTHING: Final = Finding("nothing")
+NOTHING: Final = PairTrace("nothing")
 
 
 class Board:
@@ -134,17 +134,17 @@ class Board:
         self._got_somewhere |= {run for run, pairs in self.runs.items() if pair in pairs}
         self.standings[pair] = replace(self.standings[pair], settled=settled, reason=reason)
 
-    def end(self, run: str, ending: Ending, findings: Mapping[str, Finding], clock: float) -> None:
-        """A run is over; `findings` of each of its open pairs.
+    def end(self, run: str, ending: Ending, traces: Mapping[str, PairTrace], clock: float) -> None:
+        """A run is over; `traces` of each of its open pairs.
 
         Another driver's run that was cancelled, or got nowhere, says nothing about our pairs.
         """
         pairs = self.open_in(run)
-        found = {pair: findings.get(pair, NOTHING) for pair in pairs}
-        for pair, finding in found.items():
-            if finding.trace in ("done", "failed"):
-                self.settle(pair, "done" if finding.trace == "done" else "failed", finding.reason)
-        somewhere = run in self._got_somewhere or any(each.trace != "nothing" for each in found.values())
+        found = {pair: traces.get(pair, NOTHING) for pair in pairs}
+        for pair, trace in found.items():
+            if trace.state in ("done", "failed"):
+                self.settle(pair, "done" if trace.state == "done" else "failed", trace.reason)
+        somewhere = run in self._got_somewhere or any(each.state != "nothing" for each in found.values())
         self.runs.pop(run, None)
         self._got_somewhere.discard(run)
         nowhere = ending.own and not somewhere and ending.how not in ("held", "cancelled")
@@ -154,25 +154,25 @@ class Board:
             self.standings[pair] = _struck(after, ending, clock) if nowhere and not elsewhere else after
 
 
-def _after(standing: Standing, ending: Ending, finding: Finding) -> Standing:
+def _after(standing: Standing, ending: Ending, trace: PairTrace) -> Standing:
     """A pair that is not done after the end of a run which had it."""
-    if ending.own and (ending.how == "cancelled" or finding.trace == "cancelled"):
-        return replace(standing, settled="cancelled", reason=finding.reason or ending.reason or "cancelled")
-    if finding.trace == "rendering" and ending.how != "held":
-        return _charged(standing, ending.reason, finding)
-    return replace(standing, reason=_why_back(ending, finding))
+    if ending.own and (ending.how == "cancelled" or trace.state == "cancelled"):
+        return replace(standing, settled="cancelled", reason=trace.reason or ending.reason or "cancelled")
+    if trace.state == "rendering" and ending.how != "held":
+        return _charged(standing, ending.reason, trace)
+    return replace(standing, reason=_why_back(ending, trace))
 
 
-def _why_back(ending: Ending, finding: Finding) -> str:
+def _why_back(ending: Ending, trace: PairTrace) -> str:
     """Why a pair waits again."""
-    if finding.trace == "held":
-        return finding.reason
-    return NOT_BEGUN if ending.how == "held" and finding.trace == "nothing" else ending.text
+    if trace.state == "held":
+        return trace.reason
+    return NOT_BEGUN if ending.how == "held" and trace.state == "nothing" else ending.text
 
 
-def _charged(standing: Standing, reason: str, finding: Finding) -> Standing:
+def _charged(standing: Standing, reason: str, trace: PairTrace) -> Standing:
     """It was being rendered when the run ended without a word: another attempt is used up."""
-    attempts = max(standing.attempts + 1, finding.attempt)
+    attempts = max(standing.attempts + 1, trace.attempt)
     if attempts >= ATTEMPTS:
         why = f"{attempts} attempts, each ended with its run: {reason}"
         return replace(standing, attempts=attempts, settled="failed", reason=why)

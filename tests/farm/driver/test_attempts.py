@@ -4,18 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.farm.driver.board import (
+from flows.farm.driver.attempts import (
     MISSES,
     NOT_BEGUN,
     PAUSES_S,
     STRIKES,
     Board,
     Ending,
-    Finding,
+    PairTrace,
 )
 from flows.farm.names import ATTEMPTS
 
-RENDERING = Finding("rendering")
+RENDERING = PairTrace("rendering")
 
 
 def board(*pairs, run="run"):
@@ -38,7 +38,8 @@ def test_a_pair_fails_with_the_reason_of_its_last_attempt():
     night = board("a")
     for attempt in range(1, ATTEMPTS + 1):
         night.take("run", ["a"])
-        night.end("run", Ending("crashed", f"killed {attempt}"), {"a": Finding("rendering", attempt=attempt)}, 0.0)
+        left = {"a": PairTrace("rendering", attempt=attempt)}
+        night.end("run", Ending("crashed", f"killed {attempt}"), left, 0.0)
     assert night.over
     assert night.standings["a"].settled == "failed"
     assert night.standings["a"].reason == "3 attempts, each ended with its run: killed 3"
@@ -58,7 +59,7 @@ def test_drained_runs_use_no_attempt(trace):
     night = board("a")
     for _ in range(5):
         night.take("run", ["a"])
-        night.end("run", Ending("held", "stopped by its host"), {"a": Finding(trace)}, 0.0)
+        night.end("run", Ending("held", "stopped by its host"), {"a": PairTrace(trace)}, 0.0)
     assert night.waiting(0.0) == ["a"]
     assert (night.standings["a"].attempts, night.standings["a"].strikes) == (0, 0)
     if trace == "nothing":
@@ -67,7 +68,7 @@ def test_drained_runs_use_no_attempt(trace):
 
 def test_a_failed_pair_fails_at_once():
     night = board("a", "b")
-    night.end("run", Ending("failed", "1 failed"), {"a": Finding("failed", "damaged")}, 0.0)
+    night.end("run", Ending("failed", "1 failed"), {"a": PairTrace("failed", "damaged")}, 0.0)
     assert (night.standings["a"].settled, night.standings["a"].reason) == ("failed", "damaged")
     assert night.waiting(0.0) == ["b"]
 

@@ -1,0 +1,40 @@
+"""How the pairs of one manifest stand with its driver: attempts, outcomes, the speed that finished ones show."""
+
+from __future__ import annotations
+
+from flows.farm.driver.attempts import Board
+from flows.farm.driver.groups import Speed
+from flows.farm.notes import Note
+from styletransfer.renders.plan import Plan
+from styletransfer.renders.records import Record
+from styletransfer.renders.summary import Outcome
+
+
+class PairStates:
+    """`outcomes`: how those pairs stand that are not as planned. `rendering`: the notes of those begun, by id."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.planned = {planned.id: planned for planned in plan.pairs}
+        self.board = Board(planned.id for planned in plan.having("queued"))
+        self.outcomes: dict[str, Outcome] = {}
+        self.rendering: dict[str, Note] = {}
+        self.speed = Speed()
+
+    def open(self) -> list[str]:
+        """Pairs that have not come to their end."""
+        return list(filter(self.board.is_open, self.board.standings))
+
+    def done(self, pair: str, record: Record) -> None:
+        self.speed.seen(self.planned[pair], record)
+        self.settle(pair, Outcome("done", record=record, attempts=record.attempts))
+
+    def failed(self, note: Note) -> None:
+        self.settle(note.pair, Outcome("failed", note.reason, attempts=note.attempt))
+
+    def settle(self, pair: str, outcome: Outcome) -> None:
+        """The pair has come to its end."""
+        assert outcome.state in ("done", "failed", "cancelled")
+        self.board.settle(pair, outcome.state, outcome.reason or "")
+        self.outcomes[pair] = outcome
+        self.rendering.pop(pair, None)

@@ -1,0 +1,58 @@
+"""Submits render runs for pairs that wait, as many as the workers that are there have use for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Final
+
+from flows.farm.driver.groups import make_groups
+from flows.farm.driver.pair_states import PairStates
+from flows.farm.driver.render_runs import RenderRun, RenderRuns
+from flows.farm.names import RENDER_POOLS, GpuCount
+from styletransfer.manifest.reader import Priority
+
+SLOTS_S: Final = 15.0
+"""Between two looks for workers: Prefect hears from each every 30 s."""
+
+LEAST_SUBMITTED: Final = 2
+"""Runs that are submitted even where no worker is alive, so that the lack is seen."""
+
+
+class Submitter:
+    """`priority` in place of the pairs' own. `slots`: live workers by GPUs, as when they were last looked for."""
+
+    def __init__(
+        self, pairs: PairStates, runs: RenderRuns, priority: Priority | None, clock: Callable[[], float]
+    ) -> None:
+        self.slots: dict[GpuCount, int] = {}
+        self._pairs, self._runs, self._priority, self._clock = pairs, runs, priority, clock
+        self._slots_at = float("-inf")
+
+    def submit(self, own: Collection[RenderRun]) -> list[RenderRun]:
+        """New runs for pairs that wait, beside our `own` live ones."""
+        clock, board = self._clock(), self._pairs.board
+        if clock - self._slots_at >= SLOTS_S:
+            self.slots, self._slots_at = self._runs.live_slots(), clock
+        waiting = board.waiting(clock)
+        groups = make_groups(
+            [self._pairs.planned[pair] for pair in waiting],
+            self._wanted(own),
+            self.slots,
+            self._pairs.speed,
+            alone={pair for pair in waiting if board.standings[pair].alone},
+            priority=self._priority,
+        )
+        submitted = []
+        for group in groups:
+            run = self._runs.submit(group, {pair: board.standings[pair].attempt for pair in group.ids})
+            board.take(run.id, run.pairs)
+            submitted.append(run)
+        return submitted
+
+    def _wanted(self, own: Collection[RenderRun]) -> dict[GpuCount, int]:
+        """How many runs may be submitted: twice the live slots less those that are there, so that others get on."""
+        there = [run.gpus for run in own]
+        return {
+            gpus: max(0, max(LEAST_SUBMITTED, 2 * self.slots.get(gpus, 0)) - there.count(gpus))
+            for gpus in RENDER_POOLS
+        }

@@ -1,0 +1,58 @@
+"""Why pairs that are not done wait: what watchers are told of them, and when no worker is there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+
+from flows.farm.driver.groups import gpus_of
+from flows.farm.driver.pair_states import PairStates
+from flows.farm.driver.render_runs import RenderRun
+from flows.farm.names import NO_WORKER_S, RENDER_POOLS, GpuCount
+from styletransfer.renders.summary import Outcome
+
+log = logging.getLogger(__name__)
+
+
+class Waiting:
+    """Says of each pair that is not settled how it stands."""
+
+    def __init__(self, pairs: PairStates, clock: Callable[[], float]) -> None:
+        self._pairs, self._clock = pairs, clock
+        self._without_worker: dict[GpuCount, float] = {}
+        self._told_without: set[GpuCount] = set()
+
+    def describe(self, live: Iterable[RenderRun], slots: Mapping[GpuCount, int]) -> None:
+        """Bring the outcomes of open pairs up to date. `slots`: live workers by GPUs."""
+        self._watch_workers(slots)
+        in_runs = {pair: run for run in live for pair in run.pairs}
+        for pair in self._pairs.open():
+            self._pairs.outcomes[pair] = self._outcome(pair, in_runs.get(pair))
+
+    def _outcome(self, pair: str, run: RenderRun | None) -> Outcome:
+        standing, note = self._pairs.board.standings[pair], self._pairs.rendering.get(pair)
+        if note is not None and run is not None and note.run == run.id and run.phase == "running":
+            where = " ".join(filter(None, [note.host, note.slot]))
+            return Outcome("rendering", where, attempts=note.attempt)
+        held, reason = standing.reason and run is None, standing.reason or self._why(pair, run)
+        return Outcome("held" if held else "queued", reason, attempts=standing.attempts)
+
+    def _why(self, pair: str, run: RenderRun | None) -> str:
+        gpus = gpus_of(self._pairs.planned[pair])
+        if gpus in self._told_without:
+            return f"no worker of pool {RENDER_POOLS[gpus]} is alive"
+        return "waits for a slot" if run is None or run.phase != "running" else "next in its render run"
+
+    def _watch_workers(self, slots: Mapping[GpuCount, int]) -> None:
+        """Say once that pairs wait for a pool without a worker."""
+        clock = self._clock()
+        needed = {gpus_of(self._pairs.planned[pair]) for pair in self._pairs.open()}
+        for gpus, pool in RENDER_POOLS.items():
+            if gpus not in needed or slots.get(gpus, 0):
+                self._without_worker.pop(gpus, None)
+                self._told_without.discard(gpus)
+            elif clock - self._without_worker.setdefault(gpus, clock) >= NO_WORKER_S:
+                if gpus not in self._told_without:
+                    name = self._pairs.plan.manifest.name
+                    log.warning("%s: no worker of pool %s is alive; its pairs wait", name, pool)
+                self._told_without.add(gpus)
