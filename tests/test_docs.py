@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 
+import numpy as np
 import pytest
 
 from flows.commands.main import COMMANDS, make_parser
@@ -15,6 +16,8 @@ from styletransfer.manifest.reader import load_manifest, parse_manifest
 from styletransfer.manifest.schema import ManifestFile
 from styletransfer.renders.records import Record, to_json
 from styletransfer.settings import PictureSettings, Settings
+from styletransfer.sizes import pyramid
+from styletransfer.transfer.schedule import Work
 from tests.checkout import ROOT
 
 README = ROOT / "README.md"
@@ -178,6 +181,20 @@ def test_the_record_shown_is_one_that_is_read_and_has_no_key_of_its_own():
     record = Record.model_validate_json(shown)
     assert keys(json.loads(shown)) <= keys(json.loads(to_json(record)))
     assert set(record.settings) <= set(Settings.model_fields)
+
+
+# Times
+
+
+def test_the_readmes_minutes_of_a_default_render_are_those_measured():
+    """Between two sizes that were measured, seconds go by pixels."""
+    rows = json.loads((ROOT / "docs/performance/speed.json").read_text())["rows"]
+    measured = {row["px"] ** 2: row["wall_s"] for row in rows if row["variant"] == "bf16"}
+    scales = pyramid(Settings().min_scale, 512)
+    iterations = Work.of(Settings(), (512, 512), scales).iterations
+    each_s = np.interp([scale**2 for scale in scales], list(measured), list(measured.values()))
+    (minutes,) = re.findall(r"about (\d+) minutes on two CPU cores", text(README))
+    assert int(minutes) == pytest.approx(float(each_s @ iterations) / 60, rel=0.25)  # machines differ by more
 
 
 # Manifests
