@@ -16,7 +16,7 @@ PATIENCE_S = 5
 READ_THEN_WRITE = """
 import asyncio, sys
 import sqlalchemy as sa
-from flows.sqlite_cursors import use_orderly_cursors
+from flows.server.sqlite_cursors import use_orderly_cursors
 
 use_orderly_cursors()
 from prefect.server.database.configurations import AioSqliteConfiguration

@@ -87,11 +87,11 @@ def test_renders_ask_for_their_gpus_and_drivers_for_none(pool, gpus):
 @pytest.mark.parametrize("pool", names.POOLS)
 def test_containers_are_not_root_and_saved_before_they_end(pool):
     docker = filled(job_template("docker", pool))
-    assert docker["command"] == "python -m flows.farm.contained"
+    assert docker["command"] == "python -m flows.farm.workers.container_run"
     assert docker["container_create_kwargs"]["user"] == "10001:10001"
     pod = filled(job_template("kubernetes", pool))
     spec = pod["job_manifest"]["spec"]["template"]["spec"]
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert spec["terminationGracePeriodSeconds"] > names.DRAIN_LIMIT_S
-    assert container(pod)["args"] == "python -m flows.farm.contained"
+    assert container(pod)["args"] == "python -m flows.farm.workers.container_run"
     assert container(pod)["envFrom"] == [{"secretRef": {"name": "styletransfer-s3", "optional": True}}]
