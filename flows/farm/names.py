@@ -31,10 +31,21 @@ RENDER_FLOW: Final = "render-pairs"
 INBOX_FLOW: Final = "render-inbox"
 CLEAN_FLOW: Final = "clean"
 
+ENTRYPOINTS: Final = {
+    DRIVER_FLOW: "flows.farm.driver.flow.drive_manifest",
+    RENDER_FLOW: "flows.farm.render.flow.render_pairs",
+    INBOX_FLOW: "flows.farm.nights.inbox.render_inbox",
+    CLEAN_FLOW: "flows.farm.nights.clean.clean",
+}
+"""Where workers find each flow. Servers store it with deployments: those of another version may say otherwise."""
+
 DRIVER_DEPLOYMENT: Final = f"{DRIVER_FLOW}/farm"
 RENDER_DEPLOYMENTS: Final[dict[GpuCount, str]] = {1: f"{RENDER_FLOW}/gpu1", 2: f"{RENDER_FLOW}/gpu2"}
 INBOX_DEPLOYMENT: Final = f"{INBOX_FLOW}/farm"
 CLEAN_DEPLOYMENT: Final = f"{CLEAN_FLOW}/farm"
+
+SCHEDULE_TAG: Final = "nst-schedule"
+"""On deployments that `styletransfer schedule` made, and their runs."""
 
 TAG: Final = "nst"
 """On every run of ours: the automation that finds lost runs looks at these only."""

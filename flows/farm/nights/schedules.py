@@ -32,8 +32,6 @@ from flows.farm.times import TimeError
 from styletransfer import storage
 from styletransfer.manifest.names import slug
 
-SCHEDULE_TAG: Final = "nst-schedule"
-
 _LONGEST_NAME_BYTES: Final = 60
 
 Change = Literal["created", "changed", "unchanged"]
@@ -94,7 +92,7 @@ def put(client: SyncPrefectClient, schedule: Schedule) -> Change:
         enforce_parameter_schema=base.enforce_parameter_schema,
         parameters={**base.parameters, **schedule.parameters},
         description=schedule.description,
-        tags=[*dict.fromkeys([*base.tags, names.TAG, SCHEDULE_TAG])],
+        tags=[*dict.fromkeys([*base.tags, names.TAG, names.SCHEDULE_TAG])],
         schedules=[DeploymentScheduleCreate(schedule=cron)],
         # A round that is still going on is not joined by another.
         concurrency_limit=1,
@@ -132,7 +130,7 @@ def remove(client: SyncPrefectClient, full_name: str) -> bool:
 def read_all(client: SyncPrefectClient) -> list[DeploymentResponse]:
     """Every deployment that was made here."""
     return client.read_deployments(
-        deployment_filter=DeploymentFilter(tags=DeploymentFilterTags(all_=[SCHEDULE_TAG])), limit=200
+        deployment_filter=DeploymentFilter(tags=DeploymentFilterTags(all_=[names.SCHEDULE_TAG])), limit=200
     )
 
 

@@ -2,20 +2,23 @@
 
 Deployments name a function of the installed package, not a file: no path need match between hosts. Whatever is
 as it should be is left alone, and so is what an operator may have set up: schedules, and job templates of pools.
+Of these only what names a module of ours is brought to this version: modules move.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module, resources
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, cast, get_args
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
+from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate, WorkPoolUpdate
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterTags
 from prefect.client.schemas.objects import ConcurrencyLimitStrategy, ConcurrencyOptions, WorkPool, WorkQueue
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events.schemas.automations import AutomationCore
@@ -44,7 +47,6 @@ class Deployed:
     """A deployment as it should be. `limit`: runs at a time; those beyond it wait."""
 
     name: str
-    entrypoint: str
     pool: str
     tags: tuple[str, ...]
     description: str
@@ -58,11 +60,14 @@ class Deployed:
     def deployment_name(self) -> str:
         return self.name.partition("/")[2]
 
+    @property
+    def entrypoint(self) -> str:
+        return names.ENTRYPOINTS[self.flow_name]
+
 
 DEPLOYMENTS: Final = (
     Deployed(
         names.DRIVER_DEPLOYMENT,
-        "flows.farm.driver.flow.drive_manifest",
         names.DRIVER_POOL,
         (names.TAG, names.DRIVER_TAG),
         "Looks after one manifest: plans it, submits render runs, and sums up.",
@@ -70,7 +75,6 @@ DEPLOYMENTS: Final = (
     *(
         Deployed(
             name,
-            "flows.farm.render.flow.render_pairs",
             names.RENDER_POOLS[gpus],
             (names.TAG, names.RENDER_TAG),
             f"Renders some of a manifest's pairs in one slot of {gpus} GPU{'s' * (gpus > 1)}. Drivers submit it.",
@@ -79,7 +83,6 @@ DEPLOYMENTS: Final = (
     ),
     Deployed(
         names.INBOX_DEPLOYMENT,
-        "flows.farm.nights.inbox.render_inbox",
         names.DRIVER_POOL,
         (names.TAG,),
         "Hands every unfinished manifest of a folder to a driver. Made to be scheduled.",
@@ -87,13 +90,17 @@ DEPLOYMENTS: Final = (
     ),
     Deployed(
         names.CLEAN_DEPLOYMENT,
-        "flows.farm.nights.clean.clean",
         names.DRIVER_POOL,
         (names.TAG,),
         "Removes what is too old or too large: runs, checkpoints, caches. Made to be scheduled.",
         limit=1,
     ),
 )
+
+_COPIED: Final = ("entrypoint", "job_variables", "parameter_openapi_schema")
+"""Fields that a scheduled deployment shares with the one that it is a copy of, and that a version may change."""
+
+_OUR_COMMAND: Final = "python -m flows."
 
 
 def deploy(client: SyncPrefectClient, pool_type: PoolType | None = None, *, check: bool = False) -> list[str]:
@@ -110,6 +117,7 @@ def deploy(client: SyncPrefectClient, pool_type: PoolType | None = None, *, chec
     for deployed in DEPLOYMENTS:
         settled = deployer.settle_deployment(deployed)
         driver = settled if settled and deployed.name == names.DRIVER_DEPLOYMENT else driver
+    deployer.settle_schedules()
     for automation in automations(driver):
         deployer.settle_automation(automation)
     return deployer.changes
@@ -141,6 +149,18 @@ class Deployer:
         elif pool_type not in (None, found.type):
             way = f"remove it first: prefect work-pool delete {name}"
             raise StyleTransferError(f"pool {name} is of type {found.type}, not {pool_type}; {way}")
+        elif found.type in POOL_TYPES:
+            self._settle_command(found)
+
+    def _settle_command(self, pool: WorkPool) -> None:
+        """In containers: what starts a run, where it is ours."""
+        wanted = default_command(job_template(cast("PoolType", pool.type), pool.name))
+        there = default_command(pool.base_job_template)
+        if wanted != there and str(there).startswith(_OUR_COMMAND):
+            template = deepcopy(pool.base_job_template)
+            template["variables"]["properties"]["command"]["default"] = wanted
+            change = partial(self._client.update_work_pool, pool.name, WorkPoolUpdate(base_job_template=template))
+            self._change(f"pool {pool.name}: command {wanted}, was {there}", change)
 
     def _pool(self, name: str) -> WorkPool | None:
         try:
@@ -186,11 +206,23 @@ class Deployer:
             self._change(f"deployment {deployed.name}: made", lambda: self._make(deployed, wanted))
             found = self._deployment(deployed.name)
             return None if found is None else found.id
-        different = [name for name in wanted.model_fields_set if getattr(wanted, name) != there_is(found, name)]
-        if different:
-            line = f"deployment {deployed.name}: {', '.join(sorted(different))} changed"
-            self._change(line, partial(self._client.update_deployment, found.id, wanted))
+        self._renew(deployed.name, found, wanted)
         return found.id
+
+    def settle_schedules(self) -> None:
+        """What `styletransfer schedule` copied from these deployments follows them; when and with what it stays."""
+        by_flow = {deployed.flow_name: wanted_of(deployed) for deployed in DEPLOYMENTS}
+        tagged = DeploymentFilter(tags=DeploymentFilterTags(all_=[names.SCHEDULE_TAG]))
+        for found in self._client.read_deployments(deployment_filter=tagged, limit=200):
+            flow = self._client.read_flow(found.flow_id).name
+            copied = {name: getattr(by_flow[flow], name) for name in _COPIED}
+            self._renew(f"{flow}/{found.name}", found, DeploymentUpdate(**copied))
+
+    def _renew(self, name: str, found: DeploymentResponse, wanted: DeploymentUpdate) -> None:
+        different = [field for field in wanted.model_fields_set if getattr(wanted, field) != there_is(found, field)]
+        if different:
+            line = f"deployment {name}: {', '.join(sorted(different))} changed"
+            self._change(line, partial(self._client.update_deployment, found.id, wanted))
 
     def _deployment(self, name: str) -> DeploymentResponse | None:
         try:
@@ -275,6 +307,11 @@ def job_template(pool_type: PoolType, pool: str) -> dict[str, Any]:
         gpus = next(gpus for gpus, name in names.RENDER_POOLS.items() if name == pool)
         template["variables"]["properties"]["gpus"]["default"] = gpus
     return template
+
+
+def default_command(template: Mapping[str, Any]) -> object:
+    """What a pool's job template starts a run with, unless a deployment has another command."""
+    return template.get("variables", {}).get("properties", {}).get("command", {}).get("default")
 
 
 def _without_gpus(configuration: dict[str, Any], pool_type: PoolType) -> None:

@@ -27,12 +27,15 @@ from prefect.client.orchestration import get_client
 from prefect.utilities.processutils import command_to_string
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 
-from flows.farm.names import DRAIN_LIMIT_S, DRIVER_POOL
+from flows.farm.names import DRAIN_LIMIT_S, DRIVER_POOL, ENTRYPOINTS
 from flows.farm.workers.driver_revival import EVERY_S, revive_lost
 from flows.pairs.retrying import may_pass
+from styletransfer.errors import StyleTransferError
+from styletransfer.version import version
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
+    from prefect.client.schemas.responses import DeploymentResponse
 
 log = logging.getLogger("prefect.workers.slot")  # Prefect's loggers reach the terminal
 
@@ -48,9 +51,23 @@ class SlotConfiguration(ProcessJobConfiguration):
     packages to install: 4 s per run, and nothing to find.
     """
 
-    def prepare_for_flow_run(self, *args: Any, **kwargs: Any) -> None:
+    def prepare_for_flow_run(
+        self, flow_run: FlowRun, deployment: DeploymentResponse | None = None, *args: Any, **kwargs: Any
+    ) -> None:
+        """Raises StyleTransferError, which the run's state then tells, for a flow that this version has not."""
+        if deployment is not None:
+            check_entrypoint(deployment.entrypoint)
         self.command = self.command or command_to_string([sys.executable, "-m", "prefect.engine"])
-        super().prepare_for_flow_run(*args, **kwargs)
+        super().prepare_for_flow_run(flow_run, deployment, *args, **kwargs)
+
+
+def check_entrypoint(entrypoint: str | None) -> None:
+    """Raises StyleTransferError where another version of ours has deployed the flow."""
+    if str(entrypoint).startswith("flows.") and entrypoint not in ENTRYPOINTS.values():
+        raise StyleTransferError(
+            f"the server was set up by another version: it has {entrypoint}, which styletransfer {version()} has "
+            "not; run `styletransfer deploy` with the version that the workers have"
+        )
 
 
 class SlotWorker(ProcessWorker):

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from prefect import get_client
+from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
 from prefect.client.schemas.filters import (
     DeploymentFilter,
     DeploymentFilterId,
@@ -19,8 +20,10 @@ from prefect.states import Crashed, Pending, Running
 
 from flows.commands.main import main
 from flows.farm import names
+from flows.farm.nights import schedules
+from flows.farm.nights.schedules import Schedule
 from flows.farm.setup.automations import automations
-from flows.farm.setup.deploy import DEPLOYMENTS, deploy
+from flows.farm.setup.deploy import DEPLOYMENTS, deploy, job_template
 from styletransfer.errors import StyleTransferError
 
 
@@ -93,6 +96,47 @@ def test_what_differs_is_told_and_set_right(deployed, capsys):
 def test_a_pool_of_another_type_is_left_alone_and_said(deployed):
     with pytest.raises(StyleTransferError, match=r"^pool nst-driver is of type process, not docker; remove it"):
         deploy(deployed, "docker")
+
+
+def test_what_was_scheduled_follows_its_deployment(deployed):
+    """Else it would go on naming a module that a new version has elsewhere."""
+    night = Schedule("old", names.INBOX_DEPLOYMENT, "0 1 * * *", "Europe/Berlin", {"source": "/no/inbox"}, "")
+    schedules.put(deployed, night)
+    try:
+        found = deployed.read_deployment_by_name(night.full_name)
+        deployed.update_deployment(found.id, DeploymentUpdate(entrypoint="flows.farm.inbox.render_inbox"))
+        assert deploy(deployed) == [f"deployment {night.full_name}: entrypoint changed"]
+        renewed = deployed.read_deployment_by_name(night.full_name)
+        assert renewed.entrypoint == names.ENTRYPOINTS[names.INBOX_FLOW]
+        assert renewed.parameters == night.parameters
+        assert schedules.crons(renewed) == [(night.cron, night.timezone)]
+    finally:
+        schedules.remove(deployed, night.full_name)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("python -m flows.farm.contained", "python -m flows.farm.workers.container_run"),
+        ("python -m mine", "python -m mine"),
+    ],
+)
+def test_a_pools_command_follows_if_it_is_ours(deployed, before, after):
+    pool = names.RENDER_POOLS[2]
+    template = job_template("docker", pool)
+    properties = template["variables"]["properties"]
+    properties["command"]["default"] = before
+    properties["image"]["default"] = "studio/styletransfer:night"
+    deployed.delete_work_pool(pool)
+    deployed.create_work_pool(WorkPoolCreate(name=pool, type="docker", base_job_template=template))
+    try:
+        assert (f"pool {pool}: command {after}, was {before}" in deploy(deployed)) == (before != after)
+        properties["command"]["default"] = after
+        assert deployed.read_work_pool(pool).base_job_template == template
+        assert deploy(deployed) == []
+    finally:
+        deployed.delete_work_pool(pool)
+        deploy(deployed)
 
 
 def test_parameters_are_checked_by_the_server(deployed):
