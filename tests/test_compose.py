@@ -94,7 +94,7 @@ def test_commands_are_ones_that_are_taken(service):
     program, *arguments = service.get("command", ["postgres"])
     if program == "styletransfer":
         arguments = [re.sub(r"\$\{\w+:-(\w+)\}", r"\1", argument) for argument in arguments]
-        make_parser(arguments[0]).parse_args(arguments)
+        make_parser(arguments[0]).parse_args(arguments[1:])
 
 
 def test_the_example_of_settings_names_each_of_them():

@@ -1,6 +1,5 @@
 """README and docs say what the program does: settings, commands, links, manifests, messages, Python."""
 
-import argparse
 import json
 import re
 import shlex
@@ -58,10 +57,7 @@ def settings_table():
 
 def options(command):
     """Every option of a command, each with all its spellings."""
-    (commands,) = (
-        action for action in make_parser(command)._actions if isinstance(action, argparse._SubParsersAction)
-    )
-    return [action for action in commands.choices[command]._actions if action.option_strings]
+    return [action for action in make_parser(command)._actions if action.option_strings]
 
 
 # Settings
@@ -102,7 +98,7 @@ def test_every_command_is_in_the_readme():
 
 
 def is_of_the_farm(command):
-    return COMMANDS[command].options.startswith("flows.farm.")
+    return any("--state" in action.option_strings for action in options(command))
 
 
 def test_every_command_of_the_farm_is_in_its_page():
@@ -128,7 +124,7 @@ def test_every_command_line_shown_is_one_that_is_taken(page):
     shown = "".join(blocks(page, "sh") + blocks(page, "console"))
     for line in re.findall(r"^(?:\$ )?styletransfer ((?:.*\\\n)*.*)$", shown, re.MULTILINE):
         arguments = shlex.split(line.replace("\\\n", " "), comments=True)
-        make_parser(arguments[0]).parse_args(arguments)
+        make_parser(arguments[0]).parse_args(arguments[1:])
 
 
 # Links

@@ -3,40 +3,59 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from flows.commands.options import DONE, Parser, add_devices, add_manifest_options, load
+from styletransfer.errors import Fault, WeightsError
 
-from flows.commands import main
-from styletransfer.errors import Fault, ManifestError, StorageError, WeightsError
-from styletransfer.machine.devices import parse_devices
-from styletransfer.manifest.reader import Manifest, load_manifest
-from styletransfer.renders.plan import Plan, PlannedPair, deepest_layer, plan_manifest
-from styletransfer.renders.weights import check_weights, load_weights
+if TYPE_CHECKING:
+    from styletransfer.renders.plan import Plan, PlannedPair
 
-_WIDE = 10_000  # columns, where nothing limits them: a pipe's reader wants whole lines
-_WORDS = {"queued": "render", "skipped": "skip", "failed": "wrong"}
-_COLOURS = {"queued": "bold", "skipped": "dim", "failed": "bold red"}
+USAGE: Final = "MANIFEST [options]"
+
+HELP: Final = """\
+Reads the manifest, looks at every input, and shows what `render` would do:
+which pairs, the size of each result in px, its scales, its iterations, and
+which are skipped because they are done. Writes nothing.
+
+exit status: 0 all is right, 1 storage can't be reached, 2 something is wrong
+(each fault is told on a line of its own)
+
+examples:
+  styletransfer check harbour.yaml
+  styletransfer check s3://studio/harbour.yaml --only harbour--wave
+  styletransfer check harbour.yaml --devices cuda:0 cuda:1
+"""
+
+_WORDS: Final = {"queued": "render", "skipped": "skip", "failed": "wrong"}
+
+
+def add_options(parser: Parser) -> None:
+    add_manifest_options(parser)
+    add_devices(parser, "cpu, cuda (every GPU) or cuda:N, any number of them (default: all GPUs, else the CPU)")
 
 
 def run(options: argparse.Namespace) -> int:
     """Show the plan on stdout, faults on stderr; returns the exit status."""
+    from styletransfer.machine.devices import parse_devices
+    from styletransfer.renders.plan import plan_manifest
+
     if options.devices:
         parse_devices(options.devices)
     plan = _look_into_weights(plan_manifest(load(options), force=options.force, only=options.only))
-    console = Console(width=None if sys.stdout.isatty() else _WIDE, highlight=False)
-    show_plan(plan, console)
+    show_plan(plan)
     plan.check()
-    return main.DONE
+    return DONE
 
 
 def _look_into_weights(plan: Plan) -> Plan:
     """With a fault, if the weights' file turns out to be none when it is loaded. What is to be downloaded first,
     and what no pair needs any more, is left alone."""
+    from styletransfer.renders.plan import deepest_layer
+    from styletransfer.renders.weights import check_weights, load_weights
+
     queued, weights = [planned.pair for planned in plan.having("queued")], plan.manifest.weights
     try:
         if queued and not check_weights(weights, deepest_layer(queued)):
@@ -46,44 +65,28 @@ def _look_into_weights(plan: Plan) -> Plan:
     return plan
 
 
-def load(options: argparse.Namespace) -> Manifest:
-    """The manifest that the command line asks for. One that isn't there is a ManifestError, too."""
-    try:
-        return load_manifest(options.manifest, output=options.output, weights=options.weights)
-    except StorageError as error:
-        if error.transient:
-            raise
-        raise ManifestError([Fault("", str(error))]) from error
+def show_plan(plan: Plan) -> None:
+    """A table of the pairs, where they go, and how many there are to render; on stdout."""
+    from rich.text import Text
 
+    from flows.commands.tables import output, show, table
 
-def show_plan(plan: Plan, console: Console) -> None:
-    """A table of the pairs, where they go, and how many there are to render."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading, justify in (
-        ("pair", "left"),
-        ("size", "right"),
-        ("scales", "left"),
-        ("iterations", "right"),
-    ):
-        table.add_column(heading, justify="right" if justify == "right" else "left", overflow="fold")
-    table.add_column("what", no_wrap=True)
-    table.add_column("why", overflow="fold")
-    for planned in plan.pairs:
-        table.add_row(*_cells(planned))
-    console.print(table)
+    headings = ("pair", "size", "scales", "iterations", "what", "why")
+    show(table(headings, map(_cells, plan.pairs), right=("size", "iterations")))
     for note in plan.manifest.notes:
-        console.print(Text(f"note: {note}"), soft_wrap=True)
-    console.print(Text(f"to {plan.places.folder}: {_counts(plan.pairs)}"), soft_wrap=True)
+        output().print(Text(f"note: {note}"), soft_wrap=True)
+    output().print(Text(f"to {plan.places.folder}: {_counts(plan.pairs)}"), soft_wrap=True)
 
 
-def _cells(planned: PlannedPair) -> Iterable[Text]:
-    size = "x".join(map(str, planned.size)) if planned.size else ""
-    yield Text(planned.id)
-    yield Text(size)
-    yield Text(" ".join(map(str, planned.scales)))
-    yield Text(str(planned.iterations or ""))
-    yield Text(_WORDS[planned.state], _COLOURS[planned.state])
-    yield Text("" if planned.state == "failed" else planned.reason)  # faults are listed below
+def _cells(planned: PlannedPair) -> tuple[str, ...]:
+    return (
+        planned.id,
+        "x".join(map(str, planned.size or ())),
+        " ".join(map(str, planned.scales)),
+        str(planned.iterations or ""),
+        _WORDS[planned.state],
+        "" if planned.state == "failed" else planned.reason,  # faults are listed below
+    )
 
 
 def _counts(pairs: Iterable[PlannedPair]) -> str:

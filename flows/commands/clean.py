@@ -5,20 +5,45 @@ from __future__ import annotations
 import argparse
 import re
 from datetime import timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from prefect.client.orchestration import SyncPrefectClient, get_client
-
-from flows.commands import main
-from flows.commands.schedule import put, zone_and_until
-from flows.commands.tables import output, show, table
-from flows.commands.terminal import Lines, Output
-from flows.farm import names
-from flows.farm.nights import clean, schedules
-from flows.farm.nights.clean import Limits, Waste
-from flows.farm.nights.schedules import Schedule
-from styletransfer import storage
+from flows.commands.farm_server import with_server
+from flows.commands.options import DONE, FAILED, Parser
 from styletransfer.errors import Fault, SettingsError
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+
+    from flows.commands.terminal import Lines
+    from flows.farm.nights.clean import Limits, Waste
+    from flows.farm.nights.schedules import Schedule
+
+USAGE: Final = "[OUTPUT ...] [--delete] [options]"
+
+HELP: Final = """\
+Shows what would be removed, and removes it when told --delete:
+
+  runs         that ended before --older-than, with their artifacts and logs
+  checkpoints  of pairs that are done, at once; others, which a render could
+               still go on from, when not written since --older-than, or the
+               oldest of them beyond --max-checkpoints
+  notes        of renders that ended: of pairs that are done, at once
+  manifests    copies stored with runs that are gone from the server
+  caches       of this host: oldest first, beyond --max-cache
+
+Pictures, records, summaries and contact sheets are never removed. Folders are
+those of all manifests that the server has runs of; name an output folder to
+clean it, too. One in which something is being rendered is left alone.
+
+exit status: 0 done, 1 something could not be removed or reached, 2 an option
+is wrong
+
+examples:
+  styletransfer clean
+  styletransfer clean --older-than 14d --delete
+  styletransfer clean s3://studio/renders --max-checkpoints 50GB --delete
+  styletransfer clean --cron '0 12 * * *' --timezone Europe/Berlin
+"""
 
 SCHEDULE_NAME: Final = "schedule-clean"
 
@@ -29,20 +54,45 @@ _HOURS = {"h": 1, "d": 24, "w": 168}
 _BYTES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 
 
-def run(options: argparse.Namespace) -> int:
+def add_options(parser: Parser) -> None:
+    parser.add_argument("outputs", nargs="*", metavar="OUTPUT", help="output folders to clean as well")
+    parser.add_argument("--delete", action="store_true", help="remove; without it nothing is, only shown")
+    parser.add_argument("--older-than", default="30d", metavar="AGE", help="12h, 30d, 8w (default: %(default)s)")
+    parser.add_argument(
+        "--max-checkpoints",
+        default="100GB",
+        metavar="SIZE",
+        help="of a manifest's folder: 500MB, 100GB, 2TB (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max-cache", default="10GB", metavar="SIZE", help="of this host's caches (default: %(default)s)"
+    )
+    parser.add_argument("--cron", metavar="CRON", help="clean by this schedule from now on, and not now")
+    parser.add_shared("--timezone")
+    parser.add_argument("--no-cron", action="store_true", help="clean by schedule no more")
+    parser.add_shared("--state")
+
+
+@with_server
+def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) -> int:
     """Show what there is to remove, remove it, or do so by a schedule; returns the exit status."""
-    limits, lines = limits_of(options), Lines(Output())
-    with get_client(sync_client=True) as client:
-        if options.cron:
-            return put(client, _schedule(options, limits), lines)
-        if options.no_cron:
-            removed = schedules.remove(client, f"{names.CLEAN_FLOW}/{SCHEDULE_NAME}")
-            lines.say("cleaned by schedule no more" if removed else "nothing was scheduled")
-            return main.DONE
-        return _clean(client, options, limits, lines)
+    from flows.commands import scheduling
+    from flows.farm import names
+    from flows.farm.nights import schedules
+
+    limits = limits_of(options)
+    if options.cron:
+        return scheduling.put(client, _schedule(options, limits), lines)
+    if options.no_cron:
+        removed = schedules.remove(client, f"{names.CLEAN_FLOW}/{SCHEDULE_NAME}")
+        lines.say("cleaned by schedule no more" if removed else "nothing was scheduled")
+        return DONE
+    return _clean(client, options, limits, lines)
 
 
 def _clean(client: SyncPrefectClient, options: argparse.Namespace, limits: Limits, lines: Lines) -> int:
+    from flows.farm.nights import clean
+
     troubles: list[str] = []
     found = clean.find_waste(client, limits, options.outputs, troubles.append)
     _show(found)
@@ -53,10 +103,13 @@ def _clean(client: SyncPrefectClient, options: argparse.Namespace, limits: Limit
         lines.say(f"would be removed: {clean.summed_up(found)}" + ("; --delete removes it" if found else ""))
     for trouble in troubles:
         lines.note(trouble)
-    return main.FAILED if troubles else main.DONE
+    return FAILED if troubles else DONE
 
 
 def _show(found: list[Waste]) -> None:
+    from flows.commands.tables import output, show, table
+    from flows.farm.nights import clean
+
     for kind in clean.KINDS:
         wastes = [waste for waste in found if waste.kind == kind]
         rows = [_row(waste) for waste in wastes[:_MOST_SHOWN]]
@@ -67,17 +120,24 @@ def _show(found: list[Waste]) -> None:
 
 
 def _row(waste: Waste) -> tuple[str, ...]:
+    from flows.farm.nights import clean
+    from styletransfer import storage
+
     size = clean.size_text(waste.bytes) if waste.bytes else ""
     return (waste.name or storage.public(waste.what), size, waste.why)
 
 
 def _schedule(options: argparse.Namespace, limits: Limits) -> Schedule:
-    zone = zone_and_until(argparse.Namespace(timezone=options.timezone, until=None))[0]
+    from flows.commands.handing_over import when
+    from flows.farm import names
+    from flows.farm.nights.schedules import Schedule
+    from styletransfer import storage
+
     return Schedule(
         name=SCHEDULE_NAME,
         base=names.CLEAN_DEPLOYMENT,
         cron=options.cron,
-        timezone=zone,
+        timezone=when(options)[0].key,
         parameters={
             "older_than_s": int(limits.age.total_seconds()),
             "max_checkpoints": limits.checkpoints,
@@ -90,6 +150,8 @@ def _schedule(options: argparse.Namespace, limits: Limits) -> Schedule:
 
 def limits_of(options: argparse.Namespace) -> Limits:
     """What the options allow to stay. Raises SettingsError with all that is wrong."""
+    from flows.farm.nights.clean import Limits
+
     faults: list[Fault] = []
     age = _parse_age(options.older_than, faults)
     checkpoints = _parse_size("--max-checkpoints", options.max_checkpoints, faults)

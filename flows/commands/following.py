@@ -10,7 +10,7 @@ from typing import Final
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
 
-from flows.commands import main
+from flows.commands.options import DONE, FAILED, INTERRUPTED
 from flows.commands.terminal import Lines
 from flows.farm import submissions
 from flows.farm.names import HELD
@@ -116,7 +116,7 @@ def _sum_up(run: FlowRun, summary: Summary | None, places: Places, lines: Lines)
         pairs = tuple(pair for pair in summary.pairs if not only or pair.id in only)
         lines.ended(Result(summary.manifest, storage.public(places.index), pairs))
     if run.state.is_completed():
-        return main.DONE
+        return DONE
     message = f": {run.state.message}" if run.state.message else ""
     lines.note(f"{run.name}: {submissions.state_text(run)}{message}")
-    return main.INTERRUPTED if run.state.is_cancelled() and run.state.name != HELD else main.FAILED
+    return INTERRUPTED if run.state.is_cancelled() and run.state.name != HELD else FAILED

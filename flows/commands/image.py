@@ -3,57 +3,134 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Final, Literal, get_args, get_origin
 
-from flows.commands import main
-from flows.commands.image_job import Job, check_size, make_job
-from flows.commands.terminal import Lines, Output, display
-from styletransfer import storage
-from styletransfer.errors import (
-    Cancelled,
-    ImageError,
-    NoSuchDeviceError,
-    StorageError,
-    StyleTransferError,
-)
-from styletransfer.machine.devices import Slot, parse_devices, prove
-from styletransfer.machine.locks import device_lock
-from styletransfer.pictures import resize
-from styletransfer.pictures.resize import Dpi, Format, Picture
-from styletransfer.sizes import Size, pyramid, resolve_end_scale, size_to_fit
-from styletransfer.transfer.schedule import Work
+from flows.commands.options import DONE, INTERRUPTED, Parser, add_devices, add_weights
+from styletransfer.settings import Settings
 
-if TYPE_CHECKING:
-    from torch import Tensor
+USAGE: Final = "CONTENT STYLE [STYLE ...] -o OUT [options]"
 
-    from styletransfer.transfer.stylizer import Progress
+HELP: Final = """\
+Pictures may be paths or URLs (s3://..., https://...). The result's format is
+that of its name: .png, .jpg, .webp or .tif (16 bits). Ctrl-C stops after the
+iteration in hand and writes the picture as far as it has got.
+
+exit status: 0 done, 1 failed, 2 an option is wrong, 130 stopped by Ctrl-C
+
+examples:
+  styletransfer image harbour.jpg wave.png -o out.png
+  styletransfer image harbour.jpg wave.png ink.png -sw 3 1 -s 1024 -o out.jpg
+  styletransfer image harbour.jpg wave.png -o out.tif --preview now.jpg
+  styletransfer image harbour.jpg wave.png -o try.png --weights random -s 256
+"""
+
+# Settings that are options here, with the original's short forms. The others concern manifests.
+SHORT_FORMS: Mapping[str, tuple[str, ...]] = {
+    "end_scale": ("-s",),
+    "min_scale": ("-ms",),
+    "initial_iterations": ("-ii",),
+    "iterations": ("-i",),
+    "content_weight": ("-cw",),
+    "tv_weight": ("-tw",),
+    "content_layers": (),
+    "style_layers": (),
+    "pooling": (),
+    "optimizer": (),
+    "step_size": ("-ss",),
+    "avg_decay": ("-ad",),
+    "schedule": (),
+    "init": (),
+    "seed": ("-r", "--random-seed"),
+    "style_scale_fac": (),
+    "style_size": (),
+    "proof": (),
+    "precision": (),
+    "tiles": (),
+}
 
 
-@dataclass(frozen=True)
-class Shown:
-    """What the display shows of the job."""
+def add_options(parser: Parser) -> None:
+    parser.add_argument("content", metavar="CONTENT", help="picture that gives the content")
+    parser.add_argument("styles", metavar="STYLE", nargs="+", help="picture or pictures that give the style")
+    parser.add_argument("-o", "--output", metavar="OUT", required=True, help="where the result goes")
+    parser.add_argument(
+        "--overwrite", "--force", action="store_true", help="replace what is there; without it, that is refused"
+    )
+    parser.add_list(
+        "-sw",
+        "--style-weights",
+        belongs=_is_number,
+        metavar="WEIGHT",
+        help="how much each style counts, relative to the others (default: all the same)",
+    )
+    add_weights(parser, "of the network", "imagenet")
+    add_devices(parser, "cpu, cuda or cuda:N; two share the render (default: the first GPU, else the CPU)")
+    parser.add_argument("--preview", metavar="FILE", help="write the picture so far to this file now and then")
+    parser.add_argument(
+        "--save-every", metavar="N", default="50", help="iterations between two previews (default: 50)"
+    )
+    settings = parser.add_argument_group("settings")
+    for name in SHORT_FORMS:
+        _add_setting(settings, name)
 
-    id: str
-    size: Size
-    scales: tuple[int, ...]
-    iterations: int
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _add_setting(group: argparse._ArgumentGroup, name: str) -> None:
+    """An option for one setting: default, help and choices are the setting's own."""
+    field = Settings.model_fields[name]
+    several = name in ("content_layers", "style_layers")
+    group.add_argument(
+        *SHORT_FORMS[name],
+        f"--{name.replace('_', '-')}",
+        dest=name,
+        nargs="+" if several else None,
+        metavar=_metavar(name),
+        help=f"{field.description} (default: {_default(name)})".replace("%", "%%"),
+    )
+
+
+def _metavar(name: str) -> str:
+    annotation = Settings.model_fields[name].annotation
+    if get_origin(annotation) is Literal:
+        return "{" + ",".join(get_args(annotation)) + "}"
+    words = {"content_layers": "LAYER", "style_layers": "LAYER=WEIGHT", "proof": "PROFILE", "tiles": "TILES"}
+    return words.get(name, "N")
+
+
+def _default(name: str) -> str:
+    default = getattr(Settings(), name)
+    if isinstance(default, Mapping):
+        return " ".join(f"{layer}={weight:g}" for layer, weight in default.items())
+    if isinstance(default, tuple):
+        return " ".join(default)
+    return "none" if default is None else str(default)
 
 
 def run(options: argparse.Namespace) -> int:
     """Read, render, write; returns the exit status."""
+    from flows.commands.image_job import check_size, make_job
+    from flows.commands.image_render import Render, chosen_devices, read_pictures, shown, write_result
+    from flows.commands.terminal import Output, display
+    from styletransfer import storage
+    from styletransfer.machine.devices import Slot, prove
+    from styletransfer.machine.locks import device_lock
+
     job = make_job(options)
+    output = Output()
+    output.print(job.what_is_what(), markup=False, soft_wrap=True)
     content, *styles = read_pictures((job.content, *job.styles), job.settings.proof)
-    check_size(job, _shown(job, content).size)
-    devices = _devices(options.devices)  # may load torch: after what takes no time to find wrong
-    with display(Output(), plain=options.verbose) as lines, device_lock(Slot(devices)):
+    check_size(job, shown(job, content).size)
+    devices = chosen_devices(options.devices)  # may load torch: after what takes no time to find wrong
+    with display(output, plain=options.verbose) as lines, device_lock(Slot(devices)):
         for device in dict.fromkeys(devices):
             prove(device)
         for warning in dict.fromkeys(text for picture in (content, *styles) for text in picture.warnings):
@@ -64,138 +141,10 @@ def run(options: argparse.Namespace) -> int:
         image = render.run(content, styles)
     if image is None:
         lines.say("stopped before the first iteration; nothing is written")
-        return main.INTERRUPTED
+        return INTERRUPTED
     write_result(job, image, content.dpi)
     height, width = image.shape[-2:]
     so_far = " as far as it had got" if render.stopped else ""
-    shown = f"{width}x{height} px, {time.monotonic() - began:.1f} s"
-    lines.say(f"{storage.public(job.output)}: written{so_far} ({shown})")
-    return main.INTERRUPTED if render.stopped else main.DONE
-
-
-def _devices(names: Sequence[str]) -> tuple[str, ...]:
-    """One device or two. Of `cuda`, which names every GPU, the first."""
-    devices = parse_devices(names)
-    asked = [name for text in names for name in text.split(",") if name.strip()]
-    if len(asked) > 2:
-        raise NoSuchDeviceError(f"devices {', '.join(asked)}: one picture is rendered on one device, or on two")
-    return devices[: max(1, len(asked))]
-
-
-def read_pictures(locations: Sequence[str], proof: str | None) -> list[Picture]:
-    """The pictures at these locations, soft-proofed; ImageError tells of all that can't be had."""
-    profile = None if proof is None else storage.read(proof)
-    pictures, faults = {}, []
-    for location in dict.fromkeys(locations):
-        try:
-            picture = resize.decode(storage.read(location), storage.public(location))
-            pictures[location] = picture if profile is None else resize.proof(picture, profile, proof or "")
-        except (ImageError, StorageError) as error:
-            faults.append(str(error))
-    if faults:
-        raise ImageError("\n".join(faults))
-    return [pictures[location] for location in locations]
-
-
-class Render:
-    """One render that can be stopped by a signal, and shows and previews how far it is."""
-
-    def __init__(self, job: Job, lines: Lines, devices: tuple[str, ...]) -> None:
-        self.job = job
-        self.lines = lines
-        self.devices = devices
-        self.stopped = False
-        self._image: Tensor | None = None
-        self._iterations = 0
-        self._shown: Shown | None = None
-
-    def run(self, content: Picture, styles: Sequence[Picture]) -> Tensor | None:
-        """The picture (1, 3, H, W), as far as it got if `stopped`; None without a first iteration."""
-        from styletransfer.renders.weights import load_weights
-        from styletransfer.transfer.stylizer import Stylizer
-
-        settings = self.job.settings
-        weights = load_weights(self.job.weights, last_layer=settings.layers()[-1])
-        self._shown = _shown(self.job, content)
-        self.lines.started(self._shown, Slot(self.devices))
-        stylizer = Stylizer(weights, settings, devices=self.devices)
-        try:
-            with self._stopped_by_signals():
-                return stylizer.run(content, styles, self.job.style_weights, callback=self._callback)
-        except Cancelled:
-            return self._image
-
-    def _callback(self, progress: Progress) -> None:
-        assert self._shown is not None
-        self._iterations += 1
-        self.lines.progress(self._shown, progress)
-        if self.job.preview and self._iterations % self.job.save_every == 0:
-            self._write_preview(self.job.preview, progress)
-        if self.stopped:
-            self._image = progress.image()
-            raise Cancelled("stopped")
-
-    def _write_preview(self, preview: str, progress: Progress) -> None:
-        """A preview that can't be written is no reason to stop."""
-        try:
-            storage.write(preview, resize.encode(progress.image(), self.job.preview_format))
-        except StyleTransferError as error:
-            self.lines.note(f"preview not written: {error}")
-
-    @contextmanager
-    def _stopped_by_signals(self) -> Iterator[None]:
-        """SIGINT and SIGTERM stop the render after the iteration in hand; a second one at once."""
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-        def stop(_number: int, _frame: FrameType | None) -> None:
-            self.stopped = True
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-            self.lines.note("stopping after this iteration; once more stops at once, and writes nothing")
-
-        for number in before:
-            signal.signal(number, stop)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
-def _shown(job: Job, content: Picture) -> Shown:
-    settings = job.settings
-    scales = pyramid(settings.min_scale, resolve_end_scale(settings.end_scale, content.size))
-    iterations = sum(Work.of(settings, content.size, scales).iterations)
-    size = size_to_fit(content.size, scales[-1], enlarge=True)
-    return Shown(storage.name(job.output), size, scales, iterations)
-
-
-def write_result(job: Job, image: Tensor, dpi: Dpi | None) -> None:
-    """Write the picture where and as it was asked for, or else where and as it is not lost."""
-    try:
-        contents = resize.encode(image, job.format, dpi)
-    except ImageError as error:
-        raise ImageError(f"{error}; {_rescued(job, *_encode_otherwise(job, image, dpi, error))}") from error
-    try:
-        storage.write(job.output, contents)
-    except StorageError as error:
-        raise StorageError(f"{error}; {_rescued(job, contents, job.format)}") from error
-
-
-def _encode_otherwise(job: Job, image: Tensor, dpi: Dpi | None, error: ImageError) -> tuple[bytes, Format]:
-    """The picture in a format that holds every size; `error` when that fails, too."""
-    other: Format = "tiff" if job.format != "tiff" else "png"
-    try:
-        return resize.encode(image, other, dpi), other
-    except ImageError:
-        raise error from None
-
-
-def _rescued(job: Job, contents: bytes, file_format: Format) -> str:
-    """Write the picture to this machine's temporary folder; tells where."""
-    name = Path(storage.name(job.output))
-    if file_format != job.format:
-        name = name.with_suffix(resize.extension(file_format))
-    rescue = Path(tempfile.mkdtemp(prefix="styletransfer-")) / name
-    storage.write(str(rescue), contents)
-    return f"the picture is kept in {rescue}"
+    took = f"{width}x{height} px, {time.monotonic() - began:.1f} s"
+    lines.say(f"{storage.public(job.output)}: written{so_far} ({took})")
+    return INTERRUPTED if render.stopped else DONE

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from flows.commands.image_options import SHORT_FORMS
 from styletransfer import storage
 from styletransfer.errors import Fault, ImageError, SettingsError
 from styletransfer.pictures.decode import MAX_MEGAPIXELS
@@ -38,6 +37,16 @@ class Job:
     preview_format: Format
     save_every: int
 
+    def what_is_what(self) -> str:
+        """`content: a.png; styles: b.png (75 %), c.png (25 %)`: which picture was taken for what."""
+        total = sum(self.style_weights)
+        content, *styles = map(storage.name, (self.content, *self.styles))
+        if len(styles) == 1:
+            return f"content: {content}; style: {styles[0]}"
+        weighted = zip(styles, self.style_weights, strict=True)
+        shown = ", ".join(f"{style} ({weight / total * 100:.3g} %)" for style, weight in weighted)
+        return f"content: {content}; styles: {shown}"
+
 
 def make_job(options: argparse.Namespace) -> Job:
     """The job that the options ask for; SettingsError with everything that is wrong with them."""
@@ -51,7 +60,7 @@ def make_job(options: argparse.Namespace) -> Job:
     output = storage.resolve(".", options.output)
     preview = storage.resolve(".", options.preview) if options.preview else None
     proofs = [storage.resolve(".", options.proof)] if options.proof else []
-    faults += _overwriting(output, preview, [content, *styles, *proofs])
+    faults += _overwriting(output, preview, [content, *styles, *proofs], overwrite=options.overwrite)
     if faults or settings is None:
         raise SettingsError(faults)
     return Job(
@@ -84,14 +93,18 @@ def check_size(job: Job, size: Size) -> None:
         raise SettingsError(faults)
 
 
-def _overwriting(output: str, preview: str | None, inputs: Iterable[str]) -> Iterator[Fault]:
-    """What would be written over: an input by a result, the result by its preview."""
+def _overwriting(
+    output: str, preview: str | None, inputs: Iterable[str], *, overwrite: bool
+) -> Iterator[Fault]:
+    """What would be written over: an input by a result, the result by its preview, what is there by the result."""
     read = {_place(location) for location in inputs}
     for option, location in (("--output", output), ("--preview", preview)):
         if location and _place(location) in read:
             yield Fault(option, "is the same file as an input, which would be lost; it must be another one")
     if preview and _place(preview) == _place(output):
         yield Fault("--preview", "is the same file as --output; it must be another one")
+    if not overwrite and _place(output) not in read and storage.exists(output):
+        yield Fault("--output", f"is {storage.public(output)}, which is there already; --overwrite replaces it")
 
 
 def _place(location: str) -> str:
@@ -100,8 +113,8 @@ def _place(location: str) -> str:
 
 
 def _settings(options: argparse.Namespace, faults: list[Fault]) -> Settings | None:
-    given = {name: getattr(options, name) for name in SHORT_FORMS if getattr(options, name) is not None}
-    values = {name: _value(name, text) for name, text in given.items()}
+    given = {name: text for name, text in vars(options).items() if name in Settings.model_fields}
+    values = {name: _value(name, text) for name, text in given.items() if text is not None}
     try:
         return check_settings(values, "")
     except SettingsError as error:
@@ -130,7 +143,7 @@ def _plain(text: str) -> int | float | str:
 
 
 def _style_weights(options: argparse.Namespace, faults: list[Fault]) -> tuple[float, ...]:
-    if options.style_weights is None:
+    if not options.style_weights:
         return (1.0,) * len(options.styles)
     weights = [_plain(text) for text in options.style_weights]
     place, styles = "--style-weights", len(options.styles)

@@ -1,99 +1,43 @@
 """The command line `styletransfer`: which command, and its errors as plain lines.
 
-A command's modules are imported when it is called for, so that help and slips don't wait for heavy ones.
+A command is a module of its name: `USAGE`, `HELP` and `add_options` say what it takes, `run` does it. It is
+imported when it is called for, and imports what is heavy when it runs, so that help and slips don't wait.
 """
 
 from __future__ import annotations
 
-import argparse
+import logging
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, Final, NoReturn
 
+from flows.commands.options import FAILED, INTERRUPTED, WRONG, Parser
 from styletransfer.errors import FaultsError, NoSuchDeviceError, StyleTransferError
+from styletransfer.hints import did_you_mean
 from styletransfer.version import version
 
-DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
-"""Exit statuses. 130 is what shells give a program that Ctrl-C ended."""
-
-
-@dataclass(frozen=True)
-class Command:
-    """One command: what adds its options, what runs it (as `module:function`), and its line of help."""
-
-    options: str
-    run: str
-    help: str
-
-
-COMMANDS = {
-    "render": Command(
-        "flows.commands.manifest_options:add_render_options",
-        "flows.commands.render:run",
-        "render every pair of a manifest that is not done yet",
-    ),
-    "image": Command(
-        "flows.commands.image_options:add_image_options", "flows.commands.image:run", "render one picture"
-    ),
-    "check": Command(
-        "flows.commands.manifest_options:add_check_options",
-        "flows.commands.check:run",
-        "check a manifest and show what would be rendered",
-    ),
-    "submit": Command(
-        "flows.commands.farm_options:add_submit_options",
-        "flows.commands.farm_commands:submit",
-        "hand a manifest to the farm",
-    ),
-    "schedule": Command(
-        "flows.commands.farm_options:add_schedule_options",
-        "flows.commands.farm_commands:schedule",
-        "render a manifest, or all in a folder, night by night",
-    ),
-    "status": Command(
-        "flows.commands.farm_options:add_status_options",
-        "flows.commands.farm_commands:status",
-        "show how runs, or slots, stand",
-    ),
-    "cancel": Command(
-        "flows.commands.farm_options:add_cancel_options", "flows.commands.farm_commands:cancel", "end a run"
-    ),
-    "retry": Command(
-        "flows.commands.farm_options:add_retry_options",
-        "flows.commands.farm_commands:retry",
-        "render the failed pairs of a run once more",
-    ),
-    "notify": Command(
-        "flows.commands.farm_options:add_notify_options",
-        "flows.commands.farm_commands:notify",
-        "have a message sent at the end of each manifest",
-    ),
-    "clean": Command(
-        "flows.commands.farm_options:add_clean_options",
-        "flows.commands.farm_commands:clean",
-        "remove what no run needs any more",
-    ),
-    "up": Command(
-        "flows.commands.host_options:add_up_options", "flows.commands.up:run", "start a whole farm on this machine"
-    ),
-    "deploy": Command(
-        "flows.commands.host_options:add_deploy_options",
-        "flows.commands.farm_commands:deploy",
-        "set a Prefect server up for a farm",
-    ),
-    "worker": Command(
-        "flows.commands.host_options:add_worker_options",
-        "flows.commands.worker:run",
-        "have this machine render for a farm",
-    ),
+COMMANDS: Final = {
+    "render": "render every pair of a manifest that is not done yet",
+    "image": "render one picture",
+    "check": "check a manifest and show what would be rendered",
+    "submit": "hand a manifest to the farm",
+    "schedule": "render a manifest, or all in a folder, night by night",
+    "status": "show how runs, or slots, stand",
+    "cancel": "end a run",
+    "retry": "render the failed pairs of a run once more",
+    "notify": "have a message sent at the end of each manifest",
+    "clean": "remove what no run needs any more",
+    "up": "start a whole farm on this machine",
+    "deploy": "set a Prefect server up for a farm",
+    "worker": "have this machine render for a farm",
 }
 
-VERBOSE_HELP = "show the log, and where in the program an error arose"
+HELP: Final = """\
+commands:
+{commands}
 
-EXAMPLES = """\
 examples:
   styletransfer image harbour.jpg wave.png -o out.png
   styletransfer check manifests/quickstart.yaml
@@ -103,41 +47,37 @@ Each command has a --help of its own.
 """
 
 
-def make_parser(command: str | None = None) -> argparse.ArgumentParser:
-    """The parser; only `command` gets its arguments, as only its module is loaded."""
-    parser = argparse.ArgumentParser(
-        prog="styletransfer",
-        description="Neural style transfer, of one picture or of a manifest of many.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"styletransfer {version()}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, known in COMMANDS.items():
-        subparser = commands.add_parser(
-            name, help=known.help, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-        )
-        if name == command:
-            _load(known.options)(subparser)
-            subparser.add_argument("-v", "--verbose", action="store_true", help=VERBOSE_HELP)
+def make_parser(command: str | None = None) -> Parser:
+    """The parser of what follows the command; without one, of what stands in its place."""
+    if command is None:
+        listed = "\n".join(f"  {name:<10}{text}" for name, text in COMMANDS.items())
+        about = "Neural style transfer, of one picture or of a manifest of many."
+        parser = Parser("styletransfer", "COMMAND [options]", about, HELP.format(commands=listed))
+        parser.add_argument("--version", action="version", version=f"styletransfer {version()}")
+        return parser
+    module, summary = _module(command), COMMANDS[command]
+    parser = Parser(f"styletransfer {command}", module.USAGE, f"{summary[0].upper()}{summary[1:]}.", module.HELP)
+    module.add_options(parser)
+    text = "show the log, and where in the program an error arose"
+    parser.add_argument("-v", "--verbose", action="store_true", help=text)
     return parser
 
 
-def _load(place: str) -> Callable[..., Any]:
-    """The function at `module:function`."""
-    module, _, name = place.partition(":")
-    function: Callable[..., Any] = getattr(import_module(module), name)
-    return function
+def _module(command: str) -> Any:
+    return import_module(f"flows.commands.{command}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit status."""
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
-    command = next((argument for argument in arguments if argument in COMMANDS), None)
-    options = make_parser(command).parse_args(arguments)
+    """Run one command; returns its exit status. Raises SystemExit for help and wrong use."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] not in COMMANDS:
+        _tell_commands(arguments)
+    command, *rest = arguments
+    options = make_parser(command).parse_args(rest)
+    if options.verbose:  # until Prefect is imported, which writes the log then
+        logging.basicConfig(format="%(asctime)s | %(levelname)-7s | %(name)s - %(message)s", level=logging.INFO)
     try:
-        status: int = _load(COMMANDS[options.command].run)(options)
+        status: int = _module(command).run(options)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return INTERRUPTED
@@ -153,11 +93,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return status
 
 
+def _tell_commands(arguments: Sequence[str]) -> NoReturn:
+    """For arguments that don't begin with a command: what there is. Raises SystemExit."""
+    parser = make_parser()
+    if not arguments:
+        parser.print_help(sys.stderr)
+        parser.exit(WRONG)
+    if not arguments[0].startswith("-"):
+        meant = did_you_mean(arguments[0], COMMANDS) or f"; there are: {', '.join(COMMANDS)}"
+        parser.error(f"there is no command {arguments[0]}{meant}")
+    if any(argument in COMMANDS for argument in arguments):
+        parser.error("the command comes first, its options follow")
+    parser.parse_args(arguments)  # --help, --version
+    parser.error("a command comes first")
+
+
 def _show(error: Exception, message: str, *, verbose: bool) -> None:
     if verbose:
         traceback.print_exception(error)
     for line in message.splitlines():
         print(f"error: {line}", file=sys.stderr)
+
 
 
 if __name__ == "__main__":

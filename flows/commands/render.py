@@ -7,22 +7,47 @@ import os
 import signal
 import sys
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
-from flows.commands import main
-from flows.commands.check import load
-from flows.commands.terminal import Lines, Output, display
-from flows.pairs.signals import handled
-from flows.pairs.watching import Result
-from flows.server import embedded
-from styletransfer import storage
-from styletransfer.renders.contact_sheet import ContactSheet
-from styletransfer.renders.plan import Plan, plan_manifest
-from styletransfer.storage.retries import Retries
+from flows.commands.options import DONE, FAILED, INTERRUPTED, Parser, add_devices, add_manifest_options, load
+
+if TYPE_CHECKING:
+    from flows.commands.terminal import Lines
+    from styletransfer.renders.plan import Plan
+
+USAGE: Final = "MANIFEST [options]"
+
+HELP: Final = """\
+Renders on this machine: a pair at a time on each GPU (on two for `gpus: 2`), or
+on the CPU. A pair that is done, and whose inputs and settings have not changed
+since, is skipped. Needs no server; with PREFECT_API_URL set, that Prefect
+server shows the run. Ctrl-C stops and keeps what is done; run it again to go
+on.
+
+Writes pictures, their records, summary.json and a contact sheet, index.html, to
+<output>/<manifest name>/.
+
+exit status: 0 all done, 1 some pair failed or a device is in use, 2 the
+manifest or an option is wrong, 130 stopped
+
+examples:
+  styletransfer render harbour.yaml
+  styletransfer render harbour.yaml --only harbour--wave --force
+  styletransfer render s3://studio/harbour.yaml --devices cuda:0 cuda:1
+  styletransfer render harbour.yaml --weights random --output /tmp/dry-run
+"""
+
+
+def add_options(parser: Parser) -> None:
+    add_manifest_options(parser)
+    add_devices(parser, "cpu, cuda (every GPU) or cuda:N, any number of them (default: all GPUs, else the CPU)")
 
 
 def run(options: argparse.Namespace) -> int:
     """Plan, then render what is left through the flow; returns the exit status."""
+    from flows.commands.terminal import Output, display
+    from flows.pairs.signals import handled
+
     try:
         with handled(_exit, signal.SIGTERM), display(Output(), plain=options.verbose) as lines:
             plan = _plan(options, lines)
@@ -35,11 +60,14 @@ def run(options: argparse.Namespace) -> int:
         # The flow takes the first Ctrl-C. This is a second one, or came too early: wait for no thread.
         sys.stderr.write("stopped at once\n")
         sys.stderr.flush()
-        os._exit(main.INTERRUPTED)
+        os._exit(INTERRUPTED)
 
 
 def _plan(options: argparse.Namespace, lines: Lines) -> Plan:
     """The plan, without faults of the manifest; pairs whose inputs stay out of reach have failed in it."""
+    from styletransfer.renders.plan import plan_manifest
+    from styletransfer.storage.retries import Retries
+
     retries = Retries(lines.note)
     manifest = retries.call(lambda: load(options))
     plan = plan_manifest(manifest, force=options.force, only=options.only, retries=retries)
@@ -49,10 +77,14 @@ def _plan(options: argparse.Namespace, lines: Lines) -> Plan:
 
 def _sum_up(plan: Plan, lines: Lines) -> int:
     """Summary and contact sheet of a plan that leaves nothing to render; returns the exit status."""
+    from flows.pairs.watching import Result
+    from styletransfer.renders.contact_sheet import ContactSheet
+    from styletransfer.storage.retries import Retries
+
     summary = Retries(lines.note).call(lambda: ContactSheet(plan).write({}))
     result = Result.of(plan, summary)
     lines.ended(result)
-    return main.FAILED if result.failures else main.DONE
+    return FAILED if result.failures else DONE
 
 
 def _watched_from_outside() -> bool:
@@ -61,6 +93,8 @@ def _watched_from_outside() -> bool:
 
 
 def _run_flow(options: argparse.Namespace, plan: Plan, lines: Lines) -> int:
+    from flows.server import embedded
+
     embedded.configure(verbose=options.verbose)
     server = embedded.Server()
     lines.status("starting Prefect")
@@ -74,14 +108,16 @@ def _run_flow(options: argparse.Namespace, plan: Plan, lines: Lines) -> int:
         with called_by(Caller(lines, plan)):
             render_manifest(**_told_prefect(options))
     except FailedRun:
-        return main.FAILED
+        return FAILED
     except CancelledRun:
-        return main.INTERRUPTED
-    return main.DONE
+        return INTERRUPTED
+    return DONE
 
 
 def _told_prefect(options: argparse.Namespace) -> dict[str, Any]:
     """The flow's parameters, which Prefect keeps and shows: no credentials, as the plan is made already."""
+    from styletransfer import storage
+
     return {
         "manifest": storage.public(storage.resolve(".", options.manifest)),
         "only": options.only,

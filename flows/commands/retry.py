@@ -4,56 +4,81 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from typing import TYPE_CHECKING, Final
 
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import FlowRun
+from flows.commands.farm_server import with_server
+from flows.commands.options import DONE, Parser, add_priority
 
-from flows.commands import main
-from flows.commands.submit import hand_over
-from flows.commands.terminal import Lines, Output
-from flows.farm import submissions, times
-from flows.farm.submissions import Submission
-from styletransfer import storage
-from styletransfer.manifest.reader import Manifest
-from styletransfer.renders.places import Places
-from styletransfer.renders.records import read_summary
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.objects import FlowRun
+
+    from flows.commands.terminal import Lines
+    from styletransfer.manifest.reader import Manifest
+    from styletransfer.renders.records import Summary
+
+USAGE: Final = "RUN [--wait]"
+
+HELP: Final = """\
+Submits the pairs that failed once more, and nothing else. Submit the manifest
+itself to render all that is not done.
+
+exit status: 0 submitted (with --wait: all done), or nothing failed, 1 some
+pair failed, or the server can't be reached, 2 there is no such run
+
+examples:
+  styletransfer retry harbour --wait
+"""
 
 
-def run(options: argparse.Namespace) -> int:
+def add_options(parser: Parser) -> None:
+    parser.add_shared("run")
+    add_priority(parser)
+    parser.add_shared("--wait", "--state")
+
+
+@with_server
+def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) -> int:
     """Submit the failed pairs again, and follow the run if asked to; returns the exit status."""
-    lines = Lines(Output())
-    with get_client(sync_client=True) as client:
-        former = submissions.find(client, options.run)
-        manifest = submissions.manifest_of(former)
-        places = Places(manifest.output, manifest.name)
-        failed = failed_pairs(former, manifest, places)
-        if not failed:
-            lines.say(f"{former.name}: no pair has failed")
-            _tell_open(former, places, lines)
-            return main.DONE
-        lines.say(f"{former.name}: to render once more: {', '.join(failed)}")
-        submission = Submission(
-            manifest=former.parameters["manifest"],
-            places=places,
-            queue=manifest.priority,
-            priority=options.priority or former.parameters.get("priority"),
-            only=failed,
-        )
-        return hand_over(client, submission, lines, zone=times.parse_zone(times.host_zone()), wait=options.wait)
+    from flows.commands.handing_over import hand_over
+    from flows.farm import submissions, times
+    from flows.farm.submissions import Submission
+    from styletransfer.renders.places import Places
+    from styletransfer.renders.records import read_summary
 
-
-def failed_pairs(former: FlowRun, manifest: Manifest, places: Places) -> tuple[str, ...]:
-    """Pairs of the run that failed, by the last summary, in the manifest's order. Raises StorageError."""
+    former = submissions.find(client, options.run)
+    manifest = submissions.manifest_of(former)
+    places = Places(manifest.output, manifest.name)
     summary = read_summary(places.summary)
+    failed = failed_pairs(former, manifest, summary)
+    if not failed:
+        lines.say(f"{former.name}: no pair has failed")
+        if submissions.is_over(former):
+            _tell_open(former, summary, lines)
+        return DONE
+    lines.say(f"{former.name}: to render once more: {', '.join(failed)}")
+    submission = Submission(
+        manifest=former.parameters["manifest"],
+        places=places,
+        queue=manifest.priority,
+        priority=options.priority or former.parameters.get("priority"),
+        only=failed,
+    )
+    return hand_over(client, submission, lines, zone=times.parse_zone(times.host_zone()), wait=options.wait)
+
+
+def failed_pairs(former: FlowRun, manifest: Manifest, summary: Summary | None) -> tuple[str, ...]:
+    """Pairs of the run that failed, by the last summary, in the manifest's order."""
     failed = {pair.id for pair in summary.pairs if pair.state == "failed"} if summary else set()
     asked = set(former.parameters.get("only") or ()) or failed
     return tuple(pair.id for pair in manifest.pairs if pair.id in failed & asked)
 
 
-def _tell_open(former: FlowRun, places: Places, lines: Lines) -> None:
+def _tell_open(former: FlowRun, summary: Summary | None, lines: Lines) -> None:
     """Pairs that are not done, but have not failed either: how they are rendered after all."""
-    summary = read_summary(places.summary)
+    from styletransfer import storage
+
     left = sum(pair.state in ("queued", "held", "cancelled") for pair in summary.pairs) if summary else 0
-    if left and submissions.is_over(former):
+    if left:
         again = shlex.quote(storage.public(former.parameters["manifest"]))
         lines.note(f"note: {left} not done; to go on with what is not done: styletransfer submit {again}")

@@ -3,154 +3,62 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING, Final
 
-from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.responses import DeploymentResponse
+from flows.commands.farm_server import with_server
+from flows.commands.options import Parser, add_priority
+from styletransfer.errors import Fault, SettingsError
 
-from flows.commands import main
-from flows.commands.submit import check_reach, stored, worker_notes
-from flows.commands.tables import show, table
-from flows.commands.terminal import Lines, Output
-from flows.farm import names, times
-from flows.farm.nights import schedules
-from flows.farm.nights.inbox import is_manifest, manifests_in
-from flows.farm.nights.schedules import Schedule
-from flows.farm.submissions import live_workers
-from flows.server.connection import is_on_this_host
-from styletransfer import storage
-from styletransfer.errors import Fault, SettingsError, StorageError, StyleTransferError
-from styletransfer.manifest.reader import Manifest, load_manifest
-from styletransfer.renders.plan import plan_manifest
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
 
-_NOT_SEEN = "the server has planned no run of it yet; is its scheduler at work? See: styletransfer schedule --list"
+    from flows.commands.terminal import Lines
+
+USAGE: Final = "MANIFEST_OR_FOLDER --cron CRON [options] | --list | --remove MANIFEST_OR_FOLDER"
+
+HELP: Final = """\
+A folder, local or s3://, is an inbox: each time every manifest in it (*.yaml,
+*.yml; not in its subfolders) that is new or unfinished is rendered. A manifest
+that is still being rendered is left alone, and while one round is going
+through the folder, another is not begun.
+
+The same folder or manifest scheduled again changes its schedule. A local
+manifest is stored with its results when it is scheduled, unless
+--shared-filesystem says that all hosts see it; schedule it again after a
+change. Renders that --until leaves over keep their checkpoints and go on the
+next time.
+
+exit status: 0 done, 1 the server can't be reached, 2 something is wrong
+
+examples:
+  styletransfer schedule s3://studio/inbox --cron '0 22 * * 1-5' --until 07:00
+  styletransfer schedule harbour.yaml --cron '0 1 * * *' --timezone Europe/Oslo
+  styletransfer schedule --list
+  styletransfer schedule --remove s3://studio/inbox
+"""
 
 
-def run(options: argparse.Namespace) -> int:
+def add_options(parser: Parser) -> None:
+    parser.add_argument("source", nargs="?", metavar="MANIFEST_OR_FOLDER", help="path or URL")
+    parser.add_argument("--cron", metavar="CRON", help="when: minute, hour, day, month, day of the week")
+    parser.add_shared("--timezone", "--until")
+    add_priority(parser)
+    parser.add_shared("--shared-filesystem")
+    parser.add_argument("--list", action="store_true", help="show what is scheduled, and for when")
+    parser.add_argument("--remove", metavar="WHAT", help="schedule this manifest or folder no more")
+    parser.add_shared("--state")
+
+
+@with_server
+def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) -> int:
     """Make, list or remove schedules; returns the exit status."""
-    lines = Lines(Output())
-    with get_client(sync_client=True) as client:
-        if options.list:
-            return show_all(client)
-        if options.remove:
-            return _remove(client, options.remove, lines)
-        _check(options)
-        return put(client, _schedule(options, lines), lines)
+    from flows.commands import scheduling
 
-
-def _check(options: argparse.Namespace) -> None:
+    if options.list:
+        return scheduling.show_all(client, lines)
+    if options.remove:
+        return scheduling.remove(client, options.remove, lines)
     if not options.source or not options.cron:
-        raise SettingsError([Fault("", "say what to render and when: MANIFEST_OR_FOLDER and --cron; or --list")])
-
-
-def _schedule(options: argparse.Namespace, lines: Lines) -> Schedule:
-    """The schedule asked for. Raises SettingsError, ManifestError."""
-    zone, until = zone_and_until(options)
-    asked = storage.resolve(".", options.source)
-    source = _source(asked, lines, shared=options.shared_filesystem)
-    return Schedule(
-        name=schedules.name_for(asked),
-        base=names.INBOX_DEPLOYMENT,
-        cron=options.cron,
-        timezone=zone,
-        parameters={"source": source, "until": until, "timezone": zone, "priority": options.priority},
-        description=storage.public(asked),
-    )
-
-
-def zone_and_until(options: argparse.Namespace) -> tuple[str, str | None]:
-    """Time zone's name, and time of day to end. Raises SettingsError."""
-    try:
-        zone = times.parse_zone(options.timezone or times.host_zone()).key
-        return zone, f"{times.parse_clock(options.until):%H:%M}" if options.until else None
-    except times.TimeError as error:
-        raise SettingsError([Fault("", str(error))]) from error
-
-
-def put(client: SyncPrefectClient, schedule: Schedule, lines: Lines) -> int:
-    """Make a schedule, and say when it runs first; returns the exit status."""
-    try:
-        change = schedules.put(client, schedule)
-    except times.TimeError as error:
-        raise SettingsError([Fault("", str(error))]) from error
-    lines.say(f"{schedule.description}: {change}: '{schedule.cron}' in {schedule.timezone}")
-    for note in worker_notes((), live_workers(client)):
-        lines.note(f"note: {note}")
-    begins = schedules.await_next_run(client, schedule.full_name)
-    if begins is None:
-        lines.note(f"note: {_NOT_SEEN}")
-    else:
-        lines.say(f"next: {times.shown(begins, times.parse_zone(schedule.timezone))}")
-    return main.DONE
-
-
-# What is rendered
-
-
-def _source(asked: str, lines: Lines, *, shared: bool) -> str:
-    """The URL of the folder or manifest for the farm, once what it holds has been checked."""
-    if not is_manifest(asked):
-        _check_folder(asked, lines, shared=shared)
-        return asked
-    manifest = _load(asked)
-    plan_manifest(manifest).check()
-    check_reach(manifest, shared=shared)
-    seen = shared or is_on_this_host() or not storage.is_local(asked)
-    return asked if seen and storage.public(asked) == asked else stored(manifest, lines)
-
-
-def _check_folder(folder: str, lines: Lines, *, shared: bool) -> None:
-    """Raises SettingsError for one that workers can't see, or nobody; notes manifests that are wrong now."""
-    if storage.is_local(folder) and not (shared or is_on_this_host()):
-        text = "is on this host; put it on s3://, or say --shared-filesystem if every worker sees it"
-        raise SettingsError([Fault(folder, text)])
-    try:
-        found = manifests_in(folder)
-    except StorageError as error:
-        raise SettingsError([Fault("", str(error))]) from error
-    lines.say(f"{storage.public(folder)}: {len(found)} manifest{'' if len(found) == 1 else 's'} now")
-    for url in found:
-        try:
-            plan_manifest(load_manifest(url)).check()
-        except StyleTransferError as error:
-            for line in str(error).splitlines():
-                lines.note(f"note: not rendered as it is: {line}")
-
-
-def _load(url: str) -> Manifest:
-    try:
-        return load_manifest(url)
-    except StorageError as error:
-        raise SettingsError([Fault("", str(error))]) from error
-
-
-# What is scheduled
-
-
-def _remove(client: SyncPrefectClient, asked: str, lines: Lines) -> int:
-    source = storage.resolve(".", asked)
-    flow = names.INBOX_DEPLOYMENT.partition("/")[0]
-    if not schedules.remove(client, f"{flow}/{schedules.name_for(source)}"):
-        known = ", ".join(each.description or each.name for each in schedules.read_all(client))
-        raise SettingsError([Fault(asked, f"is not scheduled; scheduled are: {known or 'none'}")])
-    lines.say(f"{storage.public(source)}: scheduled no more; what is being rendered goes on")
-    return main.DONE
-
-
-def show_all(client: SyncPrefectClient) -> int:
-    """A table of the schedules on stdout; returns the exit status."""
-    found = schedules.read_all(client)
-    if not found:
-        Lines(Output()).say("nothing is scheduled")
-        return main.DONE
-    rows = [row for deployment in found for row in _rows(client, deployment)]
-    show(table(("what", "when", "time zone", "until", "next"), rows))
-    return main.DONE
-
-
-def _rows(client: SyncPrefectClient, deployment: DeploymentResponse) -> list[tuple[str, ...]]:
-    begins = schedules.next_run(client, deployment)
-    what, until = deployment.description or deployment.name, str(deployment.parameters.get("until") or "")
-    return [
-        (what, cron, zone, until, times.shown(begins, times.parse_zone(zone)) if begins else "not planned yet")
-        for cron, zone in schedules.crons(deployment)
-    ]
+        message = "say what to render and when: MANIFEST_OR_FOLDER and --cron; or --list"
+        raise SettingsError([Fault("", message)])
+    return scheduling.put(client, scheduling.asked_for(options, lines), lines)

@@ -12,6 +12,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from prefect.client.schemas.objects import Artifact, FlowRun, StateType
 from prefect.client.schemas.sorting import ArtifactSort
 
+from flows.commands.tables import output, show, table
 from flows.farm import names, submissions
 from flows.farm.notes import Note, read_notes
 from flows.farm.submissions import LiveWorker
@@ -37,6 +38,17 @@ class SlotState:
     manifest: str = ""
     pair: str = ""
     left: str = ""
+
+
+def show_slots(client: SyncPrefectClient) -> None:
+    """A table of the slots on stdout."""
+    found = read_slots(client)
+    if not found:
+        output().print("no slot is there; start one with: styletransfer worker")
+        return
+    headings = ("host", "slot", "pool", "manifest", "pair", "left")
+    rows = [(slot.host, slot.slot, slot.pool, slot.manifest, slot.pair or "idle", slot.left) for slot in found]
+    show(table(headings, rows, right=("left",)))
 
 
 def read_slots(client: SyncPrefectClient) -> list[SlotState]:

@@ -3,126 +3,69 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, tzinfo
-from itertools import islice
+from typing import TYPE_CHECKING, Final
 
-from prefect.client.orchestration import SyncPrefectClient, get_client
+from flows.commands.farm_server import with_server
+from flows.commands.options import Parser, add_manifest_options, add_priority
 
-from flows.commands import main
-from flows.commands.check import load
-from flows.commands.following import follow
-from flows.commands.terminal import Lines, Output
-from flows.farm import manifest_copy, names, submissions, times
-from flows.farm.submissions import LiveWorker, Submission
-from flows.server.connection import is_on_this_host
-from styletransfer import storage
-from styletransfer.errors import Fault, ManifestError, SettingsError
-from styletransfer.manifest.reader import Manifest
-from styletransfer.renders.plan import Plan, plan_manifest
-from styletransfer.storage.retries import Retries
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
 
-_SHOWN = 5
+    from flows.commands.terminal import Lines
+
+USAGE: Final = "MANIFEST [options]"
+
+HELP: Final = """\
+Checks the manifest as `check` does, stores it with its results (locations made
+absolute, globs looked up) and hands it to the farm. Everything it names must
+be where the workers can reach it: local paths are refused unless the server is
+this host's own (`up`), or --shared-filesystem says that all hosts see them.
+
+Times: '22:30' (the next one), 'today 22:30', 'tomorrow 01:00', or ISO 8601,
+'2026-03-01 01:00' or '2026-03-01T01:00+01:00'.
+
+Ctrl-C while waiting leaves the run alone.
+
+exit status: 0 submitted (with --wait: all done), 1 some pair failed, time was
+up or the server can't be reached, 2 the manifest or an option is wrong, 130
+cancelled
+
+examples:
+  styletransfer submit s3://studio/harbour.yaml
+  styletransfer submit harbour.yaml --priority high --wait
+  styletransfer submit harbour.yaml --at 'tomorrow 01:00' --until 07:00
+  styletransfer submit harbour.yaml --only harbour--wave --force
+"""
 
 
-def run(options: argparse.Namespace) -> int:
+def add_options(parser: Parser) -> None:
+    add_manifest_options(parser)
+    add_priority(parser)
+    parser.add_argument("--at", metavar="TIME", help="begin then, not now")
+    parser.add_shared("--until", "--timezone", "--shared-filesystem", "--wait", "--state")
+
+
+@with_server
+def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) -> int:
     """Submit, and follow the run if asked to; returns the exit status."""
-    lines = Lines(Output())
-    zone, at, until = when(options, options.at)
+    from flows.commands.handing_over import check_reach, hand_over, notes, planned, stored, when
+    from flows.farm import times
+    from flows.farm.submissions import Submission
+
+    zone, at, until = when(options)
     plan = planned(options, lines)
     check_reach(plan.manifest, shared=options.shared_filesystem)
-    with get_client(sync_client=True) as client:
-        for note in notes(plan, client):
-            lines.note(f"note: {note}")
-        submission = Submission(
-            manifest=stored(plan.manifest, lines),
-            places=plan.places,
-            queue=plan.manifest.priority,
-            priority=options.priority,
-            only=tuple(pair.id for pair in plan.pairs) if options.only else (),  # in the manifest's spelling
-            force=options.force,
-            at=at,
-            until=until,
-            timezone=options.timezone or (times.host_zone() if until else None),
-        )
-        return hand_over(client, submission, lines, zone=zone, wait=options.wait)
-
-
-def hand_over(client: SyncPrefectClient, submission: Submission, lines: Lines, *, zone: tzinfo, wait: bool) -> int:
-    """Submit, say where it can be seen, and follow it if asked to; returns the exit status."""
-    run = submissions.submit(client, submission)
-    begins = f", to begin {times.shown(submission.at, zone)}" if submission.at else ""
-    lines.say(f"{run.name}: submitted as {submissions.short_id(run)}{begins}")
-    lines.say(f"dashboard: {submissions.link(run)}")
-    return follow(client, run, submission.places, lines) if wait else main.DONE
-
-
-def when(options: argparse.Namespace, at: str | None) -> tuple[tzinfo, datetime | None, str | None]:
-    """Time zone, moment to begin and time to end that the command line asks for. Raises SettingsError."""
-    try:
-        zone: tzinfo = times.parse_zone(options.timezone or times.host_zone())
-        moment = times.parse_at(at, zone, datetime.now(UTC)) if at else None
-        until = f"{times.parse_clock(options.until):%H:%M}" if options.until else None
-    except times.TimeError as error:
-        raise SettingsError([Fault("", str(error))]) from error
-    return zone, moment, until
-
-
-def planned(options: argparse.Namespace, lines: Lines) -> Plan:
-    """The manifest's plan, without a fault. Raises ManifestError with all there are."""
-    retries = Retries(lines.note)
-    manifest = retries.call(lambda: load(options))
-    plan = plan_manifest(manifest, force=options.force, only=options.only, retries=retries)
-    plan.check()
-    return plan
-
-
-def check_reach(manifest: Manifest, *, shared: bool) -> None:
-    """Raises ManifestError where the manifest names what workers on other hosts can't see."""
-    if shared or is_on_this_host():
-        return
-    local = [(what, url) for what, url in manifest_copy.locations(manifest) if storage.is_local(url)]
-    if local:
-        raise ManifestError(_reach_faults(local), storage.name(manifest.location))
-
-
-def _reach_faults(local: list[tuple[str, str]]) -> Iterator[Fault]:
-    for what, url in islice(local, _SHOWN):
-        yield Fault(what, f"is {url}, on this host; workers on others may not see it")
-    if len(local) > _SHOWN:
-        yield Fault("", f"names {len(local) - _SHOWN} more such paths")
-    yield Fault("", "put them on s3://, or say --shared-filesystem if every worker sees these paths")
-
-
-def stored(manifest: Manifest, lines: Lines) -> str:
-    """URL of the manifest's copy among its results."""
-    if manifest_copy.has_private_urls(manifest):
-        folder = storage.public(manifest.output)
-        lines.note(f"note: the copy of the manifest in {folder} holds the secrets of the URLs that it names")
-    return Retries(lines.note).call(lambda: manifest_copy.store(manifest))
-
-
-def notes(plan: Plan, client: SyncPrefectClient) -> Iterable[str]:
-    """What whoever submits should know."""
-    queued = plan.having("queued")
-    yield f"{len(queued)} to render, {len(plan.pairs) - len(queued)} done before"
-    yield from worker_notes({pair.pair.settings.gpus for pair in queued}, submissions.live_workers(client))
-    for run in submissions.live(client, plan.places):
-        yield (
-            f"run {submissions.short_id(run)} for the same results is {submissions.state_text(run)}; "
-            "what it is rendering is left to it, and nothing is rendered twice"
-        )
-
-
-def worker_notes(gpu_counts: Iterable[int], workers: Iterable[LiveWorker]) -> Iterator[str]:
-    """Which of the workers that it takes are not there now."""
-    there = {worker.pool for worker in workers}
-    if names.DRIVER_POOL not in there:
-        yield "no worker for drivers is there now; the run waits for one (styletransfer worker --driver)"
-    for gpus, pool in names.RENDER_POOLS.items():
-        if gpus in gpu_counts and pool not in there:
-            option = f" --gpus-per-render {gpus}" if gpus > 1 else ""
-            yield (
-                f"no worker for pairs with `gpus: {gpus}` is there now; they wait for one "
-                f"(styletransfer worker{option})"
-            )
+    for note in notes(plan, client):
+        lines.note(f"note: {note}")
+    submission = Submission(
+        manifest=stored(plan.manifest, lines),
+        places=plan.places,
+        queue=plan.manifest.priority,
+        priority=options.priority,
+        only=tuple(pair.id for pair in plan.pairs) if options.only else (),  # in the manifest's spelling
+        force=options.force,
+        at=at,
+        until=until,
+        timezone=options.timezone or (times.host_zone() if until else None),
+    )
+    return hand_over(client, submission, lines, zone=zone, wait=options.wait)

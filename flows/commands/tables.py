@@ -1,4 +1,4 @@
-"""Tables of the farm's commands: plain columns, whole lines for pipes."""
+"""Tables: plain columns, whole lines for pipes."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ STYLES = {
     "crashed": "bold red",
     "rendering": "bold",
     "running": "bold",
+    "render": "bold",
+    "skip": "dim",
+    "wrong": "bold red",
 }
 """Of cells that name a state."""
 

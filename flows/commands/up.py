@@ -11,34 +11,67 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from filelock import FileLock, Timeout
 
-from flows.commands import main
+from flows.commands.options import DONE, Parser, add_slots, whole_number
 from flows.commands.worker import tell
-from flows.farm.workers.host_slots import driver_worker, render_workers
-from flows.farm.workers.supervisor import Supervisor
-from flows.pairs.signals import Signals, handled, interrupt
-from flows.server.connection import (
-    FARM_FILE,
-    Farm,
-    default_state,
-    record,
-    running,
-    withdraw,
-)
 from flows.server.password import CLIENTS_VARIABLE, SERVERS_VARIABLE
 from flows.server.standing import StandingServer, make_private
 from flows.server.watch import ServerWatch
 from styletransfer.errors import StyleTransferError
 
+if TYPE_CHECKING:
+    from flows.farm.workers.supervisor import Supervisor
+
+USAGE: Final = "[options]"
+
+HELP: Final = """\
+Everything on this machine: a Prefect server with its dashboard, a driver, and
+a worker for each GPU or share of the CPU (default: all GPUs, else the CPU).
+Tells when it is ready; then, from another terminal, `styletransfer submit`.
+Database, logs and what runs are kept in one folder, and found there the next
+time. Ctrl-C drains as `worker` does and ends everything.
+
+The server is for this machine: it listens on 127.0.0.1, and keeps its data in
+SQLite, which many workers would overtax.
+
+exit status: 0 ended, 1 a port or the state folder is in use, or the server
+does not start, 2 an option is wrong
+
+examples:
+  styletransfer up
+  styletransfer up --cpu 2
+  styletransfer up --gpus 0,1 --port 4300 --state /data/farm
+"""
+
+DEFAULT_PORT: Final = 4200
+"""Where Prefect's own `server start` listens."""
+
 _LAST_EVENTS_S: Final = 3
 """Before the server ends: for its automation to note drivers that were drained, so that they go on next time."""
 
 
+def add_options(parser: Parser) -> None:
+    add_slots(parser)
+    parser.add_argument(
+        "--port",
+        type=whole_number(1, 65535),
+        default=DEFAULT_PORT,
+        metavar="P",
+        help=f"where the server listens (default: {DEFAULT_PORT})",
+    )
+    parser.add_argument("--state", metavar="DIR", help="folder for all that is kept (default: in one's own state)")
+
+
 def run(options: argparse.Namespace) -> int:
     """Returns the exit status, when all has ended."""
+    from flows.farm.workers.host_slots import driver_worker, render_workers
+    from flows.farm.workers.supervisor import Supervisor
+    from flows.pairs.signals import Signals, handled, interrupt
+    from flows.server.connection import Farm, default_state, record, withdraw
+
     state = Path(options.state).expanduser().resolve() if options.state else default_state()
     specs = [driver_worker(), *render_workers(options.gpus, options.cpu, options.gpus_per_render)]
     signals = Signals()
@@ -61,12 +94,14 @@ def run(options: argparse.Namespace) -> int:
         if signals.count == 1:
             time.sleep(_LAST_EVENTS_S)
     tell("stopped")
-    return main.DONE
+    return DONE
 
 
 @contextmanager
 def _alone_in(state: Path) -> Iterator[None]:
     """Hold the state folder. Raises StyleTransferError if another `up` does."""
+    from flows.server.connection import FARM_FILE, running
+
     make_private(state)
     lock = FileLock(state / "up.lock")
     try:

@@ -5,16 +5,48 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from typing import TYPE_CHECKING, Final
 
-from flows.commands import main
-from flows.farm.workers.host_slots import WorkerSpec, driver_worker, render_workers
-from flows.farm.workers.supervisor import Supervisor
-from flows.pairs.signals import Signals
-from flows.server.connection import find_server
+from flows.commands.options import DONE, Parser, add_slots
+
+if TYPE_CHECKING:
+    from flows.farm.workers.host_slots import WorkerSpec
+
+USAGE: Final = "[options]"
+
+HELP: Final = """\
+One worker for each slot: for each GPU, for each two (--gpus-per-render 2, which
+serves pairs with `gpus: 2`), or for a share of the CPU. Without --gpus and
+--cpu all GPUs, or the CPU of a machine without any. Each serves the Prefect
+server that PREFECT_API_URL names, and is started again should it die. A farm
+needs one host with --driver, too; with --driver alone it renders nothing.
+
+Ctrl-C or SIGTERM drains: no run is taken any more, renders save their state
+after the iteration in hand and are handed back, to go on elsewhere. A second
+signal stops at once; what was rendered since the last checkpoint is lost.
+
+exit status: 0 drained or stopped, 1 the server is not known, 2 an option is
+wrong
+
+examples:
+  styletransfer worker --gpus 0,1,2,3
+  styletransfer worker --gpus all --gpus-per-render 2
+  styletransfer worker --cpu 2 --driver
+"""
+
+
+def add_options(parser: Parser) -> None:
+    add_slots(parser)
+    parser.add_argument("--driver", action="store_true", help="run drivers here, too")
+    parser.add_argument("--state", metavar="DIR", help="state folder of the `up` to serve")
 
 
 def run(options: argparse.Namespace) -> int:
     """Returns the exit status, when all have ended."""
+    from flows.farm.workers.supervisor import Supervisor
+    from flows.pairs.signals import Signals
+    from flows.server.connection import find_server
+
     server = find_server(options.state, quiet=False)
     specs = _specs(options)
     signals = Signals()
@@ -22,10 +54,12 @@ def run(options: argparse.Namespace) -> int:
         tell(f"{len(specs)} worker{'s' * (len(specs) > 1)} for {server}")
         Supervisor(specs, os.environ, tell).run(signals)
     tell("stopped")
-    return main.DONE
+    return DONE
 
 
 def _specs(options: argparse.Namespace) -> list[WorkerSpec]:
+    from flows.farm.workers.host_slots import driver_worker, render_workers
+
     drivers = [driver_worker()] if options.driver else []
     if options.driver and options.gpus is None and options.cpu is None:
         return drivers

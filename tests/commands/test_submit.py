@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from prefect.client.orchestration import get_client
 
-from flows.commands.submit import worker_notes
+from flows.commands.handing_over import worker_notes
 from flows.farm import names, submissions
 from flows.farm.submissions import LiveWorker
 from styletransfer.manifest.reader import load_manifest

@@ -108,8 +108,8 @@ def hook(farm):
 
 
 def options(**values):
-    given = {"webhook": None, "block": None, "test": False, "off": False, "no_test": False, **values}
-    return argparse.Namespace(**given)
+    given = {"webhook": None, "block": None, "test": False, "off": False, "no_test": False}
+    return argparse.Namespace(**given | {"state": None, "verbose": False} | values)
 
 
 def test_a_webhook_is_set_up_by_one_command_and_gets_a_test_message(hook, capsys):

@@ -1,0 +1,106 @@
+"""A manifest handed to the farm: checked, within the workers' reach, stored with its results, submitted."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, tzinfo
+from itertools import islice
+from zoneinfo import ZoneInfo
+
+from prefect.client.orchestration import SyncPrefectClient
+
+from flows.commands.following import follow
+from flows.commands.options import DONE, load
+from flows.commands.terminal import Lines
+from flows.farm import manifest_copy, names, submissions, times
+from flows.farm.submissions import LiveWorker, Submission
+from flows.server.connection import is_on_this_host
+from styletransfer import storage
+from styletransfer.errors import Fault, ManifestError, SettingsError
+from styletransfer.manifest.reader import Manifest
+from styletransfer.renders.plan import Plan, plan_manifest
+from styletransfer.storage.retries import Retries
+
+_SHOWN = 5
+
+
+def hand_over(client: SyncPrefectClient, submission: Submission, lines: Lines, *, zone: tzinfo, wait: bool) -> int:
+    """Submit, say where it can be seen, and follow it if asked to; returns the exit status."""
+    run = submissions.submit(client, submission)
+    begins = f", to begin {times.shown(submission.at, zone)}" if submission.at else ""
+    lines.say(f"{run.name}: submitted as {submissions.short_id(run)}{begins}")
+    lines.say(f"dashboard: {submissions.link(run)}")
+    return follow(client, run, submission.places, lines) if wait else DONE
+
+
+def when(options: argparse.Namespace) -> tuple[ZoneInfo, datetime | None, str | None]:
+    """Time zone, moment to begin and time of day to end, as far as the command takes them. Raises SettingsError."""
+    given = vars(options)
+    at, until = given.get("at"), given.get("until")
+    try:
+        zone = times.parse_zone(options.timezone or times.host_zone())
+        moment = times.parse_at(at, zone, datetime.now(UTC)) if at else None
+        return zone, moment, f"{times.parse_clock(until):%H:%M}" if until else None
+    except times.TimeError as error:
+        raise SettingsError([Fault("", str(error))]) from error
+
+
+def planned(options: argparse.Namespace, lines: Lines) -> Plan:
+    """The manifest's plan, without a fault. Raises ManifestError with all there are."""
+    retries = Retries(lines.note)
+    manifest = retries.call(lambda: load(options))
+    plan = plan_manifest(manifest, force=options.force, only=options.only, retries=retries)
+    plan.check()
+    return plan
+
+
+def check_reach(manifest: Manifest, *, shared: bool) -> None:
+    """Raises ManifestError where the manifest names what workers on other hosts can't see."""
+    if shared or is_on_this_host():
+        return
+    local = [(what, url) for what, url in manifest_copy.locations(manifest) if storage.is_local(url)]
+    if local:
+        raise ManifestError(_reach_faults(local), storage.name(manifest.location))
+
+
+def _reach_faults(local: list[tuple[str, str]]) -> Iterator[Fault]:
+    for what, url in islice(local, _SHOWN):
+        yield Fault(what, f"is {url}, on this host; workers on others may not see it")
+    if len(local) > _SHOWN:
+        yield Fault("", f"names {len(local) - _SHOWN} more such paths")
+    yield Fault("", "put them on s3://, or say --shared-filesystem if every worker sees these paths")
+
+
+def stored(manifest: Manifest, lines: Lines) -> str:
+    """URL of the manifest's copy among its results."""
+    if manifest_copy.has_private_urls(manifest):
+        folder = storage.public(manifest.output)
+        lines.note(f"note: the copy of the manifest in {folder} holds the secrets of the URLs that it names")
+    return Retries(lines.note).call(lambda: manifest_copy.store(manifest))
+
+
+def notes(plan: Plan, client: SyncPrefectClient) -> Iterable[str]:
+    """What whoever submits should know."""
+    queued = plan.having("queued")
+    yield f"{len(queued)} to render, {len(plan.pairs) - len(queued)} done before"
+    yield from worker_notes({pair.pair.settings.gpus for pair in queued}, submissions.live_workers(client))
+    for run in submissions.live(client, plan.places):
+        yield (
+            f"run {submissions.short_id(run)} for the same results is {submissions.state_text(run)}; "
+            "what it is rendering is left to it, and nothing is rendered twice"
+        )
+
+
+def worker_notes(gpu_counts: Iterable[int], workers: Iterable[LiveWorker]) -> Iterator[str]:
+    """Which of the workers that it takes are not there now."""
+    there = {worker.pool for worker in workers}
+    if names.DRIVER_POOL not in there:
+        yield "no worker for drivers is there now; the run waits for one (styletransfer worker --driver)"
+    for gpus, pool in names.RENDER_POOLS.items():
+        if gpus in gpu_counts and pool not in there:
+            option = f" --gpus-per-render {gpus}" if gpus > 1 else ""
+            yield (
+                f"no worker for pairs with `gpus: {gpus}` is there now; they wait for one "
+                f"(styletransfer worker{option})"
+            )

@@ -1,0 +1,172 @@
+"""One picture rendered in this process: read, shown while it is made, stopped by signals, written or rescued."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from flows.commands.image_job import Job
+from flows.commands.terminal import Lines
+from styletransfer import storage
+from styletransfer.errors import (
+    Cancelled,
+    ImageError,
+    NoSuchDeviceError,
+    StorageError,
+    StyleTransferError,
+)
+from styletransfer.machine.devices import Slot, parse_devices
+from styletransfer.pictures import resize
+from styletransfer.pictures.resize import Dpi, Format, Picture
+from styletransfer.sizes import Size, pyramid, resolve_end_scale, size_to_fit
+from styletransfer.transfer.schedule import Work
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from styletransfer.transfer.stylizer import Progress
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the display shows of the job."""
+
+    id: str
+    size: Size
+    scales: tuple[int, ...]
+    iterations: int
+
+
+def chosen_devices(names: Sequence[str]) -> tuple[str, ...]:
+    """One device or two. Of `cuda`, which names every GPU, the first."""
+    devices = parse_devices(names)
+    asked = [name for text in names for name in text.split(",") if name.strip()]
+    if len(asked) > 2:
+        raise NoSuchDeviceError(f"devices {', '.join(asked)}: one picture is rendered on one device, or on two")
+    return devices[: max(1, len(asked))]
+
+
+def read_pictures(locations: Sequence[str], proof: str | None) -> list[Picture]:
+    """The pictures at these locations, soft-proofed; ImageError tells of all that can't be had."""
+    profile = None if proof is None else storage.read(proof)
+    pictures, faults = {}, []
+    for location in dict.fromkeys(locations):
+        try:
+            picture = resize.decode(storage.read(location), storage.public(location))
+            pictures[location] = picture if profile is None else resize.proof(picture, profile, proof or "")
+        except (ImageError, StorageError) as error:
+            faults.append(str(error))
+    if faults:
+        raise ImageError("\n".join(faults))
+    return [pictures[location] for location in locations]
+
+
+class Render:
+    """One render that can be stopped by a signal, and shows and previews how far it is."""
+
+    def __init__(self, job: Job, lines: Lines, devices: tuple[str, ...]) -> None:
+        self.job = job
+        self.lines = lines
+        self.devices = devices
+        self.stopped = False
+        self._image: Tensor | None = None
+        self._iterations = 0
+        self._shown: Shown | None = None
+
+    def run(self, content: Picture, styles: Sequence[Picture]) -> Tensor | None:
+        """The picture (1, 3, H, W), as far as it got if `stopped`; None without a first iteration."""
+        from styletransfer.renders.weights import load_weights
+        from styletransfer.transfer.stylizer import Stylizer
+
+        settings = self.job.settings
+        weights = load_weights(self.job.weights, last_layer=settings.layers()[-1])
+        self._shown = shown(self.job, content)
+        self.lines.started(self._shown, Slot(self.devices))
+        stylizer = Stylizer(weights, settings, devices=self.devices)
+        try:
+            with self._stopped_by_signals():
+                return stylizer.run(content, styles, self.job.style_weights, callback=self._callback)
+        except Cancelled:
+            return self._image
+
+    def _callback(self, progress: Progress) -> None:
+        assert self._shown is not None
+        self._iterations += 1
+        self.lines.progress(self._shown, progress)
+        if self.job.preview and self._iterations % self.job.save_every == 0:
+            self._write_preview(self.job.preview, progress)
+        if self.stopped:
+            self._image = progress.image()
+            raise Cancelled("stopped")
+
+    def _write_preview(self, preview: str, progress: Progress) -> None:
+        """A preview that can't be written is no reason to stop."""
+        try:
+            storage.write(preview, resize.encode(progress.image(), self.job.preview_format))
+        except StyleTransferError as error:
+            self.lines.note(f"preview not written: {error}")
+
+    @contextmanager
+    def _stopped_by_signals(self) -> Iterator[None]:
+        """SIGINT and SIGTERM stop the render after the iteration in hand; a second one at once."""
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+        def stop(_number: int, _frame: FrameType | None) -> None:
+            self.stopped = True
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            self.lines.note("stopping after this iteration; once more stops at once, and writes nothing")
+
+        for number in before:
+            signal.signal(number, stop)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def shown(job: Job, content: Picture) -> Shown:
+    """What the display shows of the job with this content."""
+    settings = job.settings
+    scales = pyramid(settings.min_scale, resolve_end_scale(settings.end_scale, content.size))
+    iterations = sum(Work.of(settings, content.size, scales).iterations)
+    size = size_to_fit(content.size, scales[-1], enlarge=True)
+    return Shown(storage.name(job.output), size, scales, iterations)
+
+
+def write_result(job: Job, image: Tensor, dpi: Dpi | None) -> None:
+    """Write the picture where and as it was asked for, or else where and as it is not lost."""
+    try:
+        contents = resize.encode(image, job.format, dpi)
+    except ImageError as error:
+        raise ImageError(f"{error}; {_rescued(job, *_encode_otherwise(job, image, dpi, error))}") from error
+    try:
+        storage.write(job.output, contents)
+    except StorageError as error:
+        raise StorageError(f"{error}; {_rescued(job, contents, job.format)}") from error
+
+
+def _encode_otherwise(job: Job, image: Tensor, dpi: Dpi | None, error: ImageError) -> tuple[bytes, Format]:
+    """The picture in a format that holds every size; `error` when that fails, too."""
+    other: Format = "tiff" if job.format != "tiff" else "png"
+    try:
+        return resize.encode(image, other, dpi), other
+    except ImageError:
+        raise error from None
+
+
+def _rescued(job: Job, contents: bytes, file_format: Format) -> str:
+    """Write the picture to this machine's temporary folder; tells where."""
+    name = Path(storage.name(job.output))
+    if file_format != job.format:
+        name = name.with_suffix(resize.extension(file_format))
+    rescue = Path(tempfile.mkdtemp(prefix="styletransfer-")) / name
+    storage.write(str(rescue), contents)
+    return f"the picture is kept in {rescue}"

@@ -1,0 +1,130 @@
+"""Schedules on the farm's server: checked and put there, listed, removed."""
+
+from __future__ import annotations
+
+import argparse
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.responses import DeploymentResponse
+
+from flows.commands.handing_over import check_reach, stored, when, worker_notes
+from flows.commands.options import DONE
+from flows.commands.tables import show, table
+from flows.commands.terminal import Lines
+from flows.farm import names, times
+from flows.farm.nights import schedules
+from flows.farm.nights.inbox import is_manifest, manifests_in
+from flows.farm.nights.schedules import Schedule
+from flows.farm.submissions import live_workers
+from flows.server.connection import is_on_this_host
+from styletransfer import storage
+from styletransfer.errors import Fault, SettingsError, StorageError, StyleTransferError
+from styletransfer.manifest.reader import Manifest, load_manifest
+from styletransfer.renders.plan import plan_manifest
+
+_NOT_SEEN = "the server has planned no run of it yet; is its scheduler at work? See: styletransfer schedule --list"
+
+
+def asked_for(options: argparse.Namespace, lines: Lines) -> Schedule:
+    """The schedule asked for. Raises SettingsError, ManifestError."""
+    zone, _, until = when(options)
+    asked = storage.resolve(".", options.source)
+    source = _source(asked, lines, shared=options.shared_filesystem)
+    return Schedule(
+        name=schedules.name_for(asked),
+        base=names.INBOX_DEPLOYMENT,
+        cron=options.cron,
+        timezone=zone.key,
+        parameters={"source": source, "until": until, "timezone": zone.key, "priority": options.priority},
+        description=storage.public(asked),
+    )
+
+
+def put(client: SyncPrefectClient, schedule: Schedule, lines: Lines) -> int:
+    """Make a schedule, and say when it runs first; returns the exit status."""
+    try:
+        change = schedules.put(client, schedule)
+    except times.TimeError as error:
+        raise SettingsError([Fault("", str(error))]) from error
+    lines.say(f"{schedule.description}: {change}: '{schedule.cron}' in {schedule.timezone}")
+    for note in worker_notes((), live_workers(client)):
+        lines.note(f"note: {note}")
+    begins = schedules.await_next_run(client, schedule.full_name)
+    if begins is None:
+        lines.note(f"note: {_NOT_SEEN}")
+    else:
+        lines.say(f"next: {times.shown(begins, times.parse_zone(schedule.timezone))}")
+    return DONE
+
+
+# What is rendered
+
+
+def _source(asked: str, lines: Lines, *, shared: bool) -> str:
+    """The URL of the folder or manifest for the farm, once what it holds has been checked."""
+    if not is_manifest(asked):
+        _check_folder(asked, lines, shared=shared)
+        return asked
+    manifest = _load(asked)
+    plan_manifest(manifest).check()
+    check_reach(manifest, shared=shared)
+    seen = shared or is_on_this_host() or not storage.is_local(asked)
+    return asked if seen and storage.public(asked) == asked else stored(manifest, lines)
+
+
+def _check_folder(folder: str, lines: Lines, *, shared: bool) -> None:
+    """Raises SettingsError for one that workers can't see, or nobody; notes manifests that are wrong now."""
+    if storage.is_local(folder) and not (shared or is_on_this_host()):
+        text = "is on this host; put it on s3://, or say --shared-filesystem if every worker sees it"
+        raise SettingsError([Fault(folder, text)])
+    try:
+        found = manifests_in(folder)
+    except StorageError as error:
+        raise SettingsError([Fault("", str(error))]) from error
+    lines.say(f"{storage.public(folder)}: {len(found)} manifest{'' if len(found) == 1 else 's'} now")
+    for url in found:
+        try:
+            plan_manifest(load_manifest(url)).check()
+        except StyleTransferError as error:
+            for line in str(error).splitlines():
+                lines.note(f"note: not rendered as it is: {line}")
+
+
+def _load(url: str) -> Manifest:
+    try:
+        return load_manifest(url)
+    except StorageError as error:
+        raise SettingsError([Fault("", str(error))]) from error
+
+
+# What is scheduled
+
+
+def remove(client: SyncPrefectClient, asked: str, lines: Lines) -> int:
+    source = storage.resolve(".", asked)
+    flow = names.INBOX_DEPLOYMENT.partition("/")[0]
+    if not schedules.remove(client, f"{flow}/{schedules.name_for(source)}"):
+        known = ", ".join(each.description or each.name for each in schedules.read_all(client))
+        raise SettingsError([Fault(asked, f"is not scheduled; scheduled are: {known or 'none'}")])
+    lines.say(f"{storage.public(source)}: scheduled no more; what is being rendered goes on")
+    return DONE
+
+
+def show_all(client: SyncPrefectClient, lines: Lines) -> int:
+    """A table of the schedules on stdout; returns the exit status."""
+    found = schedules.read_all(client)
+    if not found:
+        lines.say("nothing is scheduled")
+        return DONE
+    rows = [row for deployment in found for row in _rows(client, deployment)]
+    show(table(("what", "when", "time zone", "until", "next"), rows))
+    return DONE
+
+
+def _rows(client: SyncPrefectClient, deployment: DeploymentResponse) -> list[tuple[str, ...]]:
+    begins = schedules.next_run(client, deployment)
+    what, until = deployment.description or deployment.name, str(deployment.parameters.get("until") or "")
+    return [
+        (what, cron, zone, until, times.shown(begins, times.parse_zone(zone)) if begins else "not planned yet")
+        for cron, zone in schedules.crons(deployment)
+    ]

@@ -1,0 +1,54 @@
+"""`check`: the plan that it shows, and the faults that it shares with `render`."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.commands.programs import write_manifest
+
+
+@pytest.fixture
+def studio(two_pictures):
+    return two_pictures
+
+
+def test_check_shows_the_plan_and_writes_nothing(call, studio):
+    write_manifest(
+        studio,
+        {"id": "one", "content": "a.png", "style": "b.png"},
+        {"id": "two", "content": "b.png", "style": "a.png", "settings": {"end_scale": 48}},
+    )
+    before = sorted(Path(studio.root).rglob("*"))
+    done = call("check", "demo.yaml")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split() for line in done.stdout.splitlines()] == [
+        ["pair", "size", "scales", "iterations", "what", "why"],
+        ["one", "32x24", "23", "32", "5", "render", "not", "rendered", "yet"],
+        ["two", "48x36", "24", "34", "48", "7", "render", "not", "rendered", "yet"],
+        ["to", f"{studio.root}/out/demo:", "2", "to", "render"],
+    ]
+    assert sorted(Path(studio.root).rglob("*")) == before
+
+
+def test_check_and_render_refuse_a_wrong_manifest_with_every_fault(call, studio):
+    write_manifest(
+        studio,
+        {"id": "one", "content": "a.png", "style": "none.png"},
+        {"id": "two", "content": "gone.png", "style": "b.png"},
+    )
+    for name in ("check", "render"):
+        done = call(name, "demo.yaml")
+        assert done.returncode == 2
+        told = done.stderr.splitlines()
+        assert len(told) == 2
+        assert told[0].startswith("error: demo.yaml: pairs[0].style")
+        assert told[1].startswith("error: demo.yaml: pairs[1].content")
+        assert not studio.has("out")
+    write_manifest(studio, {"id": "one", "content": "a.png", "stile": "b.png"})
+    done = call("render", "demo.yaml")
+    assert done.returncode == 2
+    assert "did you mean 'style'?" in done.stderr
+    assert call("render", "none.yaml").returncode == 2
+    done = call("check", "demo.yaml", "--devices", "cuda:7")
+    assert done.returncode == 2
+    assert "'cuda:7' is not" in done.stderr
