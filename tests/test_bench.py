@@ -5,7 +5,7 @@ import json
 import pytest
 import torch
 
-from styletransfer.objective.style import COVARIANCE_EPS, Moments
+from styletransfer.objective.moments import COVARIANCE_EPS, Moments
 from styletransfer.pictures.picture import Picture
 from tests.bench import report, results
 from tests.bench.evaluate import Evaluator, exact_wasserstein2

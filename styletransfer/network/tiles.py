@@ -3,7 +3,7 @@
 The first blocks of the network, whose features are large, are worked on tile by tile; the rest is run whole. The
 picture is cut on the poolings' grid, so every feature belongs to exactly one tile. A tile is read with a halo as
 wide as its features can see: then its own features are those of the whole picture, to the bit or nearly, and so is
-what they pull on. The picture's true borders have no halo and keep the network's own padding.
+what they add to the gradient. The picture's true borders have no halo and keep the network's own padding.
 
 Exact, unlike the fixed margins in use elsewhere. Idea: Galerne et al. 2022 (https://arxiv.org/abs/2212.13459).
 """

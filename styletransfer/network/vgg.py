@@ -32,8 +32,8 @@ FIRST_POOLING = POOLING_INDICES[0]
 Outputs = dict[int, Tensor]
 """Outputs (1, C, H', W') of ReLUs and poolings by index, deeper ones later; first comes the input."""
 
-Pull = Callable[[Tensor, Tensor | None], Tensor]
-"""Gradient of the loss with respect to a layer's features, from these features; added to another, in place."""
+FeatureGradient = Callable[[Tensor, Tensor | None], Tensor]
+"""Gradient of the loss at a layer's features, from these features; added to another, in place, if there is one."""
 
 
 class VGG19:
@@ -84,16 +84,12 @@ class VGG19:
         std = _per_channel(STD, image.dtype, image.device)
         return ((image - mean) / std).contiguous(memory_format=torch.channels_last)
 
-    def walk(self, x: Tensor, first: int, last: int | None = None) -> Iterator[tuple[int, Tensor]]:
+    def run(self, x: Tensor, first: int, last: int) -> Iterator[tuple[int, Tensor]]:
         """Index and output of each ReLU and pooling from `first` to `last`, for the output x before `first`."""
         for index, step in self.steps.items():
-            if first <= index <= (self.last if last is None else last):
+            if first <= index <= last:
                 x = step.forward(x.to(self.device_of(index), non_blocking=True))
                 yield index, x
-
-    def forward(self, x: Tensor, first: int = 0, last: int | None = None) -> Outputs:
-        """`walk`, with every output kept, that before `first` too."""
-        return {first - 1: x, **dict(self.walk(x, first, last))}
 
     def features(self, image: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Name and features of each of `layers`, shallow to deep; image (1, 3, H, W) in [0, 1].
@@ -102,20 +98,22 @@ class VGG19:
         """
         check_size(image, self.smallest_input)
         names = {LAYERS[name]: name for name in self.layers}
-        for index, output in self.walk(self.normalise(image), 0, self.last):
+        for index, output in self.run(self.normalise(image), 0, self.last):
             if index in names:
                 yield names[index], output
 
-    def backward(self, outputs: Outputs, pulls: Mapping[int, Pull], grad: Tensor | None = None) -> Tensor:
-        """Gradient at the first of `outputs`, from the pulls at some of them and `grad` at the last.
+    def backward(
+        self, outputs: Outputs, gradients: Mapping[int, FeatureGradient], grad: Tensor | None = None
+    ) -> Tensor:
+        """Gradient at the first of `outputs`, from those at some of them and `grad` at the last.
 
         Consumes `outputs` and `grad`, to free memory as it goes.
         """
         while len(outputs) > 1:
             index, output = outputs.popitem()
             step = self.steps[index]
-            if index in pulls:
-                grad = pulls[index](output, grad)
+            if index in gradients:
+                grad = gradients[index](output, grad)
             if grad is None:
                 grad = torch.zeros_like(output)
             if isinstance(step, Pooling2x2):
@@ -126,7 +124,7 @@ class VGG19:
         assert grad is not None
         return grad
 
-    def unnormalise_gradient(self, grad: Tensor, image: Tensor) -> Tensor:
+    def gradient_at_image(self, grad: Tensor, image: Tensor) -> Tensor:
         """Gradient at `image`, in its dtype and on its device, from that at the network's input."""
         return grad.to(image.device, image.dtype) / _per_channel(STD, image.dtype, image.device)
 

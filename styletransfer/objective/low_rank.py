@@ -8,7 +8,7 @@ The style's features have few positions there as well. Outside of what both span
 product of roots is a multiple of the identity: `eigh` is needed of a matrix with no more rows than both have
 positions (in the deepest layer at 128 px 87 for 512; 17.7 ms become 3.3 ms).
 
-Value and gradient are those of `losses.wasserstein2_and_gradient`.
+Value and gradient are those of `wasserstein.distance_and_gradient`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from styletransfer.objective.moments import COVARIANCE_EPS
 from styletransfer.objective.sqrtm import LowRankRoot, trace_by_factor
-from styletransfer.objective.style import COVARIANCE_EPS, StyleTarget
+from styletransfer.objective.wasserstein import StyleTarget
 
 MOST_SHARE = 0.75
 """Positions per channel up to which this is faster: four products with F and one whole one, against five."""
@@ -31,8 +32,8 @@ def is_worth_it(feats: Tensor) -> bool:
     return feats.device.type != "cuda" and height * width <= MOST_SHARE * channels
 
 
-def wasserstein2_and_gradient(positions: Tensor, target: StyleTarget) -> tuple[Tensor, Tensor]:
-    """`losses.wasserstein2` of the moments of X (n, C), and its gradient at X, same shape; float32 at least."""
+def distance_and_gradient(positions: Tensor, target: StyleTarget) -> tuple[Tensor, Tensor]:
+    """The distance of the moments of X (n, C), and its gradient at X, same shape; float32 at least."""
     count, channels = positions.shape
     mean = positions.mean(dim=0)
     factor = (positions - mean) / count**0.5
@@ -43,8 +44,8 @@ def wasserstein2_and_gradient(positions: Tensor, target: StyleTarget) -> tuple[T
     difference = mean - target.mean
     variances = target.covariance.trace() + factor.square().sum() + COVARIANCE_EPS * channels
     value = difference.square().mean() + (variances - 2 * trace) / channels
-    pulled = (factor - 2 * slope_by_factor).mul_(count**0.5).add_(difference)
-    return value, pulled.mul_(2 / (count * channels))
+    gradient = (factor - 2 * slope_by_factor).mul_(count**0.5).add_(difference)
+    return value, gradient.mul_(2 / (count * channels))
 
 
 def _trace_within_span(factor: Tensor, root: LowRankRoot) -> tuple[Tensor, Tensor]:

@@ -1,10 +1,9 @@
 """What a render minimises: content, style and total variation, weighted; its value and gradient.
 
 The loss depends on the image through sums over positions: moments of features, squared differences. So the
-network runs forward and the sums are taken; from them come the loss and, for each layer, how it pulls on its
-features; then the pulls run backward through the network. With tiles, the first blocks run forward once for the
-sums and, with the pulls known, once more and back; what each tile's own features pull on is added up. The gradient
-is the same.
+network runs forward and the sums are taken; from them come the loss and its gradient at each layer's features,
+which runs backward through the network. With tiles, the first blocks run forward once for the sums and, when the
+loss is known, once more and back; what each tile's own features add to the gradient is added up. It is the same.
 """
 
 from __future__ import annotations
@@ -19,25 +18,26 @@ from torch import Tensor
 
 from styletransfer.network.shared import shared_network
 from styletransfer.network.tiles import EVERYWHERE, Region, Tile, Tiling, part_of, stride
-from styletransfer.network.vgg import VGG19, Outputs, Pull, check_size
-from styletransfer.objective import style as losses
-from styletransfer.objective.layer_losses import ContentComparison, LayerPull, StyleComparison, StyleSums, both
-from styletransfer.objective.style import Moments, StyleTarget
+from styletransfer.network.vgg import VGG19, Outputs, check_size
+from styletransfer.objective.content import ContentLoss
+from styletransfer.objective.layer_gradients import LayerGradient, of_a_tile, of_the_whole, sum_of
+from styletransfer.objective.moments import Moments
+from styletransfer.objective.smoothness import add_total_variation
+from styletransfer.objective.style import LayerMoments, StyleLoss
+from styletransfer.objective.wasserstein import StyleTarget, style_target
 from styletransfer.settings import Settings
 from styletransfer.vgg_layers import LAYERS
 
-Part = Callable[[Tensor, Region], None]
-"""Takes in the part of a layer's features that lies in a region."""
 
-Comparison = ContentComparison | StyleComparison
+class Collector(Protocol):
+    """Takes in a layer's features, whole or in parts."""
+
+    def add(self, feats: Tensor, region: Region) -> None:
+        """The part that lies in a region of the picture."""
 
 
-class Taker(Protocol):
-    """Somebody who wants a layer's features."""
-
-    @property
-    def take(self) -> Part:
-        """What they are given to."""
+Collectors = Sequence[tuple[int, Collector]]
+"""Each with the index of the layer whose features it wants."""
 
 
 @dataclass(frozen=True)
@@ -129,70 +129,72 @@ class Objective:
     @torch.no_grad()
     def style_moments(self, style: Tensor) -> dict[str, Moments]:
         """Moments of one style (1, 3, H, W) at each style layer."""
-        sums = {layer: StyleSums() for layer in self.weighting.style}
-        self._survey(style, _by_index(sums))
-        return {layer: taken.total().moments() for layer, taken in sums.items()}
+        found = {layer: LayerMoments() for layer in self.weighting.style}
+        self._forward(style, _by_index(found.items()))
+        return {layer: moments.sums().moments() for layer, moments in found.items()}
 
     @torch.no_grad()
     def style_targets(self, styles: Mapping[str, Moments]) -> dict[str, StyleTarget]:
         """Style targets by layer, of blended style moments."""
-        return {layer: losses.style_target(blended) for layer, blended in styles.items()}
+        return {layer: style_target(blended) for layer, blended in styles.items()}
 
     @torch.no_grad()
     def targets(self, content: Tensor, styles: Mapping[str, Moments]) -> Targets:
         """Targets of a content (1, 3, H, W) and of blended style moments."""
-        canvases = {
-            layer: Canvas(content, LAYERS[layer], self._keeper(content, layer)) for layer in self.weighting.content
+        found = {
+            layer: WholeFeatures(content, LAYERS[layer], self._target_device(content, layer))
+            for layer in self.weighting.content
         }
-        self._survey(content, _by_index(canvases))
-        return Targets({layer: canvas.whole() for layer, canvas in canvases.items()}, self.style_targets(styles))
+        self._forward(content, _by_index(found.items()))
+        return Targets({layer: feats.whole() for layer, feats in found.items()}, self.style_targets(styles))
 
     @torch.no_grad()
     def value_and_gradient(self, image: Tensor, targets: Targets) -> tuple[Losses, Tensor]:
         """Loss terms at image (1, 3, H, W) and the gradient of their sum, same shape, dtype and device."""
         content = {
-            layer: ContentComparison(targets.content[layer], weight)
-            for layer, weight in self.weighting.content.items()
+            layer: ContentLoss(targets.content[layer], weight) for layer, weight in self.weighting.content.items()
         }
         style = {
-            layer: StyleComparison(targets.style[layer], weight, self.network.dtype)
+            layer: StyleLoss(targets.style[layer], weight, self.network.dtype)
             for layer, weight in self.weighting.style.items()
         }
-        takers = (_by_index(content), _by_index(style))
-        outputs = self._survey(image, *takers, keep=True)
-        terms, pulls = _verdicts([*content.items(), *style.items()])
-        gradient = self._backward(image, outputs, pulls)
-        variation = losses.add_total_variation(image, gradient, self.weighting.tv)
-        return Losses(self.weighting.names(), (*terms, self.weighting.tv * variation)), gradient
+        losses: list[tuple[str, ContentLoss | StyleLoss]] = [*content.items(), *style.items()]
+        outputs = self._forward(image, _by_index(losses), keep=True)
+        terms: list[Tensor] = []
+        gradients: dict[int, LayerGradient] = {}
+        for layer, loss in losses:
+            term, gradient = loss.value_and_gradient()
+            terms.append(term)
+            gradients[LAYERS[layer]] = sum_of(gradients.get(LAYERS[layer]), gradient)
+        at_image = self._backward(image, outputs, gradients)
+        variation = add_total_variation(image, at_image, self.weighting.tv)
+        return Losses(self.weighting.names(), (*terms, self.weighting.tv * variation)), at_image
 
-    def _survey(self, image: Tensor, *takers: Mapping[int, Part], keep: bool = False) -> Outputs:
-        """The network forward, as deep as there is a taker, in tiles as far as it is tiled.
+    def _forward(self, image: Tensor, collectors: Collectors, *, keep: bool = False) -> Outputs:
+        """The network forward as far as features are wanted, in tiles as far as it is tiled.
 
-        Takers, by layer index, get that layer's features. Returned are the outputs of what runs whole, if they
-        are to be kept for the way back.
+        Returned are the outputs of what runs whole, if they are to be kept for the way back.
         """
         check_size(image, self.network.smallest_input)
-        deepest = max(index for layers in takers for index in layers)
+        deepest = max(index for index, _ in collectors)
         if self.tiling is None:
-            return self._survey_whole(self.network.normalise(image), 0, deepest, takers, keep)
+            return self._forward_whole(self.network.normalise(image), 0, deepest, collectors, keep)
         last = self.tiling.last(self.network.last)
-        handed_over = Canvas(image, last, self.network.device_of(last))
+        put_together = WholeFeatures(image, last, self.network.device_of(last))
         if deepest > last:
-            takers = (*takers, {last: handed_over.take})
+            collectors = [*collectors, (last, put_together)]
         for tile, x in self._tiles(image):
-            for index, output in self.network.walk(x, 0, min(last, deepest)):
-                _give(takers, index, part_of(output, tile.owned_within(index)), tile.owned(index))
+            for index, output in self.network.run(x, 0, min(last, deepest)):
+                _collect(collectors, index, part_of(output, tile.owned_within(index)), tile.owned(index))
         if deepest <= last:
             return {}
-        return self._survey_whole(handed_over.whole(), last + 1, deepest, takers, keep)
+        return self._forward_whole(put_together.whole(), last + 1, deepest, collectors, keep)
 
-    def _survey_whole(
-        self, x: Tensor, first: int, deepest: int, takers: Sequence[Mapping[int, Part]], keep: bool
-    ) -> Outputs:
+    def _forward_whole(self, x: Tensor, first: int, deepest: int, collectors: Collectors, keep: bool) -> Outputs:
         """The same for the layers from `first` on, of x before them, the whole picture at once."""
         outputs = {first - 1: x}
-        for index, output in self.network.walk(x, first, deepest):
-            _give(takers, index, output, EVERYWHERE)
+        for index, output in self.network.run(x, first, deepest):
+            _collect(collectors, index, output, EVERYWHERE)
             if keep:
                 outputs[index] = output
         return outputs
@@ -203,38 +205,40 @@ class Objective:
         for tile in self.tiling.tiles(image.shape[2], image.shape[3], self.network.last):
             yield tile, self.network.normalise(part_of(image, tile.read()))
 
-    def _keeper(self, content: Tensor, layer: str) -> torch.device:
+    def _target_device(self, content: Tensor, layer: str) -> torch.device:
         """Where the target of `layer` is kept: where it runs, or in host memory if pictures are kept there."""
         device = self.device_of(layer)
         return device if content.device.type == device.type else content.device
 
-    def _backward(self, image: Tensor, outputs: Outputs, pulls: Mapping[int, LayerPull]) -> Tensor:
-        """Gradient at the image (1, 3, H, W). Consumes `outputs`."""
-        whole = {index: _in_region(pull, EVERYWHERE) for index, pull in pulls.items()}
+    def _backward(self, image: Tensor, outputs: Outputs, gradients: Mapping[int, LayerGradient]) -> Tensor:
+        """Gradient at the image (1, 3, H, W), from those at layers by index. Consumes `outputs`."""
+        whole = {index: of_the_whole(gradient) for index, gradient in gradients.items()}
         if self.tiling is None:
-            return self.network.unnormalise_gradient(self.network.backward(outputs, whole), image)
+            return self.network.gradient_at_image(self.network.backward(outputs, whole), image)
         grad = self.network.backward(outputs, whole) if len(outputs) > 1 else None
-        outputs.clear()  # what was handed over is not needed any more
-        return self._backward_tiles(image, grad, pulls)
+        outputs.clear()  # what the tiles were put together to is not needed any more
+        return self._backward_tiles(image, grad, gradients)
 
-    def _backward_tiles(self, image: Tensor, grad: Tensor | None, pulls: Mapping[int, LayerPull]) -> Tensor:
-        """The same from the gradient at the last tiled layer, if more follow, and the pulls up to it."""
+    def _backward_tiles(
+        self, image: Tensor, grad: Tensor | None, gradients: Mapping[int, LayerGradient]
+    ) -> Tensor:
+        """The same from the gradient at the last tiled layer, if more follow, and those at the layers up to it."""
         assert self.tiling is not None
         last = self.tiling.last(self.network.last)
-        gradient = torch.zeros_like(image)
+        at_image = torch.zeros_like(image)
         for tile, x in self._tiles(image):
-            outputs = self.network.forward(x, 0, last)
-            own_pulls = {index: _owned(pull, tile, index) for index, pull in pulls.items() if index <= last}
+            outputs = {-1: x, **dict(self.network.run(x, 0, last))}
+            own = {index: of_a_tile(part, tile, index) for index, part in gradients.items() if index <= last}
             own_grad = None
             if grad is not None:
                 own_grad = torch.zeros_like(outputs[last])
                 part_of(own_grad, tile.owned_within(last)).copy_(part_of(grad, tile.owned(last)))
-            grad_x = self.network.backward(outputs, own_pulls, own_grad)
-            part_of(gradient, tile.read()).add_(self.network.unnormalise_gradient(grad_x, image))
-        return gradient
+            grad_x = self.network.backward(outputs, own, own_grad)
+            part_of(at_image, tile.read()).add_(self.network.gradient_at_image(grad_x, image))
+        return at_image
 
 
-class Canvas:
+class WholeFeatures:
     """A layer's features of the whole picture, put together from parts, on `device`."""
 
     def __init__(self, image: Tensor, index: int, device: torch.device) -> None:
@@ -242,7 +246,7 @@ class Canvas:
         self._device = device
         self._whole: Tensor | None = None
 
-    def take(self, feats: Tensor, region: Region) -> None:
+    def add(self, feats: Tensor, region: Region) -> None:
         if self._whole is None:
             shape = (1, feats.shape[1], *self._size)
             layout = torch.channels_last
@@ -254,37 +258,11 @@ class Canvas:
         return self._whole
 
 
-def _by_index(takers: Mapping[str, Taker]) -> dict[int, Part]:
-    return {LAYERS[layer]: taker.take for layer, taker in takers.items()}
+def _by_index(collectors: Iterable[tuple[str, Collector]]) -> Collectors:
+    return [(LAYERS[layer], collector) for layer, collector in collectors]
 
 
-def _verdicts(comparisons: Iterable[tuple[str, Comparison]]) -> tuple[list[Tensor], dict[int, LayerPull]]:
-    """The loss terms in their order, and each layer's pull by index."""
-    terms: list[Tensor] = []
-    pulls: dict[int, LayerPull] = {}
-    for layer, comparison in comparisons:
-        term, pull = comparison.verdict()
-        terms.append(term)
-        pulls[LAYERS[layer]] = both(pulls.get(LAYERS[layer]), pull)
-    return terms, pulls
-
-
-def _give(takers: Sequence[Mapping[int, Part]], index: int, feats: Tensor, region: Region) -> None:
-    for layers in takers:
-        if index in layers:
-            layers[index](feats, region)
-
-
-def _in_region(pull: LayerPull, region: Region) -> Pull:
-    return lambda feats, grad: pull(feats, region, grad)
-
-
-def _owned(pull: LayerPull, tile: Tile, index: int) -> Pull:
-    """The pull of the features that are the tile's own; the halo's belong to others."""
-
-    def pull_own(feats: Tensor, grad: Tensor | None) -> Tensor:
-        grad, own = torch.zeros_like(feats) if grad is None else grad, tile.owned_within(index)
-        part_of(grad, own).add_(pull(part_of(feats, own), tile.owned(index), None))
-        return grad
-
-    return pull_own
+def _collect(collectors: Collectors, index: int, feats: Tensor, region: Region) -> None:
+    for wanted, collector in collectors:
+        if wanted == index:
+            collector.add(feats, region)

@@ -27,7 +27,8 @@ from torch import Tensor
 
 from styletransfer.machine.devices import describe
 from styletransfer.machine.hardware import CPU
-from styletransfer.objective.style import Moments, StyleTarget
+from styletransfer.objective.moments import Moments
+from styletransfer.objective.wasserstein import StyleTarget
 from styletransfer.storage.cache import CachedFiles, cache_folder, limit_bytes
 from styletransfer.transfer.state import metadata_of
 

@@ -9,9 +9,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from styletransfer.objective import style as losses
+from styletransfer.objective.moments import Moments, blend
 from styletransfer.objective.objective import Objective
-from styletransfer.objective.style import Moments, StyleTarget
+from styletransfer.objective.wasserstein import StyleTarget
 from styletransfer.pictures.picture import Picture
 from styletransfer.pictures.resize import resize, to_tensor
 from styletransfer.settings import Settings
@@ -51,7 +51,7 @@ class RenderStyles:
             STYLE_CACHE.moments(key, partial(self._moments, style, scale, plan))
             for key, style in zip(keys, self.pictures, strict=True)
         ]
-        blended = {layer: losses.blend([part[layer] for part in parts], self.weights) for layer in parts[0]}
+        blended = {layer: blend([part[layer] for part in parts], self.weights) for layer in parts[0]}
         return self.objective.style_targets(moved(blended, self.objective.device_of))
 
     def _moments(self, style: Picture, scale: int, plan: MemoryPlan) -> dict[str, Moments]:

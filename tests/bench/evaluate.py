@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from styletransfer.objective.moments import Moments
 from styletransfer.objective.objective import Objective
-from styletransfer.objective.style import Moments
 from styletransfer.pictures.picture import Picture
 from styletransfer.pictures.resize import resize, to_tensor
 from styletransfer.settings import Settings

@@ -3,10 +3,19 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from styletransfer.network import convolutions
-from styletransfer.network.convolutions import Convolution, FirstConvolution, PlainKernel, can_pack, turned_round
+from styletransfer.network.convolutions import (
+    Convolution,
+    FirstConvolution,
+    PlainKernel,
+    can_pack,
+    fold_replicate_padding,
+    turned_round,
+)
 
 
 def random_tensor(*shape: int, seed: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -81,3 +90,12 @@ def test_the_first_convolution_sees_the_image_in_float32():
 def test_turning_round_twice_is_nothing():
     weight, _ = weight_and_bias(3, 5, torch.float32)
     assert torch.equal(turned_round(turned_round(weight)), weight)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**31), st.integers(1, 9), st.integers(1, 9), st.integers(1, 3))
+def test_folding_is_the_gradient_of_replicate_padding(seed, height, width, channels):
+    image = random_tensor(1, channels, height, width, seed=0, dtype=torch.float64).requires_grad_()
+    grad = random_tensor(1, channels, height + 2, width + 2, seed=seed, dtype=torch.float64)
+    (expected,) = torch.autograd.grad(F.pad(image, (1, 1, 1, 1), "replicate"), image, grad)
+    torch.testing.assert_close(fold_replicate_padding(grad.clone()), expected, rtol=0, atol=1e-14)

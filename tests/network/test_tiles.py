@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from styletransfer.network.tiles import ALL_BLOCKS, Tiling, halo_px, stride
+from styletransfer.objective.moments import blend
 from styletransfer.objective.objective import Objective
-from styletransfer.objective.style import blend
 from styletransfer.pictures.resize import resize, to_tensor
 from styletransfer.settings import Settings
 from styletransfer.sizes import size_to_fit

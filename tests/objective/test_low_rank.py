@@ -8,12 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from styletransfer.network.tiles import EVERYWHERE
 from styletransfer.objective import low_rank
-from styletransfer.objective.layer_losses import StyleComparison
-from styletransfer.objective.low_rank import MOST_SHARE, wasserstein2_and_gradient
+from styletransfer.objective.low_rank import MOST_SHARE, distance_and_gradient
+from styletransfer.objective.moments import COVARIANCE_EPS
 from styletransfer.objective.sqrtm import LowRankRoot, spectral_root
-from styletransfer.objective.style import COVARIANCE_EPS, StyleTarget, style_target
+from styletransfer.objective.wasserstein import StyleTarget, style_target
 from tests.reference.losses import moments, wasserstein2
 
 seeds = st.integers(0, 2**31)
@@ -41,7 +40,7 @@ def as_positions(feats: Tensor) -> Tensor:
 @given(seeds, st.integers(1, 9), st.integers(1, 4), st.integers(1, 4))
 def test_value_and_gradient_are_those_that_autograd_finds(seed, channels, height, width):
     feats, goal = features(channels, height, width, seed), target(channels, seed + 1)
-    value, gradient = wasserstein2_and_gradient(as_positions(feats), goal)
+    value, gradient = distance_and_gradient(as_positions(feats), goal)
     expected = wasserstein2(moments(feats.requires_grad_()), goal)
     (by_autograd,) = torch.autograd.grad(expected, feats)
     # Rounding, raised by at most 1.5**12 = 130 at each of the two truncated iterations
@@ -52,9 +51,9 @@ def test_value_and_gradient_are_those_that_autograd_finds(seed, channels, height
 @pytest.mark.parametrize("positions", [1, 20, 96])
 def test_it_holds_in_float32_where_most_eigenvalues_are_tiny(positions):
     feats, goal = features(128, 1, positions, 3, torch.float32), target(128, 4, torch.float32)
-    value, gradient = wasserstein2_and_gradient(as_positions(feats), goal)
+    value, gradient = distance_and_gradient(as_positions(feats), goal)
     exact = in_double(goal)
-    exact_value, exact_gradient = wasserstein2_and_gradient(as_positions(feats).double(), exact)
+    exact_value, exact_gradient = distance_and_gradient(as_positions(feats).double(), exact)
     assert value.item() == pytest.approx(exact_value.item(), rel=2e-5)
     error = torch.linalg.matrix_norm(gradient - exact_gradient) / torch.linalg.matrix_norm(exact_gradient)
     assert error < 1e-4
@@ -69,10 +68,10 @@ def test_few_positions_of_both_pictures_make_no_difference(seed, count, style_co
         feats = feats[..., :1].expand_as(feats)
     goal = style_target(moments(style))
     assert goal.low_rank_root.rank == style_count - 1
-    within = wasserstein2_and_gradient(as_positions(feats), goal)
+    within = distance_and_gradient(as_positions(feats), goal)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(low_rank, "MOST_RANK", 0.0)
-        whole = wasserstein2_and_gradient(as_positions(feats), goal)
+        whole = distance_and_gradient(as_positions(feats), goal)
     for found, expected in zip(within, whole, strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-9)
 
@@ -81,8 +80,8 @@ def test_within_the_span_of_both_pictures_float32_is_as_exact_as_without():
     feats = features(256, 1, 40, 3, torch.float32)
     goal = style_target(moments(features(256, 1, 48, 4, torch.float32)))
     assert goal.low_rank_root.rank == 47
-    value, gradient = wasserstein2_and_gradient(as_positions(feats), goal)
-    exact_value, exact_gradient = wasserstein2_and_gradient(as_positions(feats).double(), in_double(goal))
+    value, gradient = distance_and_gradient(as_positions(feats), goal)
+    exact_value, exact_gradient = distance_and_gradient(as_positions(feats).double(), in_double(goal))
     assert value.item() == pytest.approx(exact_value.item(), rel=2e-5)
     error = torch.linalg.matrix_norm(gradient - exact_gradient) / torch.linalg.matrix_norm(exact_gradient)
     assert error < 1e-4
@@ -96,36 +95,8 @@ def test_a_root_of_low_rank_is_the_root():
     torch.testing.assert_close(root.within(whole), spectral_root(covariance), rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("before", [True, False])
-def test_a_comparison_finds_the_same_by_either_way(dtype, before, monkeypatch):
-    feats, goal = features(64, 5, 6, 1, dtype), target(64, 2, torch.promote_types(dtype, torch.float32))
-    found = {}
-    for few in (True, False):
-        monkeypatch.setattr(low_rank, "is_worth_it", lambda _, few=few: few)
-        comparison = StyleComparison(goal, 3.0, dtype)
-        comparison.take(feats, EVERYWHERE)
-        value, pull = comparison.verdict()
-        grad = features(64, 5, 6, 5, dtype).mul_(1e-3) if before else None
-        found[few] = value, pull(feats, EVERYWHERE, grad)
-    tolerance = {torch.float64: 1e-8, torch.float32: 1e-3, torch.bfloat16: 0.08}[dtype]
-    torch.testing.assert_close(found[True][0], found[False][0], rtol=1e-4, atol=0)
-    scale = found[False][1].abs().max().item()
-    torch.testing.assert_close(found[True][1], found[False][1], rtol=0, atol=tolerance * scale)
-
-
 def test_few_are_fewer_than_channels_and_never_on_a_gpu():
     assert low_rank.is_worth_it(torch.empty(1, 512, 6, 8))
     assert low_rank.is_worth_it(torch.empty(1, 512, 16, int(512 * MOST_SHARE / 16)))
     assert not low_rank.is_worth_it(torch.empty(1, 512, 16, 32))
     assert not low_rank.is_worth_it(torch.empty(1, 64, 96, 128))
-
-
-def test_parts_of_a_picture_are_summed_however_small_they_are():
-    """A tile's own features say nothing of the whole picture's covariance."""
-    feats, goal = features(64, 4, 6, 1), target(64, 2)
-    whole, parts = StyleComparison(goal, 1.0, torch.float64), StyleComparison(goal, 1.0, torch.float64)
-    whole.take(feats, EVERYWHERE)
-    for rows in (slice(0, 2), slice(2, 4)):
-        parts.take(feats[:, :, rows], (rows, slice(0, 6)))
-    torch.testing.assert_close(parts.verdict()[0], whole.verdict()[0], rtol=1e-9, atol=0)

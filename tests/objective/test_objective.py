@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from styletransfer.errors import ImageError
+from styletransfer.objective.moments import blend
 from styletransfer.objective.objective import Losses, Objective, Targets
-from styletransfer.objective.style import blend
 from styletransfer.settings import Settings
 from tests.networks import shallow_network
 from tests.reference.losses import total_variation

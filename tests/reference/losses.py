@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from styletransfer.objective import sqrtm
+from styletransfer.objective.moments import Moments
 from styletransfer.objective.sqrtm import STEPS
-from styletransfer.objective.style import Moments, StyleTarget
+from styletransfer.objective.wasserstein import StyleTarget
 
 
 def moments(feats: Tensor) -> Moments:

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from styletransfer.network.tiles import Tiling
 from styletransfer.network.weights import Weights
+from styletransfer.objective.moments import Moments
 from styletransfer.objective.objective import Losses, Targets, Weighting
-from styletransfer.objective.style import Moments, StyleTarget
+from styletransfer.objective.wasserstein import StyleTarget
 from styletransfer.settings import Settings
 from styletransfer.transfer.stylizer import Stylizer
 from styletransfer.vgg_layers import LAYERS

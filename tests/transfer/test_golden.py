@@ -12,7 +12,7 @@ from torch import Tensor
 
 from styletransfer.network.vgg import VGG19
 from styletransfer.network.weights import Weights
-from styletransfer.objective import style as losses
+from styletransfer.objective.moments import blend
 from styletransfer.objective.objective import Objective, Targets
 from styletransfer.pictures.resize import resize, to_tensor
 from styletransfer.settings import Pooling, Settings
@@ -88,7 +88,7 @@ def targets_of(objective: Objective | ReferenceObjective, dtype: torch.dtype) ->
     styles = [golden.picture(name) for name in ("style_a", "style_b")]
     styles = [resize(style, size_to_fit(style.size, 80, enlarge=False)) for style in styles]
     parts = [objective.style_moments(to_tensor(style, dtype)) for style in styles]
-    blended = {layer: losses.blend([part[layer] for part in parts], [0.25, 0.75]) for layer in parts[0]}
+    blended = {layer: blend([part[layer] for part in parts], [0.25, 0.75]) for layer in parts[0]}
     return objective.targets(to_tensor(content, dtype), blended)
 
 

@@ -13,6 +13,7 @@ from styletransfer.machine.hardware import Hardware
 from styletransfer.network.tiles import ALL_BLOCKS, Tiling
 from styletransfer.network.weights import Weights
 from styletransfer.objective.objective import Objective
+from styletransfer.objective.style import LayerMoments
 from styletransfer.pictures.picture import Picture
 from styletransfer.settings import Settings
 from styletransfer.transfer.memory import (
@@ -122,8 +123,8 @@ def kept(tiling, px):
     objective = Objective(shallow_network("relu4_2"), DEEP, tiling=tiling)
     image = torch.rand(1, 3, px, px)
     target = objective.targets(image, {}).content["relu4_2"]
-    takers = {LAYERS[layer]: lambda feats, region: None for layer in DEEP.layers()}
-    outputs = objective._survey(image, takers, keep=True)
+    collectors = [(LAYERS[layer], LayerMoments()) for layer in DEEP.layers()]
+    outputs = objective._forward(image, collectors, keep=True)
     return target.nbytes + sum(output.nbytes for output in outputs.values())
 
 

@@ -13,7 +13,7 @@ import safetensors.torch
 import torch
 
 from styletransfer.network.weights import Weights
-from styletransfer.objective.style import Moments
+from styletransfer.objective.moments import Moments
 from styletransfer.pictures.picture import Picture
 from styletransfer.renders.weights import load_weights
 from styletransfer.settings import Settings

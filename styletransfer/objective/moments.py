@@ -1,4 +1,4 @@
-"""Moments of channels_last features, and how a gradient at moments pulls on the features.
+"""First and second raw moments of a layer's features, and the gradient at features from that at their moments.
 
 Features (1, C, H, W) in channels_last are a matrix X (n, C) of n = H W positions without a copy: then
 srm = X^T X / n and mean = 1^T X / n are one matrix product and one sum, and their backward is one product.
@@ -6,19 +6,46 @@ srm = X^T X / n and mean = 1^T X / n are one matrix product and one sum, and the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from styletransfer.network.tiles import Region
-from styletransfer.objective.style import Moments, MomentsGradient
 
+COVARIANCE_EPS = 1e-4
+"""Added to the diagonal of both covariances: keeps their roots well conditioned."""
 CHUNK = 512
 LEAST_CHUNKS = 16
 """A bf16 product rounds its result to 8 bits. The rounding of many partial sums, added in float32, averages out:
 from 16 chunks on the error is below 5e-4 of the moment, against 1.8e-3 in one product; fewer positions take the
 exact product in float32, which is cheap there."""
+
+
+@dataclass(frozen=True)
+class Moments:
+    """First and second raw moment of features over all positions: mean (C), srm (C, C) = F F^T / (H W).
+
+    Unlike covariances, raw moments of several pictures, or of parts of one, combine linearly.
+    """
+
+    mean: Tensor
+    srm: Tensor
+
+    def covariance(self) -> Tensor:
+        """(C, C): srm - mean mean^T + eps I."""
+        eps = COVARIANCE_EPS * torch.eye(len(self.mean), dtype=self.srm.dtype, device=self.srm.device)
+        return self.srm - torch.outer(self.mean, self.mean) + eps
+
+
+def blend(parts: Sequence[Moments], weights: Sequence[float]) -> Moments:
+    """Weighted mean of moments; |weights| are normalised to sum 1."""
+    total = sum(abs(weight) for weight in weights)
+    shares = [abs(weight) / total for weight in weights]
+    mean = torch.stack([part.mean * share for part, share in zip(parts, shares, strict=True)]).sum(0)
+    srm = torch.stack([part.srm * share for part, share in zip(parts, shares, strict=True)]).sum(0)
+    return Moments(mean, srm)
 
 
 @dataclass
@@ -61,8 +88,16 @@ class MomentSums:
 
 
 @dataclass(frozen=True)
-class StylePull:
-    """Gradient at features of a loss whose gradient at their moments is known: d x = 2 G (x - mean) / n + ...
+class MomentsGradient:
+    """Gradient of a loss with respect to moments: mean (C), srm (C, C), symmetric."""
+
+    mean: Tensor
+    srm: Tensor
+
+
+@dataclass(frozen=True)
+class FeaturesGradient:
+    """Gradient at features of a loss whose gradient at their moments is known: X `matrix` + `offset`.
 
     `matrix` (C, C) and `offset` (C) are made for one number of positions.
     """
@@ -73,7 +108,7 @@ class StylePull:
     @classmethod
     def of(
         cls, gradient: MomentsGradient, found: Moments, count: int, weight: float, dtype: torch.dtype
-    ) -> StylePull:
+    ) -> FeaturesGradient:
         """From srm = X^T X / n and mean = 1^T X / n: dX = (X (G + G^T) + g) / n, times the layer's weight.
 
         In bf16, G is rounded. X G and the part of g that holds G mean are large and nearly cancel, so g must be
