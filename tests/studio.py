@@ -2,6 +2,8 @@
 
 import io
 import json
+import struct
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +31,14 @@ def picture_file(seed: int = 0, size: tuple[int, int] = (48, 36), kind: str = "P
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, kind, **options)
     return file.getvalue()
+
+
+def damaged_file(seed: int = 0) -> bytes:
+    """A PNG that is whole to look at, but whose pixels stop half way: only decoding it tells."""
+    whole = picture_file(seed)
+    pixels = b"IDAT" + whole[41 : len(whole) // 2]  # behind the header, and this chunk's own length and kind
+    length, checksum = struct.pack(">I", len(pixels) - 4), struct.pack(">I", zlib.crc32(pixels))
+    return whole[:33] + length + pixels + checksum + whole[-12:]
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from PIL import Image
 
 from styletransfer.errors import ImageError
 from styletransfer.pictures import colour
+from styletransfer.pictures.ends import FORMATS_WITH_AN_END
 from styletransfer.pictures.headers import Header, damage_as_image_error, read_header
 from styletransfer.pictures.icc import SRGB_PROFILE
 from styletransfer.pictures.picture import Picture, Pixels, strips
@@ -50,11 +51,17 @@ _MODES: Final = {
 
 
 def inspect(data: bytes, name: str, *, max_megapixels: float = MAX_MEGAPIXELS) -> Size:
-    """Width and height in px, upright (EXIF orientation applied). Decodes no pixels.
+    """Width and height in px, upright (EXIF orientation applied).
 
-    Raises ImageError as `decode` does, but does not notice damage beyond the header.
+    Raises ImageError as `decode` does, but does not notice all damage beyond the header: that the file goes on
+    to its end. Of PNG, JPEG, WebP and TIFF no pixel is decoded for that (but Pillow does decode a PNG in which
+    it finds no EXIF block, to look behind the pixels).
     """
-    return read_header(data, name, max_megapixels=max_megapixels).size
+    header = read_header(data, name, max_megapixels=max_megapixels)
+    if header.image is not None and header.image.format not in FORMATS_WITH_AN_END:
+        with damage_as_image_error(name):
+            header.image.load()
+    return header.size
 
 
 def decode(data: bytes, name: str, *, max_megapixels: float = MAX_MEGAPIXELS) -> Picture:

@@ -18,6 +18,7 @@ from PIL import Image, TiffImagePlugin
 from PIL.ExifTags import Base as Tag
 
 from styletransfer.errors import ImageError
+from styletransfer.pictures.ends import missing_end, missing_pixels
 from styletransfer.pictures.picture import Dpi
 from styletransfer.sizes import Size
 
@@ -85,13 +86,19 @@ def damage_as_image_error(name: str) -> Iterator[None]:
 def read_header(data: bytes, name: str, *, max_megapixels: float) -> Header:
     """Open the picture in `data`; decodes no pixels.
 
-    Raises ImageError, starting with `name`, for what is no picture or damaged, for pixels that are neither 8
-    nor 16 bits per channel, and for more than `max_megapixels` million pixels.
+    Raises ImageError, starting with `name`, for what is no picture, damaged or cut short, for pixels that are
+    neither 8 nor 16 bits per channel, and for more than `max_megapixels` million pixels.
     """
     with damage_as_image_error(name):
+        _check_end(missing_end(data), name)
         header = _tiff_header(data, name) if data.startswith(_TIFF_STARTS) else _pillow_header(data, name)
     _check_size(header.size, name, max_megapixels)
     return header
+
+
+def _check_end(missing: str | None, name: str) -> None:
+    if missing is not None:
+        raise ImageError(f"{name}: is cut short: {missing}")
 
 
 def _check_size(size: Size, name: str, max_megapixels: float) -> None:
@@ -204,7 +211,8 @@ def _credible(across: float, down: float) -> Dpi | None:
 
 
 def _tiff_header(data: bytes, name: str) -> Header:
-    tags = _tiff_tags(data)
+    tags = _tiff_tags(data, name)
+    _check_end(missing_pixels(tags, len(data)), name)
     if _is_rare_tiff(tags):
         return _pillow_header(data, name)
     _check_tiff_samples(tags, name)
@@ -220,13 +228,16 @@ def _tiff_header(data: bytes, name: str) -> Header:
     )
 
 
-def _tiff_tags(data: bytes) -> TiffImagePlugin.ImageFileDirectory_v2:
+def _tiff_tags(data: bytes, name: str) -> TiffImagePlugin.ImageFileDirectory_v2:
     """The first directory of a TIFF file."""
     prefix = data[:16] if data[2:4] in {b"+\0", b"\0+"} else data[:8]
     tags = TiffImagePlugin.ImageFileDirectory_v2(prefix)
     file = io.BytesIO(data)
-    file.seek(tags.next)
+    start = tags.next
+    file.seek(start)
     tags.load(file)
+    if tags.next == start:                  # Pillow gave up before the end of the directory
+        _check_end("its directory is incomplete", name)
     return tags
 
 

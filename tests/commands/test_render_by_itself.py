@@ -11,7 +11,7 @@ import pytest
 
 from tests.commands.programs import Started, command, environment, write_manifest
 from tests.processes import embedded_servers
-from tests.studio import picture_file
+from tests.studio import damaged_file
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def studio(two_pictures):
 @pytest.mark.slow
 def test_render_by_itself(run, studio, prefect_home):
     """No server is configured: it brings its own, and leaves nothing running."""
-    studio.put("broken.png", picture_file(4)[:-2000])
+    studio.put("broken.png", damaged_file(4))
     write_manifest(
         studio,
         {"id": "one", "content": "a.png", "style": "b.png"},
@@ -35,7 +35,7 @@ def test_render_by_itself(run, studio, prefect_home):
     lines = done.stdout.splitlines()
     assert "one: started on cpu: 32x24 px, 2 scales, 5 iterations" in lines
     assert any(re.fullmatch(r"one: done in \S+ s, 32x24 px", line) for line in lines)
-    reason = f"{studio.root}/broken.png: damaged, can't be decoded: image file is truncated"
+    reason = f"{studio.root}/broken.png: damaged, can't be decoded: image file is truncated (0 bytes not processed)"
     assert lines[-3:] == [
         "demo: 1 done, 1 failed",
         f"failed: two: {reason}",

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from flows.server.environment import quiet_settings
-from tests.studio import SHALLOW, Studio, picture_file
+from tests.studio import SHALLOW, Studio, damaged_file, picture_file
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -53,7 +53,7 @@ def three(studio):
     """A manifest with a pair that works, one whose content breaks off, and a blend for two GPUs."""
     for name, seed in (("a", 1), ("b", 2), ("c", 3)):
         studio.picture(f"in/{name}.png", seed)
-    studio.put("in/broken.png", picture_file(4)[:-2000])
+    studio.put("in/broken.png", damaged_file(4))
     return write_manifest(
         studio,
         {"id": "works", "content": "in/a.png", "style": "in/b.png"},
@@ -132,7 +132,8 @@ def test_a_failing_pair_neither_stops_the_others_nor_hides(flow, studio, three):
     assert state.is_failed()
     assert state.message.splitlines() == [
         "2 done, 1 failed",
-        f"breaks: {studio.url('in/broken.png')}: damaged, can't be decoded: image file is truncated",
+        f"breaks: {studio.url('in/broken.png')}: damaged, can't be decoded: image file is truncated "
+        "(0 bytes not processed)",
     ]
     assert states(studio) == {"works": "done", "breaks": "failed", "blend": "done"}
     assert studio.has("out/demo/works.png")

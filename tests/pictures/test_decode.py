@@ -323,10 +323,15 @@ def test_resolution_is_read(data, dpi):
 # --- What is refused
 
 
+PIXELLESS = b"".join(
+    b"\0\0\0\0" + kind + struct.pack(">I", zlib.crc32(kind)) for kind in (b"IDAT", b"IEND")
+)
+
+
 def png_of_size(width, height):
-    """The beginning of a PNG that says it is this large."""
+    """A PNG that says it is this large, and has no pixels."""
     header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n\0\0\0\r" + header + struct.pack(">I", zlib.crc32(header)) + b"\0\0\0\0IDAT"
+    return b"\x89PNG\r\n\x1a\n\0\0\0\r" + header + struct.pack(">I", zlib.crc32(header)) + PIXELLESS
 
 
 REFUSED = {

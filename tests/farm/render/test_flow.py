@@ -15,7 +15,7 @@ from styletransfer.errors import StorageError
 from styletransfer.renders.places import Places
 from styletransfer.renders.records import now, read_record
 from styletransfer.storage.retries import DELAYS_S, NIGHT_DELAYS_S
-from tests.studio import SHALLOW, picture_file
+from tests.studio import SHALLOW, damaged_file
 
 pytestmark = pytest.mark.slow
 
@@ -64,13 +64,14 @@ def note(pair_id, **changes):
 
 
 def test_it_renders_what_is_not_done_and_takes_note_of_failures(studio, pair, render):
-    studio.put("broken.png", picture_file(4)[:-2000])
+    studio.put("broken.png", damaged_file(4))
     manifest = write_manifest(studio, pair("one"), pair("two"), pair("bad", content="broken.png"), pair("other"))
     write_note(places(studio), note("one", state="rendering"))
     state = render(manifest, ["one", "bad"], attempts={"one": 2})
     assert state.is_failed()
     assert state.message.splitlines()[0] == "1 done, 1 failed"
-    assert state.message.splitlines()[1].endswith("damaged, can't be decoded: image file is truncated")
+    reason = "damaged, can't be decoded: image file is truncated (0 bytes not processed)"
+    assert state.message.splitlines()[1].endswith(reason)
     assert record("one", studio).attempts == 2
     (left,) = read_notes(places(studio)).values()
     assert (left.pair, left.state, left.attempt, left.submission) == ("bad", "failed", 1, "night")
