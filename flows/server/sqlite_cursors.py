@@ -1,9 +1,13 @@
 """SQLite under Prefect's server: transactions wait their turn, and no failed statement holds the event loop up.
 
-Two things make "database is locked" of a loaded server with Prefect 3.8.8, SQLAlchemy 2.0.58 and aiosqlite 0.22.1:
+Two things make "database is locked" of a loaded server with Prefect 3.9.1, SQLAlchemy 2.0.58 and aiosqlite 0.22.1.
+Six clients that wrote without a pause for 60 s (runs, states, events, heartbeats), twice each, on a busy machine of
+two cores: without this module 73 and 74 answers, 38 and 40 of them refusals (503), the slowest after 63 and 68 s;
+with it 518 and 392 answers, no refusal, the slowest after 13 and 12 s.
 
-- Most transactions of Prefect begin deferred, read, and then write. If another one has written in between, SQLite
-  refuses that write at once, however long it was told to wait. Begun as a writer, a transaction waits.
+- Most transactions of Prefect begin deferred, read, and then write; those that set states or evaluate triggers
+  begin as writers. If another one has written in between, SQLite refuses that write at once, however long it was
+  told to wait. Begun as a writer, a transaction waits.
 - A `sqlite3.Cursor` whose statement failed keeps the statement, and letting go of it takes the lock of its
   connection. SQLAlchemy leaves such a cursor to Python's garbage collector, which runs in the event loop's thread.
   If the connection's own thread waits for the database by then (up to 60 s, as Prefect sets it), the event loop
