@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from flows.commands.farm_server import with_server
 from flows.commands.options import DONE, FAILED, Parser
+from flows.farm import names
 from flows.server.password import CLIENTS_VARIABLE, SERVERS_VARIABLE
 
 if TYPE_CHECKING:
@@ -57,15 +60,30 @@ def add_options(parser: Parser) -> None:
 
 @with_server
 def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) -> int:
-    """Print the changes, and a warning if the server is open to anyone; returns the exit status."""
+    """Print the changes, and warnings of what is open to others; returns the exit status."""
     from flows.farm.setup.deploy import deploy
 
     changes = deploy(client, options.type, check=options.check)
+    warnings = [*_open_pools(client)]
     for line in changes or ["all is as it should be"]:
         lines.say(line)
     if answers_anyone(os.environ["PREFECT_API_URL"]):
-        sys.stderr.write(f"warning: {_OPEN}\n")
+        warnings.append(_OPEN)
+    for warning in warnings:
+        sys.stderr.write(f"warning: {warning}\n")
     return FAILED if options.check and changes else DONE
+
+
+def _open_pools(client: SyncPrefectClient) -> Iterator[str]:
+    from prefect.exceptions import ObjectNotFound
+
+    from flows.farm.setup.deploy import chosen_by_runs
+
+    for name in names.POOLS:
+        with suppress(ObjectNotFound):
+            if chosen := chosen_by_runs(client.read_work_pool(name)):
+                what = f"pool {name} takes {', '.join(chosen)} from runs; its job template has been changed"
+                yield f"{what}: take them out of it, or remove the pool and deploy again (docs/security.md)"
 
 
 def answers_anyone(api_url: str) -> bool:

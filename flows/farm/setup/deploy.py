@@ -3,13 +3,15 @@
 Deployments name a function of the installed package, not a file: no path need match between hosts. Whatever is
 as it should be is left alone, and so is what an operator may have set up: schedules, and job templates of pools.
 Of these only what names a module of ours is brought to this version: modules move.
+
+How a run is started, its pool says and not the run: a run that chose its command could have a worker do anything.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module, resources
@@ -34,6 +36,8 @@ from styletransfer.version import version
 
 PoolType = Literal["process", "docker", "kubernetes"]
 POOL_TYPES: Final = get_args(PoolType)
+
+_DANGEROUS: Final = ("command", "env", "working_dir", "image", "volumes")
 
 POOL_DESCRIPTIONS: Final = {
     names.DRIVER_POOL: "Drivers, one for each submitted manifest: CPU and network only.",
@@ -118,6 +122,8 @@ def deploy(client: SyncPrefectClient, pool_type: PoolType | None = None, *, chec
         settled = deployer.settle_deployment(deployed)
         driver = settled if settled and deployed.name == names.DRIVER_DEPLOYMENT else driver
     deployer.settle_schedules()
+    for pool in names.POOLS:
+        deployer.settle_template(pool)
     for automation in automations(driver):
         deployer.settle_automation(automation)
     return deployer.changes
@@ -156,9 +162,9 @@ class Deployer:
         """In containers: what starts a run, where it is ours."""
         wanted = default_command(job_template(cast("PoolType", pool.type), pool.name))
         there = default_command(pool.base_job_template)
-        if wanted != there and str(there).startswith(_OUR_COMMAND):
-            template = deepcopy(pool.base_job_template)
-            template["variables"]["properties"]["command"]["default"] = wanted
+        if wanted and wanted != there and str(there).startswith(_OUR_COMMAND):
+            text = json.dumps(pool.base_job_template)
+            template = json.loads(text.replace(json.dumps(there), json.dumps(wanted)))
             change = partial(self._client.update_work_pool, pool.name, WorkPoolUpdate(base_job_template=template))
             self._change(f"pool {pool.name}: command {wanted}, was {there}", change)
 
@@ -167,6 +173,14 @@ class Deployer:
             return self._client.read_work_pool(name)
         except ObjectNotFound:
             return None
+
+    def settle_template(self, name: str) -> None:
+        """Replace Prefect's own job template, with which a run chooses how it is started."""
+        found = self._pool(name)
+        if found is not None and has_prefects_template(found):
+            update = WorkPoolUpdate(base_job_template=job_template("process", name))
+            line = f"pool {name}: its runs no longer choose command, environment and folder"
+            self._change(line, lambda: self._client.update_work_pool(name, update))
 
     def settle_queues(self, pool: str) -> None:
         """Each queue with its rank. Prefect moves others when one is given a rank, so in the order of ranks."""
@@ -267,7 +281,7 @@ def wanted_of(deployed: Deployed) -> DeploymentUpdate:
         work_pool_name=deployed.pool,
         work_queue_name="normal",
         tags=list(deployed.tags),
-        job_variables={"env": run_environment()},
+        job_variables={},
         parameter_openapi_schema=parameters_of(deployed.entrypoint).model_dump(),
         enforce_parameter_schema=True,
         **limit,
@@ -295,11 +309,13 @@ def parameters_of(entrypoint: str) -> ParameterSchema:
 
 
 def job_template(pool_type: PoolType, pool: str) -> dict[str, Any]:
-    """The job template of a new pool: for process pools Prefect's, for others the one that comes with us."""
+    """The job template of a new pool."""
     if pool_type == "process":
-        return ProcessWorker.get_default_base_job_template()
+        nothing = {"type": "object", "properties": {}, "additionalProperties": False}
+        return {"job_configuration": {"env": run_environment()}, "variables": nothing}
     text = (resources.files("flows.farm.setup") / "templates" / f"{pool_type}.json").read_text(encoding="utf-8")
     template: dict[str, Any] = json.loads(text)
+    template["job_configuration"]["env"] |= run_environment()
     if pool == names.DRIVER_POOL:
         del template["variables"]["properties"]["gpus"]
         _without_gpus(template["job_configuration"], pool_type)
@@ -310,8 +326,27 @@ def job_template(pool_type: PoolType, pool: str) -> dict[str, Any]:
 
 
 def default_command(template: Mapping[str, Any]) -> object:
-    """What a pool's job template starts a run with, unless a deployment has another command."""
-    return template.get("variables", {}).get("properties", {}).get("command", {}).get("default")
+    """What a pool's job template starts a run with."""
+    configured = template.get("job_configuration", {}).get("command")
+    default = template.get("variables", {}).get("properties", {}).get("command", {}).get("default")
+    return default if configured == "{{ command }}" else configured
+
+
+def has_prefects_template(pool: WorkPool) -> bool:
+    """Whether it is a process pool with Prefect's own job template, which no operator has changed."""
+    default = ProcessWorker.get_default_base_job_template()
+    variables = pool.base_job_template.get("variables", {}).get("properties", {})
+    return (
+        pool.type == "process"
+        and pool.base_job_template.get("job_configuration") == default["job_configuration"]
+        and all(about.get("default") in (None, True) for about in variables.values())
+    )
+
+
+def chosen_by_runs(pool: WorkPool) -> list[str]:
+    """Those of a pool's job variables by which whoever starts a run can have a worker do anything."""
+    placeholders = re.findall(r"{{ *(\w+) *}}", json.dumps(pool.base_job_template.get("job_configuration", {})))
+    return [name for name in _DANGEROUS if name in placeholders]
 
 
 def _without_gpus(configuration: dict[str, Any], pool_type: PoolType) -> None:

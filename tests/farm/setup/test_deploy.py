@@ -1,13 +1,15 @@
 """Setting a real server up: only what differs is changed, and what a schedule promises happens."""
 
+import os
 import time
 import uuid
 from importlib import import_module
 from zoneinfo import ZoneInfo
 
+import httpx
 import pytest
 from prefect import get_client
-from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
+from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.filters import (
     DeploymentFilter,
     DeploymentFilterId,
@@ -16,14 +18,16 @@ from prefect.client.schemas.filters import (
     FlowRunFilterStateName,
 )
 from prefect.client.schemas.schedules import CronSchedule
+from prefect.exceptions import PrefectHTTPStatusError
 from prefect.states import Crashed, Pending, Running
+from prefect.workers.process import ProcessWorker
 
 from flows.commands.main import main
 from flows.farm import names
 from flows.farm.nights import schedules
 from flows.farm.nights.schedules import Schedule
 from flows.farm.setup.automations import automations
-from flows.farm.setup.deploy import DEPLOYMENTS, deploy, job_template
+from flows.farm.setup.deploy import DEPLOYMENTS, chosen_by_runs, deploy, job_template
 from styletransfer.errors import StyleTransferError
 
 
@@ -124,9 +128,10 @@ def test_what_was_scheduled_follows_its_deployment(deployed):
 def test_a_pools_command_follows_if_it_is_ours(deployed, before, after):
     pool = names.RENDER_POOLS[2]
     template = job_template("docker", pool)
+    template["job_configuration"]["image"] = "studio/styletransfer:night"
     properties = template["variables"]["properties"]
-    properties["command"]["default"] = before
-    properties["image"]["default"] = "studio/styletransfer:night"
+    properties["command"] = {"type": "string", "default": before}
+    template["job_configuration"]["command"] = "{{ command }}"
     deployed.delete_work_pool(pool)
     deployed.create_work_pool(WorkPoolCreate(name=pool, type="docker", base_job_template=template))
     try:
@@ -137,6 +142,86 @@ def test_a_pools_command_follows_if_it_is_ours(deployed, before, after):
     finally:
         deployed.delete_work_pool(pool)
         deploy(deployed)
+
+
+EVIL = [
+    {"command": "touch /tmp/evil"},
+    {"env": {"PYTHONPATH": "/tmp"}},
+    {"env.PYTHONPATH": "/tmp"},
+    {"working_dir": "/tmp"},
+]
+
+
+@pytest.mark.parametrize("variables", EVIL, ids=lambda variables: next(iter(variables)))
+def test_how_a_run_is_started_no_run_and_no_deployment_chooses(deployed, variables):
+    driver = deployed.read_deployment_by_name(names.DRIVER_DEPLOYMENT)
+    parameters = {"manifest": "/none.yaml"}
+    with pytest.raises(PrefectHTTPStatusError, match="422"):
+        deployed.create_flow_run_from_deployment(driver.id, parameters=parameters, job_variables=variables)
+    run = deployed.create_flow_run_from_deployment(driver.id, parameters=parameters)
+    with pytest.raises(PrefectHTTPStatusError, match="422"):
+        deployed.update_flow_run(run.id, job_variables=variables)
+    deployed.delete_flow_run(run.id)
+    about = {"entrypoint": driver.entrypoint, "work_pool_name": "nst-driver", "job_variables": variables}
+    with pytest.raises(PrefectHTTPStatusError, match="422"):
+        deployed.create_deployment(driver.flow_id, "evil", **about)
+    deployed.update_deployment(driver.id, DeploymentUpdate(job_variables=variables))  # not looked at yet
+    with pytest.raises(PrefectHTTPStatusError, match="422"):
+        deployed.create_flow_run_from_deployment(driver.id, parameters=parameters)
+    assert deploy(deployed) == [f"deployment {names.DRIVER_DEPLOYMENT}: job_variables changed"]
+
+
+def test_pools_and_schedules_of_before_are_closed(deployed):
+    driver = deployed.read_deployment_by_name(names.DRIVER_DEPLOYMENT)
+    before = ProcessWorker.get_default_base_job_template()
+    deployed.update_work_pool("nst-driver", WorkPoolUpdate(base_job_template=before))
+    schedule = deployed.create_deployment(
+        driver.flow_id,
+        "of-before",
+        entrypoint=driver.entrypoint,
+        work_pool_name="nst-driver",
+        tags=[names.TAG, names.SCHEDULE_TAG],
+        parameter_openapi_schema=driver.parameter_openapi_schema,
+        job_variables={"env": {"DO_NOT_TRACK": "1"}},
+    )
+    try:
+        assert deploy(deployed) == [
+            "deployment render-manifest/of-before: job_variables changed",
+            "pool nst-driver: its runs no longer choose command, environment and folder",
+        ]
+        assert deploy(deployed) == []
+        assert chosen_by_runs(deployed.read_work_pool("nst-driver")) == []
+        assert deployed.read_deployment(schedule).job_variables == {}
+    finally:
+        deployed.delete_deployment(schedule)
+
+
+def test_what_an_operator_has_changed_is_left_and_warned_of(deployed, capsys):
+    template = ProcessWorker.get_default_base_job_template()
+    template["variables"]["properties"]["command"]["default"] = "nice python -m prefect.engine"
+    good = deployed.read_work_pool("nst-gpu2").base_job_template
+    deployed.update_work_pool("nst-gpu2", WorkPoolUpdate(base_job_template=template))
+    try:
+        assert main(["deploy"]) == 0
+        told = capsys.readouterr()
+        assert told.out == "all is as it should be\n"
+        assert told.err.startswith("warning: pool nst-gpu2 takes command, env, working_dir from runs; its job")
+        assert deployed.read_work_pool("nst-gpu2").base_job_template == template
+    finally:
+        deployed.update_work_pool("nst-gpu2", WorkPoolUpdate(base_job_template=good))
+
+
+def test_a_server_that_answers_anyone_is_warned_of(deployed, capsys, monkeypatch):
+    asked = []
+
+    def get(url, **_):
+        asked.append(url)
+        return httpx.Response(200)
+
+    monkeypatch.setattr(httpx, "get", get)
+    assert main(["deploy"]) == 0
+    assert capsys.readouterr().err.startswith("warning: the server answers without a password: whoever reaches it")
+    assert asked == [f"{os.environ['PREFECT_API_URL']}/version"]
 
 
 def test_parameters_are_checked_by_the_server(deployed):

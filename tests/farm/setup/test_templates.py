@@ -1,4 +1,4 @@
-"""Job templates of Docker and Kubernetes pools: whole, for each pool, and without secrets."""
+"""Job templates of pools: whole, for each pool, without secrets, and nothing that a run could misuse."""
 
 import re
 from importlib import resources
@@ -15,7 +15,7 @@ from flows.farm.setup.deploy import POOL_TYPES, job_template, run_environment
 TYPES = [name for name in POOL_TYPES if name != "process"]
 
 every_template = pytest.mark.parametrize(
-    ("pool_type", "pool"), [(pool_type, pool) for pool_type in TYPES for pool in names.POOLS]
+    ("pool_type", "pool"), [(pool_type, pool) for pool_type in POOL_TYPES for pool in names.POOLS]
 )
 
 
@@ -48,7 +48,19 @@ def test_there_is_a_template_of_each_type():
 @every_template
 def test_variables_are_those_that_are_used(pool_type, pool):
     template = job_template(pool_type, pool)
-    assert placeholders(template["job_configuration"]) == set(template["variables"]["properties"])
+    used = {name for name in placeholders(template["job_configuration"]) if not name.startswith("prefect.blocks.")}
+    assert used == set(template["variables"]["properties"])
+
+
+@every_template
+def test_a_run_chooses_neither_what_is_run_nor_with_what(pool_type, pool):
+    template = job_template(pool_type, pool)
+    chosen = {"command", "env", "working_dir", "image", "volumes", "labels", "service_account_name", "secret_name"}
+    assert not chosen & set(template["variables"]["properties"])
+    assert template["variables"]["additionalProperties"] is False
+    evil = filled(template, **dict.fromkeys(chosen, "evil"))
+    assert evil == filled(template)
+    assert run_environment().items() <= evil["env"].items()
 
 
 @every_template
@@ -71,14 +83,14 @@ def test_a_server_takes_it(farm, pool_type, pool):
 
 @every_template
 def test_no_secret_is_in_it(pool_type, pool):
-    environment = job_template(pool_type, pool)["variables"]["properties"]["env"].get("default", {})
+    environment = filled(job_template(pool_type, pool))["env"]
     secrets = {name: value for name, value in environment.items() if "KEY" in name or "AUTH" in name}
     assert all(value.startswith("{{ prefect.blocks.secret.nst-") for value in secrets.values())
 
 
 @pytest.mark.parametrize(("pool", "gpus"), [("nst-driver", None), ("nst-gpu1", 1), ("nst-gpu2", 2)])
 def test_renders_ask_for_their_gpus_and_drivers_for_none(pool, gpus):
-    pod = filled(job_template("kubernetes", pool), env=run_environment())
+    pod = filled(job_template("kubernetes", pool))
     assert container(pod)["resources"]["limits"].get("nvidia.com/gpu") == gpus
     requests = filled(job_template("docker", pool))["container_create_kwargs"].get("device_requests", [])
     assert [request["Count"] for request in requests] == ([gpus] if gpus else [])

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 from prefect import get_client
-from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
 from prefect.workers.process import ProcessWorker
 
 from flows.farm.setup.deploy import parameters_of
@@ -152,3 +152,15 @@ def test_when_the_supervisor_is_killed_its_workers_drain(pool):
     pool.supervisor.kill()
     until(lambda: pool.left() == [], "the end of all workers")
     assert pool.state(run) == "Held"
+
+
+def test_a_run_does_not_choose_its_command(pool):
+    """Though the pool's template, which is Prefect's own here, lets it, and so does its deployment."""
+    (pool.folder / "end").touch()
+    evil = {"command": f"touch {pool.folder}/evil", "env": {"NST_SLOT": "evil"}, "working_dir": str(pool.folder)}
+    pool.client.update_deployment(pool.deployment, DeploymentUpdate(job_variables=evil))
+    told = {"folder": str(pool.folder), "name": "chosen"}
+    run = pool.client.create_flow_run_from_deployment(pool.deployment, parameters=told, job_variables=evil).id
+    pool.begun("chosen")
+    until(lambda: pool.state(run) == "Completed", "the end of the run")
+    assert not (pool.folder / "evil").exists()
