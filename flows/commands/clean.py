@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
     from flows.commands.terminal import Lines
-    from flows.farm.nights.clean import Limits, Waste
+    from flows.farm.nights.waste import KeepLimits, Waste
     from flows.farm.nights.schedules import Schedule
 
 USAGE: Final = "[OUTPUT ...] [--delete] [options]"
@@ -90,17 +90,19 @@ def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) ->
     return _clean(client, options, limits, lines)
 
 
-def _clean(client: SyncPrefectClient, options: argparse.Namespace, limits: Limits, lines: Lines) -> int:
+def _clean(client: SyncPrefectClient, options: argparse.Namespace, limits: KeepLimits, lines: Lines) -> int:
     from flows.farm.nights import clean
+    from flows.farm.nights.removal import remove_all
+    from flows.farm.nights.waste import summed_up
 
     troubles: list[str] = []
     found = clean.find_waste(client, limits, options.outputs, troubles.append)
     _show(found)
     if options.delete:
-        clean.remove_all(client, found, troubles.append)
-        lines.say(f"removed: {clean.summed_up(found)}")
+        remove_all(client, found, troubles.append)
+        lines.say(f"removed: {summed_up(found)}")
     else:
-        lines.say(f"would be removed: {clean.summed_up(found)}" + ("; --delete removes it" if found else ""))
+        lines.say(f"would be removed: {summed_up(found)}" + ("; --delete removes it" if found else ""))
     for trouble in troubles:
         lines.note(trouble)
     return FAILED if troubles else DONE
@@ -108,9 +110,9 @@ def _clean(client: SyncPrefectClient, options: argparse.Namespace, limits: Limit
 
 def _show(found: list[Waste]) -> None:
     from flows.commands.tables import output, show, table
-    from flows.farm.nights import clean
+    from flows.farm.nights.waste import KINDS
 
-    for kind in clean.KINDS:
+    for kind in KINDS:
         wastes = [waste for waste in found if waste.kind == kind]
         rows = [_row(waste) for waste in wastes[:_MOST_SHOWN]]
         if rows:
@@ -120,14 +122,14 @@ def _show(found: list[Waste]) -> None:
 
 
 def _row(waste: Waste) -> tuple[str, ...]:
-    from flows.farm.nights import clean
+    from flows.farm.nights.waste import size_text
     from styletransfer import storage
 
-    size = clean.size_text(waste.bytes) if waste.bytes else ""
+    size = size_text(waste.bytes) if waste.bytes else ""
     return (waste.name or storage.public(waste.what), size, waste.why)
 
 
-def _schedule(options: argparse.Namespace, limits: Limits) -> Schedule:
+def _schedule(options: argparse.Namespace, limits: KeepLimits) -> Schedule:
     from flows.commands.handing_over import when
     from flows.farm import names
     from flows.farm.nights.schedules import Schedule
@@ -148,9 +150,9 @@ def _schedule(options: argparse.Namespace, limits: Limits) -> Schedule:
     )
 
 
-def limits_of(options: argparse.Namespace) -> Limits:
+def limits_of(options: argparse.Namespace) -> KeepLimits:
     """What the options allow to stay. Raises SettingsError with all that is wrong."""
-    from flows.farm.nights.clean import Limits
+    from flows.farm.nights.waste import KeepLimits
 
     faults: list[Fault] = []
     age = _parse_age(options.older_than, faults)
@@ -158,7 +160,7 @@ def limits_of(options: argparse.Namespace) -> Limits:
     cache = _parse_size("--max-cache", options.max_cache, faults)
     if faults:
         raise SettingsError(faults)
-    return Limits(age, checkpoints, cache)
+    return KeepLimits(age, checkpoints, cache)
 
 
 def _parse_age(text: str, faults: list[Fault]) -> timedelta:

@@ -12,7 +12,7 @@ from prefect.states import Completed, Running
 
 from flows.farm import submissions
 from flows.farm.nights import clean
-from flows.farm.nights.clean import Limits, folder_waste, size_text, summed_up
+from flows.farm.nights.waste import KeepLimits, Waste, cache_waste, folder_waste, size_text, summed_up
 from flows.farm.notes import Note, write_note
 from flows.farm.submissions import Submission
 from styletransfer import storage
@@ -22,7 +22,7 @@ from tests.farm.commands import call, deploy_all, unique
 from tests.studio import pretend_all
 
 MONTH = timedelta(days=30)
-LIMITS = Limits(MONTH, 10**9, 10**9)
+LIMITS = KeepLimits(MONTH, 10**9, 10**9)
 OTHER = "0" * 64
 
 
@@ -89,7 +89,7 @@ def test_checkpoints_that_nobody_goes_on_from_go_with_age(studio):
 def test_the_oldest_beyond_the_size_go(studio):
     _, places, _ = rendered(studio)
     made = [checkpoint(places, f"p{days}", days=days, size=1000) for days in (3, 1, 2, 0)]
-    found = urls(folder_waste(places, Limits(MONTH, 2000, 0), set()))
+    found = urls(folder_waste(places, KeepLimits(MONTH, 2000, 0), set()))
     assert set(found) == {made[0], made[2]}
     assert set(found.values()) == {"more than 2 kB of them"}
 
@@ -129,13 +129,13 @@ def test_pictures_records_and_sheets_are_never_waste(any_studio):
     _, places, _ = rendered(any_studio)
     any_studio.put("out/demo/summary.json", b"{}")
     any_studio.put("out/demo/index.html", b"")
-    assert folder_waste(places, Limits(timedelta(0), 0, 0), set()) == []
+    assert folder_waste(places, KeepLimits(timedelta(0), 0, 0), set()) == []
 
 
 def test_checkpoints_on_s3_are_found(bucket):
     places = Places(f"{bucket.url}/out", "demo")
     bucket.put(f"out/demo/.checkpoints/c--d-{OTHER}.safetensors", b"x")
-    (waste,) = folder_waste(places, Limits(timedelta(0), 10, 10), set())
+    (waste,) = folder_waste(places, KeepLimits(timedelta(0), 10, 10), set())
     assert (waste.kind, waste.bytes) == ("checkpoint", 1)
 
 
@@ -145,12 +145,12 @@ def test_caches_beyond_a_size_lose_what_was_not_used_for_longest(caches):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(bytes(1000))
         age(path, days)
-    assert [waste.what for waste in clean.cache_waste(2500)] == [str(caches / "weights/old.weights")]
-    assert clean.cache_waste(3000) == []
+    assert [each.what for each in cache_waste(2500)] == [str(caches / "weights/old.weights")]
+    assert cache_waste(3000) == []
 
 
 def test_it_is_summed_up():
-    found = [clean.Waste("run", "1", ""), *(clean.Waste("checkpoint", str(n), "", 600_000_000) for n in range(2))]
+    found = [Waste("run", "1", ""), *(Waste("checkpoint", str(n), "", 600_000_000) for n in range(2))]
     assert summed_up(found) == "1 run, 2 checkpoints (1.2 GB)"
     assert summed_up([]) == "nothing"
 
