@@ -110,22 +110,22 @@ class Away:
 
 def test_a_storage_that_is_away_for_long_loses_no_picture(studio, pair, render, monkeypatch):
     """Longer than a render outside a farm bears, where somebody is there to see it."""
-    from flows.farm.render import flow
+    from flows.farm.render import pairs_run
     from styletransfer.renders import pair as library
 
-    monkeypatch.setattr(flow, "NIGHT_DELAYS_S", [0.01] * len(NIGHT_DELAYS_S))
+    monkeypatch.setattr(pairs_run, "NIGHT_DELAYS_S", [0.01] * len(NIGHT_DELAYS_S))
     monkeypatch.setattr(library, "store", Away(library.store, len(DELAYS_S) + 3))
     state = render(write_manifest(studio, pair("one")), ["one"])
     assert (state.name, state.message) == ("Completed", "1 done")
 
 
 def test_a_pair_whose_storage_is_away_when_time_is_over_is_not_begun(studio, pair, render, monkeypatch):
-    from flows.farm.render import flow
+    from flows.farm.render import pairs_run
     from flows.pairs import steps
     from styletransfer.renders import pair as library
 
     monkeypatch.setattr(steps.fetch, "retry_delay_seconds", [0.5] * len(DELAYS_S))
-    monkeypatch.setattr(flow.Assignment, "seconds_left", lambda self: 1.0)
+    monkeypatch.setattr(pairs_run.Assignment, "seconds_left", lambda self: 1.0)
     monkeypatch.setattr(library, "fetch", Away(library.fetch, 1000))
     state = render(write_manifest(studio, pair("one")), ["one"], until="2099-01-01T07:00", timezone="UTC")
     assert (state.name, state.type.value) == ("Held", "CANCELLED")
@@ -142,7 +142,7 @@ def test_nothing_is_begun_after_its_time(studio, pair, render):
 
 
 def test_what_is_rendered_when_time_is_over_is_held(studio, pair, render, monkeypatch):
-    from flows.farm.render.flow import Assignment
+    from flows.farm.render.pairs_run import Assignment
 
     monkeypatch.setattr(Assignment, "seconds_left", lambda self: 8.0)  # of rendering, whenever it begins
     # Either may be first: whose inputs arrive first.
