@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
     from flows.commands.terminal import Lines
-    from flows.farm.nights.waste import KeepLimits, Waste
     from flows.farm.nights.schedules import Schedule
+    from flows.farm.nights.waste import KeepLimits, Waste
 
 USAGE: Final = "[OUTPUT ...] [--delete] [options]"
 
