@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     from styletransfer.renders.stylize import stylize
     from styletransfer.renders.weights import load_weights
     from styletransfer.settings import Settings, check_settings
+    from styletransfer.transfer.report import ScaleReport
     from styletransfer.transfer.state import State
-    from styletransfer.transfer.stylizer import Progress, ScaleReport, Stylizer
+    from styletransfer.transfer.stylizer import Progress, Stylizer
 
 __all__ = [
     "Cancelled",
@@ -92,8 +93,9 @@ _MODULES = {
     "renders.stylize": "stylize",
     "renders.weights": "load_weights",
     "settings": "Settings check_settings",
+    "transfer.report": "ScaleReport",
     "transfer.state": "State",
-    "transfer.stylizer": "Progress ScaleReport Stylizer",
+    "transfer.stylizer": "Progress Stylizer",
     "network.weights": "Weights",
 }
 _PLACES = {name: module for module, names in _MODULES.items() for name in names.split()}

@@ -71,6 +71,8 @@ def rooms() -> list[str]:
 
 ROOMS = rooms()
 FARM_ROOMS = {room for room in ROOMS if room.startswith("flows.farm.")}
+CARRIED = ["styletransfer.network", "styletransfer.objective", "styletransfer.transfer"]
+"""Rooms that work on a bare GPU host."""
 
 
 def room(name: str) -> str:
@@ -108,6 +110,13 @@ def test_no_two_files_import_each_other():
     files = set(map(module, MODULES))
     graph = {module(source): imports(source) & files for source in MODULES}
     graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
+
+
+@pytest.mark.parametrize("name", CARRIED)
+def test_rooms_that_are_carried_need_little(name):
+    command = [sys.executable, "-m", "tests.bare_host", name]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("name", ["styletransfer", "styletransfer.manifest", "styletransfer.settings"])

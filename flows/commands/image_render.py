@@ -81,14 +81,14 @@ class Render:
 
     def run(self, content: Picture, styles: Sequence[Picture]) -> Tensor | None:
         """The picture (1, 3, H, W), as far as it got if `stopped`; None without a first iteration."""
+        from styletransfer.renders.stylize import make_stylizer
         from styletransfer.renders.weights import load_weights
-        from styletransfer.transfer.stylizer import Stylizer
 
         settings = self.job.settings
         weights = load_weights(self.job.weights, last_layer=settings.layers()[-1])
         self._shown = shown(self.job, content)
         self.lines.started(self._shown, Slot(self.devices))
-        stylizer = Stylizer(weights, settings, devices=self.devices)
+        stylizer = make_stylizer(weights, settings, self.devices)
         try:
             with self._stopped_by_signals():
                 return stylizer.run(content, styles, self.job.style_weights, callback=self._callback)

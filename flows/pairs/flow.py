@@ -23,7 +23,7 @@ from flows.pairs.steps import load_weights, make_plan, write_sheet
 from flows.pairs.watching import LogWatcher, Result, Watcher, Watchers
 from styletransfer import storage
 from styletransfer.errors import StorageError, WeightsError
-from styletransfer.machine import devices as hosts
+from styletransfer.machine.devices import parse_devices
 from styletransfer.renders.plan import Plan
 from styletransfer.storage.retries import Retries
 
@@ -99,7 +99,7 @@ def render_queued(plan: Plan, devices: Sequence[str], watcher: Watcher) -> None:
     queued = plan.having("queued")
     if not queued:
         return
-    with lock_devices(hosts.parse_devices(devices), all_of_them=bool(devices)) as (held, refused):
+    with lock_devices(parse_devices(devices), all_of_them=bool(devices)) as (held, refused):
         for reason in refused:
             log.warning("%s; rendering on %s", reason, ", ".join(held))
         if len(held) == 1 and any(planned.pair.settings.gpus > 1 for planned in queued):

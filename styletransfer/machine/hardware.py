@@ -5,14 +5,13 @@ Tests put other machines in its place. torch is loaded when it is needed, not be
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 CPU = "cpu"
 GPU = "cuda"
@@ -130,7 +129,7 @@ def _cpu_info(key: str) -> str:
 
 def host_memory() -> int:
     """Memory of this machine in bytes, or the control group's limit if that is lower."""
-    total = int(psutil.virtual_memory().total)
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for limit in (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")):
         if limit.is_file() and (text := limit.read_text().strip()).isdigit():
             return min(total, int(text))

@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 import torch
 from torch import Tensor
 
-from styletransfer.machine.devices import release_memory
+from styletransfer.machine.memory import release_memory
 
 Network = TypeVar("Network")
 Key = tuple[Any, ...]

@@ -1,7 +1,6 @@
 """Pictures in and out: what the rest of the program does with them.
 
-8-bit pictures stay in Pillow's 8-bit arithmetic, which the reference numbers depend on; 16-bit ones keep
-their 16 bits throughout. Every function may be called from several threads at once. PyTorch is imported only
+Every function may be called from several threads at once. PyTorch is imported only
 where a tensor is made: planning reads pictures, too, and should be quick to start.
 """
 
@@ -22,8 +21,8 @@ from styletransfer.pictures.decode import MAX_MEGAPIXELS, decode, inspect
 from styletransfer.pictures.formats import FORMATS, Format, check_format_size, extension
 from styletransfer.pictures.headers import damage_as_image_error
 from styletransfer.pictures.icc import SRGB_PROFILE
-from styletransfer.pictures.picture import Dpi, Picture, Pixels, strips
-from styletransfer.sizes import Size, size_to_fit
+from styletransfer.pictures.picture import Dpi, Picture, Pixels, resize, strips, to_tensor
+from styletransfer.sizes import size_to_fit
 
 if TYPE_CHECKING:
     import torch
@@ -53,37 +52,6 @@ _CLASSIC_TIFF_BYTES: Final = 4_000_000_000  # a little under the 4 GiB that its 
 
 
 # --- Size
-
-
-def resize(picture: Picture, size: Size) -> Picture:
-    """The picture at `size` (width, height in px), by Pillow's bicubic filter, up or down.
-
-    Along the rows first, then down the columns, as the original program's Pillow did. Pillow 13 takes the
-    columns of some tall pictures first, and so changes a quarter of their values a little: here the same
-    picture is made whatever the version. 8 bits are rounded after each pass; 16 bits stay in float32 and are
-    rounded once.
-    """
-    if size == picture.size:
-        return picture
-    width, height = size
-    pixels = picture.pixels
-    # Rows may go in strips, so that only a strip of a large picture is copied into Pillow.
-    narrow = np.empty((pixels.shape[0], width, 3), np.uint8 if picture.bits == 8 else np.float32)
-    for rows in strips(picture.size):
-        strip = pixels[rows]
-        narrow[rows] = _bicubic(strip.astype(narrow.dtype, copy=False), (width, len(strip)))
-    resized = _bicubic(narrow, (width, height))
-    if picture.bits == 16:
-        resized = np.rint(resized.clip(0, 65535)).astype(np.uint16)
-    return replace(picture, pixels=resized)
-
-
-def _bicubic(pixels: Pixels, size: Size) -> Pixels:
-    """uint8 (H, W, 3) by Pillow's 8-bit arithmetic, float32 by its float arithmetic, channel by channel."""
-    if pixels.dtype == np.uint8:
-        return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
-    planes = (Image.fromarray(np.ascontiguousarray(pixels[..., channel])) for channel in range(3))
-    return np.stack([np.asarray(plane.resize(size, Image.Resampling.BICUBIC)) for plane in planes], axis=-1)
 
 
 def thumbnail(
@@ -130,16 +98,6 @@ def _proof(profile: bytes) -> Callable[[Pixels], Pixels]:
 
 
 # --- Tensors
-
-
-def to_tensor(picture: Picture, dtype: torch.dtype) -> torch.Tensor:
-    """The picture as a tensor (1, 3, H, W) of floats in [0, 1], contiguous, on the CPU."""
-    import torch
-
-    planes = picture.pixels.transpose(2, 0, 1)[None]
-    exact = np.float64 if dtype == torch.float64 else np.float32
-    values = np.divide(planes, exact(np.iinfo(planes.dtype).max), dtype=exact, order="C")
-    return torch.from_numpy(values).to(dtype)
 
 
 def from_tensor(image: torch.Tensor, *, bits: Literal[8, 16] = 8, dpi: Dpi | None = None) -> Picture:

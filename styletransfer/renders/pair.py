@@ -11,7 +11,7 @@ import hashlib
 import logging
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from importlib import metadata
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from styletransfer import storage
 from styletransfer.errors import Cancelled, RecordError, StorageError
-from styletransfer.machine import devices as device_names
+from styletransfer.machine.devices import available_devices, describe, slots
 from styletransfer.machine.hardware import CPU
 from styletransfer.manifest.reader import Manifest, Pair
 from styletransfer.pictures import resize
@@ -33,7 +33,6 @@ from styletransfer.renders.records import (
     InputRecord,
     OutputRecord,
     Record,
-    ScaleRecord,
     WeightsRecord,
     now,
     write_record,
@@ -45,8 +44,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from styletransfer.network.weights import Weights
+    from styletransfer.transfer.report import ScaleReport
     from styletransfer.transfer.state import State
-    from styletransfer.transfer.stylizer import Progress, ScaleReport, Stylizer
+    from styletransfer.transfer.stylizer import Progress, Stylizer
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class Rendered:
     image: Tensor = field(repr=False)
     fingerprint: str
     weights: WeightsRecord
-    scales: tuple[ScaleRecord, ...]
+    scales: tuple[ScaleReport, ...]
     devices: tuple[str, ...]
     precision: str
     seconds: float
@@ -156,11 +156,11 @@ def stylize_pair(
     What `callback` raises stops the render; Cancelled keeps a last checkpoint. Raises DeviceError, ImageError
     or WeightsError.
     """
-    from styletransfer.transfer.stylizer import Stylizer  # loads torch: only when something is rendered
+    from styletransfer.renders.stylize import make_stylizer  # loads torch: only when something is rendered
 
     pair = fetched.planned.pair
     made = _fingerprint(fetched, weights.identity)
-    stylizer = Stylizer(weights, pair.settings, devices=devices)
+    stylizer = make_stylizer(weights, pair.settings, devices)
     image = _run(stylizer, fetched, _checkpoints(fetched.planned, made), callback)
     reports = stylizer.scales_report
     return Rendered(
@@ -168,8 +168,8 @@ def stylize_pair(
         image,
         made,
         WeightsRecord(source=weights.source, identity=weights.identity),
-        tuple(_scale_record(report) for report in reports),
-        tuple(device_names.describe(device) for device in devices),
+        tuple(replace(report, seconds=round(report.seconds, 3)) for report in reports),
+        tuple(describe(device) for device in devices),
         stylizer.precision,
         sum(report.seconds for report in reports),  # also those before it was resumed
     )
@@ -220,20 +220,6 @@ def _fingerprint(fetched: Fetched, weights_identity: str) -> str:
     if planned.fingerprint not in (None, made):
         log.warning("%s: stylize: an input or the weights changed since the plan was made", planned.id)
     return made
-
-
-def _scale_record(report: ScaleReport) -> ScaleRecord:
-    return ScaleRecord(
-        scale=report.scale,
-        width=report.width,
-        height=report.height,
-        iterations=report.iterations,
-        seconds=round(report.seconds, 3),
-        losses=dict(report.losses),
-        peak_memory=report.peak_memory,
-        trace=report.trace or None,
-        tiling=dict(report.tiling) if report.tiling else None,
-    )
 
 
 def store(rendered: Rendered, *, attempts: int = 1) -> Record:
@@ -371,7 +357,7 @@ def render_pair(
     if weights is None:
         weights = _load_weights(manifest, planned.pair)
     if devices is None:
-        devices = device_names.slots(device_names.available_devices(), planned.pair.settings.gpus)[0].devices
+        devices = slots(available_devices(), planned.pair.settings.gpus)[0].devices
     return store(stylize_pair(fetched, weights, devices=devices, callback=callback))
 
 

@@ -28,6 +28,7 @@ from pydantic import (
 from styletransfer import storage
 from styletransfer.errors import RecordError
 from styletransfer.pictures.formats import Format
+from styletransfer.transfer.report import ScaleReport
 
 SCHEMA_VERSION = 1
 
@@ -86,23 +87,6 @@ class WeightsRecord(_Document):
     identity: str
 
 
-class ScaleRecord(_Document):
-    """One finished step of the pyramid. `trace` is the loss after each iteration, if it was asked for.
-
-    A loss that is not a number reads back as None: JSON knows no NaN.
-    """
-
-    scale: int
-    width: int
-    height: int
-    iterations: int
-    seconds: float
-    losses: dict[str, float | None] = {}
-    peak_memory: int | None = None
-    trace: tuple[float | None, ...] | None = None
-    tiling: dict[str, int] | None = None
-
-
 class OutputRecord(_Document):
     """The picture that was written."""
 
@@ -132,7 +116,7 @@ class Record(_Document):
     precision: str | None = None
     devices: tuple[str, ...] = ()
     versions: dict[str, str] = {}
-    scales: tuple[ScaleRecord, ...] = ()
+    scales: tuple[ScaleReport, ...] = ()
     output: OutputRecord
     started: UtcTime
     finished: UtcTime

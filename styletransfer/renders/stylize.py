@@ -1,8 +1,9 @@
-"""One picture in one call: decoded pictures, settings and the name of weights in, a tensor out."""
+"""Stylizers that share this process's style targets, and one picture in one call."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from torch import Tensor
 
@@ -11,7 +12,20 @@ from styletransfer.network.weights import Weights
 from styletransfer.pictures.picture import Picture
 from styletransfer.renders.weights import load_weights
 from styletransfer.settings import Settings
+from styletransfer.storage.cache import CachedFiles, cache_folder, limit_bytes
+from styletransfer.transfer.style_cache import StyleCache
 from styletransfer.transfer.stylizer import Callback, Stylizer
+
+
+@cache
+def style_cache() -> StyleCache:
+    """That of this process: in memory, and in the user's cache folder as the environment had it first."""
+    return StyleCache(CachedFiles(cache_folder("style-targets"), ".safetensors", limit_bytes()))
+
+
+def make_stylizer(weights: Weights, settings: Settings, devices: Sequence[str]) -> Stylizer:
+    """A stylizer that shares style targets with all others of this process, and with processes of other times."""
+    return Stylizer(weights, settings, devices=devices, style_cache=style_cache())
 
 
 def stylize(
@@ -32,5 +46,5 @@ def stylize(
     styles = [styles] if isinstance(styles, Picture) else list(styles)
     if isinstance(weights, str):
         weights = load_weights(weights, last_layer=settings.layers()[-1])
-    stylizer = Stylizer(weights, settings, devices=devices or available_devices()[:1])
+    stylizer = make_stylizer(weights, settings, devices or available_devices()[:1])
     return stylizer.run(content, styles, style_weights or [1.0] * len(styles), callback=callback)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from styletransfer.settings import Settings
-from styletransfer.sizes import Size, size_to_fit
+from styletransfer.sizes import Size, pyramid, resolve_end_scale, size_to_fit
 
 FAST_STEP = 3
 """First step size of a scale, in units of `step_size`. At 256 px the objective ends 0.5 to 0.7 % above that of all
@@ -48,6 +48,26 @@ class Schedule:
         if not self.fast:
             return self.settings.avg_decay
         return max(0.0, 1 - FAST_AVERAGE * (1 - self.settings.avg_decay))
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One step of the pyramid: its number from 0, longest edge in px, width and height in px, iterations."""
+
+    index: int
+    px: int
+    size: Size
+    iterations: int
+
+
+def scales_of(settings: Settings, content: Size) -> tuple[Scale, ...]:
+    """The pyramid of a content of this size in px, from coarse to fine."""
+    schedule = Schedule(settings)
+    edges = pyramid(settings.min_scale, resolve_end_scale(settings.end_scale, content))
+    return tuple(
+        Scale(index, px, size_to_fit(content, px, enlarge=True), schedule.iterations(index))
+        for index, px in enumerate(edges)
+    )
 
 
 @dataclass(frozen=True)

@@ -7,19 +7,21 @@ device and in any precision.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import mul
 
 import torch
 from torch import Tensor, nn
 
 from styletransfer.settings import Init
+from styletransfer.transfer.scaled_picture import ScaledPicture
 
 
 def start_image(
-    init: Init, content: Tensor, styles: Sequence[Tensor], style_weights: Sequence[float], seed: int
+    init: Init, content: Tensor, styles: Sequence[ScaledPicture], style_weights: Sequence[float], seed: int
 ) -> Tensor:
     """The start for content (1, 3, H, W): same shape, dtype and device, values in [0, 1].
 
-    styles: (1, 3, h, w) each, needed for 'style_stats' only.
+    styles are needed for 'style_stats' only.
     """
     if init == "content":
         return content.clone()
@@ -49,14 +51,17 @@ def _truncated_normal(shape: Sequence[int], mean: float, sd: float, generator: t
 
 
 def _blended_statistics(
-    styles: Sequence[Tensor], weights: Sequence[float]
+    styles: Sequence[ScaledPicture], weights: Sequence[float]
 ) -> tuple[list[float], list[float]]:
-    """Per channel, the weighted mean of the styles' means and that of their variances."""
-    total = sum(abs(weight) for weight in weights)
-    means = sum(style.mean(dim=(0, 2, 3)) * abs(w) / total for style, w in zip(styles, weights, strict=True))
-    variances = sum(
-        style.var(dim=(0, 2, 3)) * abs(w) / total for style, w in zip(styles, weights, strict=True)
-    )
-    assert isinstance(means, Tensor)
-    assert isinstance(variances, Tensor)
-    return means.tolist(), variances.tolist()
+    """Per channel, the weighted mean of the styles' means and that of their variances.
+
+    As in the original program, of the styles at their own size: scaled down they vary less.
+    """
+    means, variances = zip(*(style.mean_and_variance() for style in styles), strict=True)
+    return _weighted_mean(means, weights), _weighted_mean(variances, weights)
+
+
+def _weighted_mean(values: Sequence[Sequence[float]], weights: Sequence[float]) -> list[float]:
+    """values (styles, channels) -> (channels)."""
+    shares = [abs(weight) / sum(map(abs, weights)) for weight in weights]
+    return [sum(map(mul, shares, channel)) for channel in zip(*values, strict=True)]

@@ -4,8 +4,8 @@
     python -m tests.bench.memory --once 8192 [--variant 'bf16, all blocks in tiles of 512']
 
 Each figure is the peak resident memory of a process of its own, beside it what the process had before it had seen a
-picture, and what `styletransfer.transfer.memory` plans with. `--once` measures one variant at one size, which may
-take hours.
+picture, and what `styletransfer.transfer.memory_plan` plans with. `--once` measures one variant at one size, which
+may take hours.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import torch
 
 from styletransfer.network.tiles import ALL_BLOCKS, Tiling
 from styletransfer.settings import Settings
-from styletransfer.transfer.memory import memory_bytes
+from styletransfer.transfer.memory_plan import memory_bytes
 from styletransfer.transfer.optimize import Adam, Average
 from tests.bench import results
 from tests.bench.setting import VARIANTS, Variant, network

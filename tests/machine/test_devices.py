@@ -1,6 +1,5 @@
 """Devices: names, slots, locks between processes. A `Hardware` of our own plays machines with GPUs."""
 
-import os
 
 import pytest
 import torch
@@ -14,10 +13,8 @@ from styletransfer.machine.devices import (
     available_devices,
     describe,
     parse_devices,
-    peak_memory,
     prepare,
     prove,
-    reset_peak_memory,
     resolve_precision,
     slots,
 )
@@ -203,24 +200,6 @@ def test_nothing_is_prepared_for_the_cpu(switches):
     machine = Machine(1)
     prepare("cpu", "cpu", hardware=machine)
     assert (switches.allow_tf32, switches.benchmark, machine.loaded) == (True, False, [])
-
-
-def test_peak_memory_of_gpus_is_reset_and_that_of_the_fullest_counts():
-    machine = Machine(2)
-    machine.peaks = {"cuda:0": 5, "cuda:1": 7}
-    assert peak_memory("cuda:0", "cuda:1", hardware=machine) == 7
-    reset_peak_memory("cuda:0", "cuda:1", hardware=machine)
-    assert peak_memory("cuda:0", "cuda:1", hardware=machine) == 0
-
-
-def test_peak_memory_of_the_cpu_grows_with_what_is_held():
-    before = peak_memory("cpu")
-    assert before is not None
-    held = bytearray(os.urandom(1)) * (before + 50_000_000)
-    after = peak_memory("cpu")
-    assert after is not None
-    assert after >= before + len(held) // 4
-    reset_peak_memory("cpu")
 
 
 def test_description_of_a_device():

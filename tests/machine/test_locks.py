@@ -27,9 +27,9 @@ ONLY_SECOND = Machine("uuid-1")
 
 HOLD = """
 import sys, pathlib
-from styletransfer.device_locks import device_lock
-from styletransfer.devices import Slot
-from styletransfer.hardware import Gpu, Hardware
+from styletransfer.machine.locks import device_lock
+from styletransfer.machine.devices import Slot
+from styletransfer.machine.hardware import Gpu, Hardware
 class Machine(Hardware):
     def gpus(self):
         return (Gpu(0, "", 0, "uuid-0"), Gpu(1, "", 0, "uuid-1"))

@@ -151,7 +151,7 @@ def test_an_input_that_disappears_after_planning_stops_its_own_pair(studio):
 def test_an_input_that_breaks_after_planning_stops_its_own_pair(studio):
     planned = plan_one(studio.simple())
     studio.put("in/a.png", studio.read("in/a.png")[:200])
-    with pytest.raises(ImageError, match=r"a\.png: damaged"):
+    with pytest.raises(ImageError, match=r"a\.png: is cut short"):
         fetch(planned)
 
 

@@ -15,7 +15,6 @@ from styletransfer.renders.records import (
     InputRecord,
     OutputRecord,
     Record,
-    ScaleRecord,
     Summary,
     SummaryInput,
     SummaryPair,
@@ -26,6 +25,7 @@ from styletransfer.renders.records import (
     write_record,
     write_summary,
 )
+from styletransfer.transfer.report import ScaleReport
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -44,7 +44,7 @@ def make_record(**changes: Any) -> Record:
         "devices": ("cpu (8 cores)",),
         "versions": {"python": "3.11.2"},
         "scales": (
-            ScaleRecord(scale=8, width=8, height=6, iterations=2, seconds=0.1, losses={"total": 1.5}),
+            ScaleReport(scale=8, width=8, height=6, iterations=2, seconds=0.1, losses={"total": 1.5}),
         ),
         "output": OutputRecord(
             url="/out/harbour--wave.png", sha256="c" * 64, size=99, format="png", width=8, height=6
@@ -176,7 +176,7 @@ def test_every_setting_is_written_even_if_it_is_none():
 
 
 def test_a_loss_that_is_not_a_number_does_not_spoil_the_record(tmp_path):
-    scale = ScaleRecord(scale=8, width=8, height=8, iterations=1, seconds=0, losses={"total": float("nan")})
+    scale = ScaleReport(scale=8, width=8, height=8, iterations=1, seconds=0, losses={"total": float("nan")})
     write_record(str(tmp_path / "x.json"), make_record(scales=(scale,)))
     read = read_record(str(tmp_path / "x.json"))
     assert read is not None

@@ -2,12 +2,14 @@
 
 from typing import get_args
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from styletransfer.pictures.picture import Picture
 from styletransfer.settings import Init
 from styletransfer.transfer.starts import start_image
 
@@ -21,10 +23,10 @@ LARGE = torch.zeros(1, 3, 200, 200)
 """40,000 samples a channel: a mean is off by 1/200 of the deviation, typically."""
 
 
-def two_tone(low: tuple[float, ...], high: tuple[float, ...]) -> Tensor:
+def two_tone(low: tuple[float, ...], high: tuple[float, ...]) -> Picture:
     """A picture, half of each colour: mean (low + high) / 2, deviation (high - low) / 2."""
-    halves = [torch.tensor(colour).view(1, 3, 1, 1).expand(1, 3, 100, 50) for colour in (low, high)]
-    return torch.cat(halves, dim=3)
+    halves = [np.broadcast_to(np.rint(np.array(colour) * 65535), (100, 50, 3)) for colour in (low, high)]
+    return Picture(np.concatenate(halves, axis=1).astype(np.uint16))
 
 
 STYLES = [two_tone((0.4, 0.5, 0.5), (0.5, 0.6, 0.6)), two_tone((0.5, 0.3, 0.4), (0.6, 0.4, 0.5))]
@@ -121,6 +123,6 @@ def test_variances_of_styles_are_blended_not_their_deviations():
 
 
 def test_a_style_of_one_colour_gives_that_colour():
-    colour = (0.25, 0.5, 1.0)
+    colour = (0.2, 0.4, 1.0)
     found = start_image("style_stats", CONTENT, [two_tone(colour, colour)], [1], 0)
     torch.testing.assert_close(found, torch.tensor(colour).view(1, 3, 1, 1).expand_as(found), rtol=0, atol=1e-6)

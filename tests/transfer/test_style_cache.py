@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,11 +16,12 @@ import torch
 from styletransfer.network.weights import Weights
 from styletransfer.objective.moments import Moments
 from styletransfer.pictures.picture import Picture
+from styletransfer.renders import stylize
 from styletransfer.renders.weights import load_weights
 from styletransfer.settings import Settings
+from styletransfer.storage.cache import CachedFiles
 from styletransfer.transfer import style_cache
-from styletransfer.transfer.style_cache import STYLE_CACHE, StyleCache, file_name
-from styletransfer.transfer.stylizer import Stylizer
+from styletransfer.transfer.style_cache import StyleCache, code_digest, file_name
 from tests.checkout import ROOT
 from tests.networks import shallow_network
 
@@ -34,14 +36,19 @@ QUICK: dict[str, Any] = {
 """Two scales, 17 and 24 px."""
 
 
+def forget():
+    """Keep nothing in memory; files stay."""
+    stylize.style_cache.cache_clear()
+
+
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     """An empty cache, in memory and on disk."""
     monkeypatch.setenv("STYLETRANSFER_CACHE_DIR", str(tmp_path))
     monkeypatch.setenv("STYLETRANSFER_CACHE_MB", "100")
-    STYLE_CACHE.forget()
+    forget()
     yield tmp_path / "style-targets"
-    STYLE_CACHE.forget()
+    forget()
 
 
 def random_picture(seed: int, width: int, height: int) -> Picture:
@@ -66,7 +73,7 @@ class Render:
     ) -> None:
         if isinstance(weights, str):
             weights = load_weights(weights, last_layer="relu3_1")
-        stylizer = Stylizer(weights, Settings.model_validate(QUICK | values), devices=devices)
+        stylizer = stylize.make_stylizer(weights, Settings.model_validate(QUICK | values), devices)
         objective: Any = stylizer.objective
         self.measured = self.rooted = 0
         measure, root = objective.style_moments, objective.style_targets
@@ -103,7 +110,7 @@ def test_a_picture_is_the_same_from_nothing_from_memory_and_from_disk(values):
     assert (cold.measured, cold.rooted) == (4, 4)  # two styles, two layers, two scales
     in_memory = Render(**values)
     assert (in_memory.measured, in_memory.rooted) == (0, 0)
-    STYLE_CACHE.forget()
+    forget()
     on_disk = Render(**values)
     assert (on_disk.measured, on_disk.rooted) == (0, 4)
     assert torch.equal(in_memory.image, cold.image)
@@ -113,7 +120,7 @@ def test_a_picture_is_the_same_from_nothing_from_memory_and_from_disk(values):
 def test_a_picture_is_the_same_without_any_cache(monkeypatch):
     cached = [Render().image for _ in range(2)][1]
     monkeypatch.setenv("STYLETRANSFER_CACHE_MB", "0")
-    STYLE_CACHE.forget()
+    forget()
     assert torch.equal(Render().image, cached)
 
 
@@ -123,7 +130,7 @@ def test_all_five_layers_come_back_from_disk_to_the_bit(precision):
     deep |= {"end_scale": 32, "min_scale": 32, "styles": [random_picture(1, 33, 40)], "style_weights": (1,)}
     weights = load_weights("random")
     cold = Render(weights=weights, precision=precision, **deep)
-    STYLE_CACHE.forget()
+    forget()
     warm = Render(weights=weights, precision=precision, **deep)
     assert (cold.measured, warm.measured) == (1, 0)
     assert torch.equal(warm.image, cold.image)
@@ -228,6 +235,25 @@ def test_another_machine_or_version_makes_its_own(monkeypatch, change):
     assert Render().measured == 4
 
 
+@pytest.mark.parametrize(
+    ("edited", "same"),
+    [
+        ("renders/contact_sheet.py", True),
+        ("storage/files.py", True),
+        ("network/convolutions.py", False),
+        ("objective/style.py", False),
+        ("vgg_layers.py", False),
+    ],
+)
+def test_only_code_that_decides_bits_makes_targets_anew(tmp_path, edited, same):
+    package = tmp_path / "styletransfer"
+    shutil.copytree(ROOT / "styletransfer", package, ignore=shutil.ignore_patterns("__pycache__"))
+    before = code_digest(package)
+    with (package / edited).open("a") as source:
+        source.write("# edited")
+    assert (code_digest(package) == before) is same
+
+
 def test_two_devices_of_one_model_share(monkeypatch):
     monkeypatch.setattr(style_cache, "describe", lambda device: f"{device} (NVIDIA L4, 24 GB)")
     assert style_cache.moments_key(["cuda:0"], size=1) == style_cache.moments_key(["cuda:1"], size=1)
@@ -284,7 +310,7 @@ def test_a_damaged_or_foreign_file_is_made_anew(folder, damage, caplog):
     path = only_file(folder)
     path.write_bytes(damage(path.read_bytes()))
     for measured in (1, 0):  # the file is good again
-        STYLE_CACHE.forget()
+        forget()
         found = render_one()
         assert found.measured == measured
         assert torch.equal(found.image, cold.image)
@@ -298,7 +324,7 @@ def test_a_damaged_file_is_removed_even_where_none_is_written(folder):
         key = opened.metadata()["key"]
     assert path.stem == file_name(key)
     path.write_bytes(b"damaged")
-    assert style_cache._read(key) is None
+    assert StyleCache(CachedFiles(folder, ".safetensors"))._read(key) is None
     assert not path.exists()
 
 
@@ -306,6 +332,7 @@ def test_files_stay_within_their_limit(folder, monkeypatch):
     render_one()
     size = only_file(folder).stat().st_size
     monkeypatch.setenv("STYLETRANSFER_CACHE_MB", "1")
+    forget()
     for seed in range(2 + 10**6 // size):
         Render(styles=[random_picture(seed, 26, 40)], style_weights=(1,), min_scale=24, initial_iterations=1)
     assert 10**6 - 2 * size < sum(path.stat().st_size for path in folder.iterdir()) <= 10**6
@@ -319,8 +346,7 @@ def made_of(value: float) -> dict[str, Moments]:
     return {"relu1_1": Moments(torch.full((2,), value), torch.full((2, 2), value))}
 
 
-def test_memory_is_bounded_and_the_least_recently_used_goes_first(monkeypatch):
-    monkeypatch.setenv("STYLETRANSFER_CACHE_MB", "0")
+def test_memory_is_bounded_and_the_least_recently_used_goes_first():
     kept, made = StyleCache(memory_bytes=3 * 24), []
 
     def ask(key):
@@ -339,7 +365,7 @@ def test_memory_is_bounded_and_the_least_recently_used_goes_first(monkeypatch):
 
 
 def test_what_fails_leaves_nothing(folder):
-    kept = StyleCache()
+    kept = StyleCache(CachedFiles(folder, ".safetensors"))
 
     def fail():
         raise RuntimeError("out of memory")

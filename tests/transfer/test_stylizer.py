@@ -16,9 +16,10 @@ from styletransfer.errors import Cancelled, ImageError, RecordError
 from styletransfer.network.weights import Weights, random_weights
 from styletransfer.pictures.picture import Picture
 from styletransfer.settings import Settings
+from styletransfer.transfer.report import ScaleReport
 from styletransfer.transfer.schedule import Work
 from styletransfer.transfer.state import State
-from styletransfer.transfer.stylizer import Progress, ScaleReport, Stylizer
+from styletransfer.transfer.stylizer import Progress, Stylizer
 from tests.networks import shallow_network
 from tests.reference.objective import reference_stylizer
 
@@ -196,6 +197,16 @@ def test_an_end_scale_with_a_plus_goes_by_the_contents_aspect():
 def test_a_min_scale_above_the_end_scale_leaves_one_scale_with_the_initial_iterations():
     seen = progress_of(make_stylizer(min_scale=100))
     assert [(step.scale, step.iteration) for step in seen] == [(24, 1), (24, 2), (24, 3), (24, 4)]
+
+
+def test_style_stats_are_those_of_the_styles_at_their_own_size():
+    """A checkerboard is grey at every smaller size: mean and deviation 0.5, cut one deviation from the mean."""
+    squares = 255 * (np.indices((40, 40)).sum(axis=0) % 2)
+    board = Picture(np.stack([squares] * 3, axis=2).astype(np.uint8))
+    stylizer, images = make_stylizer(init="style_stats", end_scale=24, min_scale=24, initial_iterations=1), []
+    stylizer.run(CONTENT, [board], [1], callback=lambda progress: images.append(progress.state().image))
+    cut = 0.5 * (1 - 2 * 0.24197 / 0.68269) ** 0.5  # phi(1) and 2 Phi(1) - 1
+    assert images[0].std().item() == pytest.approx(cut, abs=0.03)  # 1,152 values, and a step of 0.02
 
 
 # Progress

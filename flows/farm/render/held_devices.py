@@ -8,8 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from styletransfer.errors import DeviceError
-from styletransfer.machine import devices as hosts
-from styletransfer.machine.devices import Slot
+from styletransfer.machine.devices import Slot, available_devices, prove
 from styletransfer.machine.locks import device_lock
 
 log = logging.getLogger(__name__)
@@ -24,7 +23,7 @@ def hold_devices() -> Iterator[tuple[str, ...]]:
     Waits for one that is in use: its holder has lost its worker, and ends when its pair does. Raises
     DeviceError where a device is broken.
     """
-    devices = hosts.available_devices()
+    devices = available_devices()
     with ExitStack() as held:
         for device in devices:
             slot = Slot((device,))
@@ -33,5 +32,5 @@ def hold_devices() -> Iterator[tuple[str, ...]]:
             except DeviceError as error:
                 log.warning("%s; waiting for it", error)
                 held.enter_context(device_lock(slot, wait_s=WAIT_FOREVER_S))
-            hosts.prove(device)
+            prove(device)
         yield devices

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 from flows.farm.artifacts import Artifacts, Content, data_url
 from flows.pairs.estimate import Estimate, clock_text, pair_seconds_left, speed_text
 from flows.pairs.watching import Watcher
-from styletransfer.machine import devices as hosts
 from styletransfer.machine.devices import Slot
+from styletransfer.machine.memory import is_out_of_memory
 from styletransfer.pictures import resize
 from styletransfer.renders.plan import PlannedPair
 from styletransfer.renders.summary import Outcome
@@ -146,7 +146,7 @@ class RenderProgress(Watcher):
         try:
             image = progress.image()  # a sync point
         except RuntimeError as error:
-            if not hosts.is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             return  # the render has use for all there is
         caption = f"{pair.id}: {where(progress)}"

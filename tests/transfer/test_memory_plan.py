@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from styletransfer.errors import OutOfMemoryError
-from styletransfer.machine import devices
 from styletransfer.machine.hardware import Hardware
 from styletransfer.network.tiles import ALL_BLOCKS, Tiling
 from styletransfer.network.weights import Weights
@@ -16,10 +15,10 @@ from styletransfer.objective.objective import Objective
 from styletransfer.objective.style import LayerMoments
 from styletransfer.pictures.picture import Picture
 from styletransfer.settings import Settings
-from styletransfer.transfer.memory import (
+from styletransfer.transfer.memory_plan import (
     FIXED_BYTES,
     TILE_EDGES,
-    Room,
+    Budget,
     memory_bytes,
     memory_plans,
     plan_memory,
@@ -33,10 +32,10 @@ SIZE = (4096, 3072)
 PLENTY = 10**13
 
 
-def room(*gib: float, host: float = 0) -> Room:
+def budget(*gib: float, host: float = 0) -> Budget:
     """GPUs with so many GiB each, and a host."""
     names = tuple(f"cuda:{index}" for index in range(len(gib)))
-    return Room(names, {name: int(size * GIB) for name, size in (*zip(names, gib, strict=True), ("cpu", host))})
+    return Budget(names, {name: int(size * GIB) for name, size in (*zip(names, gib, strict=True), ("cpu", host))})
 
 
 def bytes_of(tiling, size=SIZE, element_size=2, **changes):
@@ -53,14 +52,14 @@ def growth(tiling, element_size, small, large, **changes):
 
 
 def test_memory_that_is_known_to_suffice_takes_no_tiles():
-    assert plan_memory(SIZE, Settings(), 2, room(PLENTY)).tiling is None
+    assert plan_memory(SIZE, Settings(), 2, budget(PLENTY)).tiling is None
 
 
 def test_as_few_blocks_are_tiled_as_fit():
     """Tiling more blocks takes more time."""
     for blocks in (2, 3, ALL_BLOCKS):
         tiling = Tiling(256, blocks)
-        chosen = plan_memory(SIZE, Settings(), 2, room(bytes_of(tiling) / GIB)).tiling
+        chosen = plan_memory(SIZE, Settings(), 2, budget(bytes_of(tiling) / GIB)).tiling
         assert chosen is not None
         assert chosen.blocks == blocks
 
@@ -69,14 +68,14 @@ def test_tiles_are_as_large_as_fit():
     """Larger ones waste less on halos."""
     for edge in TILE_EDGES:
         tiling = Tiling(edge, ALL_BLOCKS)
-        chosen = plan_memory(SIZE, Settings(), 4, room(bytes_of(tiling, element_size=4) / GIB)).tiling
+        chosen = plan_memory(SIZE, Settings(), 4, budget(bytes_of(tiling, element_size=4) / GIB)).tiling
         assert chosen is not None
         assert chosen.blocks < ALL_BLOCKS or chosen.edge == edge
 
 
 def test_a_picture_of_100_megapixels_fits_in_24_gb():
     size, tiling = (10_000, 10_000), Tiling(1024, ALL_BLOCKS)
-    assert plan_memory(size, Settings(), 2, room(24e9 / GIB)).tiling is not None
+    assert plan_memory(size, Settings(), 2, budget(24e9 / GIB)).tiling is not None
     assert bytes_of(tiling, size) <= 220 * 10**8
 
 
@@ -89,11 +88,11 @@ def test_lbfgs_keeps_many_pictures():
 def test_what_fits_in_no_way_is_an_error_that_says_what_would():
     message = r"4096x3072 px need about .* GiB on cuda:0 .*, there are 0\.9 GiB and 1\.5 GiB; .* fits is \d+ px"
     with pytest.raises(OutOfMemoryError, match=message):
-        plan_memory(SIZE, Settings(), 4, room(0.9, host=1.5))
+        plan_memory(SIZE, Settings(), 4, budget(0.9, host=1.5))
 
 
 def test_the_largest_scale_that_fits_does_fit():
-    little = room(1.5)
+    little = budget(1.5)
     with pytest.raises(OutOfMemoryError) as caught:
         plan_memory((20_000, 10_000), Settings(), 2, little)
     scale = int(str(caught.value).split()[-2])
@@ -103,12 +102,12 @@ def test_the_largest_scale_that_fits_does_fit():
 
 
 def test_tiles_can_be_turned_off_or_fixed():
-    tilings = [plan.tiling for plan in memory_plans(SIZE, Settings(tiles="off"), 2, room(1))]
+    tilings = [plan.tiling for plan in memory_plans(SIZE, Settings(tiles="off"), 2, budget(1))]
     assert tilings == [None]
-    fixed = {plan.tiling for plan in memory_plans(SIZE, Settings(tiles=300), 2, room(1))}
+    fixed = {plan.tiling for plan in memory_plans(SIZE, Settings(tiles=300), 2, budget(1))}
     assert {tiling.edge for tiling in fixed if tiling} == {300}
     with pytest.raises(OutOfMemoryError, match="tiles are off"):
-        plan_memory(SIZE, Settings(tiles="off"), 2, room(2, host=PLENTY))
+        plan_memory(SIZE, Settings(tiles="off"), 2, budget(2, host=PLENTY))
 
 
 @given(st.integers(16, 20_000), st.integers(16, 20_000), st.sampled_from([2, 4]))
@@ -144,28 +143,19 @@ def test_the_plan_counts_what_is_really_kept(blocks):
 # Host memory
 
 
-def test_each_device_and_the_host_have_a_budget_of_their_own():
-    class Machine(Hardware):
-        def free_memory(self, device):
-            return {"cuda:0": 1000, "cuda:1": 500, "cpu": 2000}[device]
-
-    found = devices.memory_budgets("cuda:0", "cuda:1", hardware=Machine())
-    assert found == {"cuda:0": 900, "cuda:1": 450, "cpu": 1800}
-
-
 def test_the_picture_lives_in_host_memory_only_when_it_would_fill_the_device():
     size = (20_000, 20_000)
-    assert plan_memory(size, Settings(), 2, room(80, host=PLENTY)).home == "cuda:0"
-    plan = plan_memory(size, Settings(), 2, room(12, host=PLENTY))
+    assert plan_memory(size, Settings(), 2, budget(80, host=PLENTY)).home == "cuda:0"
+    plan = plan_memory(size, Settings(), 2, budget(12, host=PLENTY))
     assert (plan.home, plan.devices) == ("cpu", ("cuda:0",))
     assert plan.bytes["cpu"] >= 60 * size[0] * size[1]
     assert "the picture in cpu memory" in str(plan)
     with pytest.raises(OutOfMemoryError):
-        plan_memory(size, Settings(), 2, room(12, host=12))
+        plan_memory(size, Settings(), 2, budget(12, host=12))
 
 
 def test_on_a_cpu_the_picture_has_no_other_place_to_be():
-    plans = memory_plans(SIZE, Settings(), 2, Room(("cpu",), {"cpu": GIB}))
+    plans = memory_plans(SIZE, Settings(), 2, Budget(("cpu",), {"cpu": GIB}))
     assert {plan.home for plan in plans} == {"cpu"}
     assert all(set(plan.bytes) == {"cpu"} for plan in plans)
 
@@ -175,20 +165,20 @@ def test_on_a_cpu_the_picture_has_no_other_place_to_be():
 
 def test_one_device_is_used_alone_while_the_picture_fits_whole():
     """Two give room, not speed."""
-    assert plan_memory(SIZE, Settings(), 2, room(80, 80)).devices == ("cuda:0",)
-    assert plan_memory(SIZE, Settings(), 2, room(2, 80)).devices == ("cuda:1",)
+    assert plan_memory(SIZE, Settings(), 2, budget(80, 80)).devices == ("cuda:0",)
+    assert plan_memory(SIZE, Settings(), 2, budget(2, 80)).devices == ("cuda:1",)
 
 
 def test_two_devices_are_tried_before_tiles():
     alone = bytes_of(None) / GIB
-    plan = plan_memory(SIZE, Settings(), 2, room(0.7 * alone, 0.7 * alone))
+    plan = plan_memory(SIZE, Settings(), 2, budget(0.7 * alone, 0.7 * alone))
     assert (plan.tiling, plan.devices) == (None, ("cuda:0", "cuda:1"))
 
 
 @pytest.mark.parametrize("ratio", [0.25, 0.5, 0.8, 1, 1.5, 4])
 def test_two_devices_are_filled_evenly(ratio):
     """As evenly as layers can be shared, whichever of the two is the larger."""
-    both = room(8, 8 * ratio)
+    both = budget(8, 8 * ratio)
     plans = memory_plans(SIZE, Settings(tiles="off"), 2, both)
     plan = next(plan for plan in plans if len(plan.devices) == 2)
     fills = [plan.bytes[device] / both.bytes[device] for device in plan.devices]
@@ -203,7 +193,7 @@ def test_where_devices_are_split_nothing_is_lost_or_counted_twice():
 
 
 def test_a_device_named_twice_is_used_as_two():
-    plan = plan_memory(SIZE, Settings(), 2, Room(("cpu", "cpu"), {"cpu": PLENTY}))
+    plan = plan_memory(SIZE, Settings(), 2, Budget(("cpu", "cpu"), {"cpu": PLENTY}))
     assert plan.devices == ("cpu", "cpu")
 
 

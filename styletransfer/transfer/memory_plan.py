@@ -35,7 +35,7 @@ TILE_EDGES = (1024, 512, 256)
 
 
 @dataclass(frozen=True)
-class Room:
+class Budget:
     """The one or two devices of a render, and the bytes that it may take on each and in host memory (`cpu`)."""
 
     devices: tuple[str, ...]
@@ -56,9 +56,9 @@ class MemoryPlan:
     home: str
     bytes: Mapping[str, int] = field(compare=False)
 
-    def fill(self, room: Room) -> float:
-        """Share of the fullest device's room that is taken; beyond 1 it does not fit."""
-        return max(needed / max(1, room.bytes[device]) for device, needed in self.bytes.items())
+    def fill(self, budget: Budget) -> float:
+        """Share of the fullest device's budget that is taken; beyond 1 it does not fit."""
+        return max(needed / max(1, budget.bytes[device]) for device, needed in self.bytes.items())
 
     def __str__(self) -> str:
         where = " and ".join(self.devices)
@@ -67,20 +67,20 @@ class MemoryPlan:
         return f"{how} on {where}{host}"
 
 
-def plan_memory(size: Size, settings: Settings, element_size: int, room: Room) -> MemoryPlan:
+def plan_memory(size: Size, settings: Settings, element_size: int, budget: Budget) -> MemoryPlan:
     """The fastest plan that fits at `size` (width, height in px).
 
     `element_size` is the network's, in bytes. Raises OutOfMemoryError, with the largest scale that fits, if none
     does.
     """
-    plans = list(memory_plans(size, settings, element_size, room))
+    plans = list(memory_plans(size, settings, element_size, budget))
     for plan in plans:
-        if plan.fill(room) <= 1:
+        if plan.fill(budget) <= 1:
             return plan
-    raise OutOfMemoryError(_too_large(size, settings, element_size, room, plans))
+    raise OutOfMemoryError(_too_large(size, settings, element_size, budget, plans))
 
 
-def memory_plans(size: Size, settings: Settings, element_size: int, room: Room) -> Iterator[MemoryPlan]:
+def memory_plans(size: Size, settings: Settings, element_size: int, budget: Budget) -> Iterator[MemoryPlan]:
     """The plans that the setting `tiles` allows, fastest first: whole, then fewer blocks in larger tiles.
 
     Two devices give room, not speed: each plan is made for either alone before it is made for both. The last
@@ -88,13 +88,13 @@ def memory_plans(size: Size, settings: Settings, element_size: int, room: Room) 
     """
     tilings = _tilings(size, settings)
     homes: list[str | None] = [None]
-    if HOST not in room.devices and settings.tiles != "off":
+    if HOST not in budget.devices and settings.tiles != "off":
         homes.append(HOST)
     for home in homes:
         for tiling in tilings:
-            for devices in _arrangements(room):
+            for devices in _arrangements(budget):
                 if home is None or tiling is not None:
-                    yield _plan(size, settings, element_size, room, tiling, devices, home)
+                    yield _plan(size, settings, element_size, budget, tiling, devices, home)
 
 
 def _tilings(size: Size, settings: Settings) -> list[Tiling | None]:
@@ -109,18 +109,18 @@ def _tilings(size: Size, settings: Settings) -> list[Tiling | None]:
     return tilings
 
 
-def _arrangements(room: Room) -> list[tuple[str, ...]]:
+def _arrangements(budget: Budget) -> list[tuple[str, ...]]:
     """Each device alone, then both; a device that is named twice was meant to be used as two."""
-    if len(set(room.devices)) == 1:
-        return [room.devices]
-    return [*((device,) for device in room.devices), room.devices]
+    if len(set(budget.devices)) == 1:
+        return [budget.devices]
+    return [*((device,) for device in budget.devices), budget.devices]
 
 
 def _plan(
     size: Size,
     settings: Settings,
     element_size: int,
-    room: Room,
+    budget: Budget,
     tiling: Tiling | None,
     devices: tuple[str, ...],
     home: str | None,
@@ -135,7 +135,7 @@ def _plan(
         for split in splits:
             needed = memory_bytes(size, settings, element_size, tiling, order, split, home)
             plans.append(MemoryPlan(tiling, order, split, home or order[0], needed))
-    return min(plans, key=lambda plan: plan.fill(room))
+    return min(plans, key=lambda plan: plan.fill(budget))
 
 
 def memory_bytes(
@@ -199,24 +199,24 @@ def _values(index: int) -> float:
 
 
 def _too_large(
-    size: Size, settings: Settings, element_size: int, room: Room, plans: Sequence[MemoryPlan]
+    size: Size, settings: Settings, element_size: int, budget: Budget, plans: Sequence[MemoryPlan]
 ) -> str:
-    least = min(plans, key=lambda plan: plan.fill(room))
+    least = min(plans, key=lambda plan: plan.fill(budget))
     need = " and ".join(f"{needed / 2**30:.1f} GiB on {device}" for device, needed in least.bytes.items())
-    have = " and ".join(f"{room.bytes[device] / 2**30:.1f} GiB" for device in least.bytes)
-    fits = _largest_scale(size, settings, element_size, room)
+    have = " and ".join(f"{budget.bytes[device] / 2**30:.1f} GiB" for device in least.bytes)
+    fits = _largest_scale(size, settings, element_size, budget)
     hint = f"; the largest scale that fits is {fits} px" if fits else ""
     off = " (tiles are off)" if settings.tiles == "off" else ""
     return f"{size[0]}x{size[1]} px need about {need}{off}, there are {have}{hint}"
 
 
-def _largest_scale(size: Size, settings: Settings, element_size: int, room: Room) -> int:
+def _largest_scale(size: Size, settings: Settings, element_size: int, budget: Budget) -> int:
     """Longest edge in px of the largest picture with this aspect that fits, or 0; by bisection."""
     fits, too_large = 0, max(size)
     while too_large - fits > 1:
         middle = (fits + too_large) // 2
         smaller = size_to_fit(size, middle, enlarge=False)
-        if any(plan.fill(room) <= 1 for plan in memory_plans(smaller, settings, element_size, room)):
+        if any(plan.fill(budget) <= 1 for plan in memory_plans(smaller, settings, element_size, budget)):
             fits = middle
         else:
             too_large = middle

@@ -1,0 +1,46 @@
+"""Memory of devices: how much a render may plan with, how much it took, and what to do when there is none left."""
+
+from __future__ import annotations
+
+from styletransfer.machine.hardware import CPU, HARDWARE, Hardware, peak_rss
+
+
+def reset_peak_memory(*devices: str, hardware: Hardware = HARDWARE) -> None:
+    """Start measuring GPU memory anew, as at the start of a scale. The CPU's figure can't be reset."""
+    for device in set(devices) - {CPU}:
+        hardware.reset_peak_memory(device)
+
+
+def peak_memory(*devices: str, hardware: Hardware = HARDWARE) -> int | None:
+    """Most bytes in use at once, on the fullest of the devices.
+
+    On a GPU: allocated by this process since `reset_peak_memory`. On the CPU: the whole process's peak
+    resident size since it started, whatever else it did (to reset it would spoil what others measure of this
+    process). None where the system doesn't tell.
+    """
+    peaks = [peak_rss() if device == CPU else hardware.peak_memory(device) for device in devices]
+    return max((peak for peak in peaks if peak is not None), default=None)
+
+
+def memory_budgets(*devices: str, hardware: Hardware = HARDWARE) -> dict[str, int]:
+    """Bytes that a render may plan with on each of `devices` and in host memory (`cpu`).
+
+    A tenth is left for what others take meanwhile.
+    """
+    return {device: int(0.9 * hardware.free_memory(device)) for device in dict.fromkeys((*devices, CPU))}
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch raised this because a device, or the host, has no memory left."""
+    import torch
+
+    texts = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
+    return isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in texts)
+
+
+def release_memory(*devices: str) -> None:
+    """Hand back to the devices what is cached but not in use."""
+    import torch
+
+    if any(device != CPU for device in devices):
+        torch.cuda.empty_cache()

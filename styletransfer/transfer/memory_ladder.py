@@ -1,0 +1,98 @@
+"""How a scale is made to fit: by the fastest plan that should; by the next cheaper one when memory runs out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+from styletransfer.errors import OutOfMemoryError
+from styletransfer.machine.memory import is_out_of_memory, memory_budgets, release_memory
+from styletransfer.objective.objective import Objective
+from styletransfer.settings import Settings
+from styletransfer.transfer.memory_plan import Budget, MemoryPlan, memory_plans, plan_memory
+from styletransfer.transfer.schedule import Scale
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class MemoryLadder:
+    """The memory plans of a render, one for each scale, and the way down to cheaper ones.
+
+    `adopt` is called with each plan that is taken from then on: it moves what the render keeps on its devices.
+    Raises OutOfMemoryError if a scale can't fit.
+    """
+
+    def __init__(
+        self,
+        objective: Objective,
+        settings: Settings,
+        scales: Sequence[Scale],
+        devices: tuple[str, ...],
+        element_size: int,
+        adopt: Callable[[MemoryPlan], None],
+    ) -> None:
+        self._objective, self._settings, self._scales = objective, settings, scales
+        self._element_size, self._adopt = element_size, adopt
+        self._budget = Budget(devices, memory_budgets(*devices))
+        self._plans = [plan_memory(scale.size, settings, element_size, self._budget) for scale in scales]
+        self._scale = scales[0]
+
+    def plan(self, scale: Scale) -> MemoryPlan:
+        """How the scale is rendered, as far as is known now."""
+        return self._plans[scale.index]
+
+    def enter(self, scale: Scale) -> None:
+        """Renders by the plan of this scale from here on."""
+        self._scale = scale
+        self._take(self._plans[scale.index])
+
+    def fit(self, compute: Callable[[], T]) -> T:
+        """What `compute` returns; with the next cheaper plan each time it runs out of memory.
+
+        It must change nothing before it returns: so the render goes on from where it stood.
+        """
+        while True:
+            try:
+                return compute()
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+            # Not before the handler is left: the error holds on to all that the failed try had allocated.
+            release_memory(*self._budget.devices)
+            self._take_cheaper_plan()
+
+    @contextmanager
+    def out_of_memory_told(self) -> Iterator[None]:
+        """Has what runs out of memory within raise OutOfMemoryError, which says where."""
+        try:
+            yield
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise OutOfMemoryError(f"out of memory at {self.where()}") from error
+
+    def where(self) -> str:
+        """The scale in hand, its size and the devices, for messages."""
+        width, height = self._scale.size
+        return f"scale {self._scale.px} ({width}x{height} px) on {', '.join(self._budget.devices)}"
+
+    def _take_cheaper_plan(self) -> None:
+        scale, tried = self._scale, self._plans[self._scale.index]
+        plans = list(memory_plans(scale.size, self._settings, self._element_size, self._budget))
+        cheaper = plans[plans.index(tried) + 1 :]
+        if not cheaper:
+            completed = [finished.px for finished in self._scales[: scale.index]]
+            done = f"; the largest scale that completed is {completed[-1]} px" if completed else ""
+            raise OutOfMemoryError(f"out of memory at {self.where()}{done}")
+        log.warning("out of memory at %s; going on with %s", self.where(), cheaper[0])
+        self._plans[scale.index] = cheaper[0]
+        self._take(cheaper[0])
+
+    def _take(self, plan: MemoryPlan) -> None:
+        self._objective.tiling = plan.tiling
+        self._objective.place(plan.devices, plan.last_on_first)
+        self._adopt(plan)
