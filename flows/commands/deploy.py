@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from flows.commands.farm_server import with_server
 from flows.commands.options import DONE, FAILED, Parser
-from flows.farm import names
 from flows.server.password import CLIENTS_VARIABLE, SERVERS_VARIABLE
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ HELP: Final = """\
 Work pools and their queues, automations that find lost runs and revive
 drivers, and deployments, on the Prefect server that PREFECT_API_URL names.
 Changes only what is not as it should be, and prints a line for each change;
-schedules and the job templates of pools there are stay as they are. Run it
+schedules, and job templates that were made by hand, stay as they are. Run it
 again after every upgrade.
 
 New pools are of type process: `styletransfer worker` serves them. Pools of
@@ -77,6 +76,7 @@ def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) ->
 def _open_pools(client: SyncPrefectClient) -> Iterator[str]:
     from prefect.exceptions import ObjectNotFound
 
+    from flows.farm import names
     from flows.farm.setup.deploy import chosen_by_runs
 
     for name in names.POOLS:
