@@ -5,9 +5,13 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
+import stat
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 from styletransfer import storage
 from styletransfer.errors import StorageError
@@ -17,6 +21,12 @@ log = logging.getLogger(__name__)
 FOLDER_VARIABLE = "STYLETRANSFER_CACHE_DIR"
 LIMIT_VARIABLE = "STYLETRANSFER_CACHE_MB"
 DEFAULT_LIMIT_MB = 1000
+
+CACHES: Final = {"weights": (".weights", ".sha256"), "style-targets": (".safetensors",)}
+"""Kind of the cache -> what the names of its files end with."""
+
+_NAME = re.compile(r"[0-9a-f]{32}")
+_PARTIAL = re.compile(rf"\.[0-9a-f]{{16}}{re.escape(storage.PARTIAL_SUFFIX)}")
 _ABANDONED_S = 3600.0  # a file that has been half written for so long belonged to a process that was killed
 
 
@@ -27,6 +37,13 @@ def cache_folder(kind: str) -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("styletransfer", appauthor=False) / kind
+
+
+def is_cached_name(file_name: str, suffixes: Iterable[str]) -> bool:
+    """Whether a cache names files so: 32 hex digits and a suffix. All others are somebody else's."""
+    return any(
+        file_name.endswith(suffix) and _NAME.fullmatch(file_name.removesuffix(suffix)) for suffix in suffixes
+    )
 
 
 def limit_bytes() -> int:
@@ -40,6 +57,7 @@ def limit_bytes() -> int:
 
 class CachedFiles:
     """Files by name in one folder, so many bytes and so many files at most: the least recently used go first.
+    A name is 32 hex digits, so that files of others in the folder are told apart, and stay.
 
     Several processes may use the folder at once: a file appears whole or not at all, and one that another process
     removes is as if it had never been there. A cache that can't be read or written only costs time.
@@ -87,7 +105,8 @@ class CachedFiles:
                 path.unlink(missing_ok=True)
         for path in self.folder.glob(f".*{storage.PARTIAL_SUFFIX}"):
             with suppress(FileNotFoundError):
-                if time.time() - path.stat().st_mtime > _ABANDONED_S:
+                status = path.lstat()
+                if _PARTIAL.fullmatch(path.name) and stat.S_ISREG(status.st_mode) and _is_abandoned(status):
                     path.unlink()
 
     def _files(self) -> list[tuple[int, int, Path]]:
@@ -95,6 +114,11 @@ class CachedFiles:
         found = []
         for path in self.folder.glob(f"*{self.suffix}"):
             with suppress(FileNotFoundError):  # another process was faster
-                status = path.stat()
-                found.append((status.st_mtime_ns, status.st_size, path))
+                status = path.lstat()
+                if is_cached_name(path.name, [self.suffix]) and stat.S_ISREG(status.st_mode):
+                    found.append((status.st_mtime_ns, status.st_size, path))
         return found
+
+
+def _is_abandoned(status: os.stat_result) -> bool:
+    return time.time() - status.st_mtime > _ABANDONED_S

@@ -1,6 +1,7 @@
 """A bounded folder of files that may be lost: what stays, what goes, and what never fails a render."""
 
 import os
+import re
 import threading
 import time
 from pathlib import Path
@@ -21,101 +22,112 @@ def files(folder: Path, limit: int = 100) -> CachedFiles:
     return CachedFiles(folder, ".kind", limit)
 
 
+def named(letter):
+    """A name as caches have them."""
+    return letter * 32
+
+
 def names(folder):
-    return sorted(path.name for path in folder.iterdir())
+    """What is in the folder; our names by their letter."""
+    return sorted(re.sub(r"^([0-9a-f])\1{31}(?=\.)", r"\1", path.name) for path in folder.iterdir())
 
 
 def age(folder, *in_order):
     """As if the files had last been used a second after one another, long ago."""
     for number, name in enumerate(in_order):
-        os.utime(folder / f"{name}.kind", (1000 + number, 1000 + number))
+        os.utime(folder / f"{named(name)}.kind", (1000 + number, 1000 + number))
 
 
 def test_what_is_written_is_read(folder):
-    files(folder).write("a", b"contents")
-    assert files(folder).read("a") == b"contents"
+    files(folder).write(named("a"), b"contents")
+    assert files(folder).read(named("a")) == b"contents"
     assert names(folder) == ["a.kind"]
 
 
 def test_what_was_never_written_is_not_there(folder):
-    assert files(folder).read("a") is None
+    assert files(folder).read(named("a")) is None
     assert not folder.exists()
 
 
 def test_a_removed_file_is_gone_and_may_be_removed_again(folder):
-    files(folder).write("a", b"contents")
+    files(folder).write(named("a"), b"contents")
     for _ in range(2):
-        files(folder).remove("a")
-        assert files(folder).read("a") is None
+        files(folder).remove(named("a"))
+        assert files(folder).read(named("a")) is None
 
 
 def test_the_least_recently_used_goes_first(folder):
     kept = files(folder)
     for name in "abcd":
-        kept.write(name, bytes(25))
+        kept.write(named(name), bytes(25))
     age(folder, *"abcd")
-    kept.read("a")
-    kept.write("e", bytes(25))
+    kept.read(named("a"))
+    kept.write(named("e"), bytes(25))
     assert names(folder) == ["a.kind", "c.kind", "d.kind", "e.kind"]
 
 
 def test_as_many_go_as_it_takes(folder):
     kept = files(folder)
     for name in "abcd":
-        kept.write(name, bytes(25))
+        kept.write(named(name), bytes(25))
     age(folder, *"dcba")
-    kept.write("e", bytes(60))
+    kept.write(named("e"), bytes(60))
     assert names(folder) == ["a.kind", "e.kind"]
 
 
 def test_files_may_be_bounded_by_their_number(folder):
     kept = CachedFiles(folder, ".kind", most_files=3)
     for name in "abc":
-        kept.write(name, bytes(1000))
+        kept.write(named(name), bytes(1000))
     age(folder, *"abc")
-    kept.read("a")
-    kept.write("d", b"")
+    kept.read(named("a"))
+    kept.write(named("d"), b"")
     assert names(folder) == ["a.kind", "c.kind", "d.kind"]
 
 
 def test_what_is_larger_than_the_folder_may_be_is_not_written(folder):
     kept = files(folder)
-    kept.write("a", bytes(25))
-    kept.write("b", bytes(101))
+    kept.write(named("a"), bytes(25))
+    kept.write(named("b"), bytes(101))
     assert names(folder) == ["a.kind"]
 
 
 def test_with_no_room_nothing_is_written_or_read(folder):
-    files(folder).write("a", b"contents")
-    files(folder, 0).write("b", b"contents")
-    assert files(folder, 0).read("a") is None
+    files(folder).write(named("a"), b"contents")
+    files(folder, 0).write(named("b"), b"contents")
+    assert files(folder, 0).read(named("a")) is None
     assert names(folder) == ["a.kind"]
 
 
 def test_files_of_others_stay(folder):
     folder.mkdir()
-    (folder / "notes.txt").write_bytes(bytes(1000))
-    files(folder).write("a", bytes(80))
-    files(folder).write("b", bytes(80))
-    assert names(folder) == ["b.kind", "notes.txt"]
+    others = ["notes.txt", "model.kind", f"{'A' * 32}.kind", f"{'a' * 33}.kind", ".mine.partial"]
+    for name in others:
+        (folder / name).write_bytes(bytes(1000))
+        os.utime(folder / name, (1000, 1000))
+    (folder / f"{named('c')}.kind").symlink_to("notes.txt")
+    (folder / f"{named('d')}.kind").mkdir()
+    files(folder).write(named("a"), bytes(80))
+    files(folder).write(named("b"), bytes(80))
+    assert names(folder) == sorted([*others, "b.kind", "c.kind", "d.kind"])
 
 
 def test_what_a_killed_process_left_is_removed_in_time(folder):
     folder.mkdir()
-    old, new = (folder / f".{name}{storage.PARTIAL_SUFFIX}" for name in ("old", "new"))
+    old, new = (folder / f".{name * 8}{storage.PARTIAL_SUFFIX}" for name in ("0a", "0b"))
     for partial in (old, new):
         partial.write_bytes(b"half")
     os.utime(old, (time.time() - 4000,) * 2)
-    files(folder).write("a", b"contents")
+    files(folder).write(named("a"), b"contents")
     assert names(folder) == [new.name, "a.kind"]
 
 
 def test_a_folder_that_cannot_be_used_only_costs_time(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     kept = files(tmp_path / "file" / "cache")
-    kept.write("a", b"contents")
-    kept.remove("a")
-    assert kept.read("a") is None
+    kept.write(named("a"), b"contents")
+    kept.remove(named("a"))
+    assert kept.read(named("a")) is None
 
 
 def test_many_at_once_never_see_half_a_file_and_end_within_the_limit(folder):
@@ -125,9 +137,9 @@ def test_many_at_once_never_see_half_a_file_and_end_within_the_limit(folder):
         try:
             for number in range(60):
                 name = str((seed + number) % 10)
-                contents = kept.read(name)
+                contents = kept.read(named(name))
                 assert contents in (None, name.encode() * 1000)
-                kept.write(name, name.encode() * 1000)
+                kept.write(named(name), name.encode() * 1000)
         except Exception as error:  # noqa: BLE001
             faults.append(error)
 
@@ -137,7 +149,7 @@ def test_many_at_once_never_see_half_a_file_and_end_within_the_limit(folder):
     for thread in threads:
         thread.join()
     assert faults == []
-    kept.write("last", b"contents")
+    kept.write(named("f"), b"contents")
     assert sum(path.stat().st_size for path in folder.iterdir()) <= 5000
 
 

@@ -29,6 +29,7 @@ from flows.farm.nights.removal import remove_all
 from flows.farm.nights.waste import KeepLimits, Waste, cache_waste, folder_waste, summed_up
 from styletransfer import storage
 from styletransfer.errors import StorageError, StyleTransferError
+from styletransfer.manifest.names import name_fault
 from styletransfer.renders.places import Places
 from styletransfer.renders.records import now
 
@@ -76,7 +77,11 @@ def find_waste(
             found += folder_waste(places, limits, used)
         except StorageError as error:
             tell(str(error))
-    return [*found, *cache_waste(limits.cache)]
+    try:
+        found += cache_waste(limits.cache)
+    except StorageError as error:
+        tell(str(error))
+    return found
 
 
 def old_runs(client: SyncPrefectClient, before: datetime) -> Iterator[Waste]:
@@ -125,7 +130,8 @@ def folders_in(output: str) -> list[Places]:
     """The folders of results in an output folder: those with a summary."""
     url = storage.resolve(".", output)
     summaries = storage.glob(storage.join(storage.escape(url), "*", "summary.json"))
-    return [Places(url, storage.name(storage.parent(summary))) for summary in summaries]
+    names_there = [storage.name(storage.parent(summary)) for summary in summaries]
+    return [Places(url, name) for name in names_there if name_fault(name) is None]
 
 
 def _is_live(client: SyncPrefectClient, places: Places) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
@@ -16,6 +17,7 @@ from flows.farm.nights.waste import Waste
 from styletransfer import storage
 from styletransfer.errors import StorageError
 from styletransfer.renders.plan import READERS
+from styletransfer.storage.plain_files import removed
 
 
 def remove_all(client: SyncPrefectClient, found: Iterable[Waste], tell: Callable[[str], None]) -> None:
@@ -32,7 +34,10 @@ def remove_all(client: SyncPrefectClient, found: Iterable[Waste], tell: Callable
 
 def _remove_file(waste: Waste) -> str | None:
     try:
-        storage.delete(waste.what)
+        if waste.base:
+            removed(waste.base, *Path(waste.what).relative_to(waste.base).parts)
+        else:
+            storage.delete(waste.what)
     except StorageError as error:
         return str(error)
     return None

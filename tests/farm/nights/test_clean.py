@@ -24,6 +24,7 @@ from tests.studio import pretend_all
 MONTH = timedelta(days=30)
 LIMITS = KeepLimits(MONTH, 10**9, 10**9)
 OTHER = "0" * 64
+NEW, OLD = "1" * 32, "2" * 32
 
 
 @pytest.fixture
@@ -111,7 +112,7 @@ def test_notes_of_pairs_that_are_done_go_at_once_and_others_with_age(studio):
 
 def test_copies_of_manifests_stay_as_long_as_a_run_or_a_schedule_knows_them(studio):
     _, places, _ = rendered(studio)
-    copies = [studio.put(f"out/demo/.manifests/{number}/demo.yaml", b"") for number in range(3)]
+    copies = [studio.put(f"out/demo/.manifests/{number:012x}/demo.yaml", b"") for number in range(3)]
     for copy in copies[:2]:
         age(copy, 31)
     assert list(urls(folder_waste(places, LIMITS, {copies[0]}))) == [copies[1]]
@@ -119,7 +120,8 @@ def test_copies_of_manifests_stay_as_long_as_a_run_or_a_schedule_knows_them(stud
 
 def test_what_killed_processes_left_half_written_goes_after_a_day(studio):
     _, places, _ = rendered(studio)
-    left = [studio.put(f"out/demo/{path}.partial", b"x") for path in (".ab", ".cd", ".checkpoints/.ef")]
+    folders = ("", ".thumbnails/", ".checkpoints/")
+    left = [studio.put(f"out/demo/{folder}.{8 * 'ef'}.partial", b"x") for folder in folders]
     for url in (left[0], left[2]):
         age(url, 2)
     assert set(urls(folder_waste(places, LIMITS, set()))) == {left[0], left[2]}
@@ -140,12 +142,13 @@ def test_checkpoints_on_s3_are_found(bucket):
 
 
 def test_caches_beyond_a_size_lose_what_was_not_used_for_longest(caches):
-    for name, days in (("weights/new.weights", 1), ("weights/old.weights", 9), ("style-targets/a.safetensors", 3)):
+    names = [f"weights/{NEW}.weights", f"weights/{OLD}.weights", f"style-targets/{NEW}.safetensors"]
+    for name, days in zip(names, (1, 9, 3), strict=True):
         path = caches / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(bytes(1000))
         age(path, days)
-    assert [each.what for each in cache_waste(2500)] == [str(caches / "weights/old.weights")]
+    assert [each.what for each in cache_waste(2500)] == [str(caches / names[1])]
     assert cache_waste(3000) == []
 
 
