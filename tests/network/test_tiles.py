@@ -9,7 +9,7 @@ from styletransfer.network.tiles import ALL_BLOCKS, Tiling, halo_px, stride
 from styletransfer.objective.moments import blend
 from styletransfer.objective.objective import Objective
 from styletransfer.pictures.resize import resize, to_tensor
-from styletransfer.settings import Pooling, Settings
+from styletransfer.settings import Settings
 from styletransfer.sizes import size_to_fit
 from styletransfer.vgg_layers import LAYERS, POOLING_INDICES
 from tests import golden_numbers as golden
@@ -85,33 +85,17 @@ def test_tiles_of_deep_blocks_change_nothing(blocks) -> None:
     torch.testing.assert_close(tiled_gradient, gradient, rtol=1e-9, atol=1e-9 * gradient.abs().max().item())
 
 
-@pytest.mark.parametrize("pooling", ["average", "l2"])
+@pytest.mark.parametrize(("pooling", "rounding"), [("max", 3e-5), ("average", 1e-5), ("l2", 1e-5)])
 @pytest.mark.parametrize(("edge", "blocks"), [(16, 2), (32, 5)])
-def test_tiled_gradients_agree_in_float32(pooling, edge, blocks) -> None:
-    """Within 1e-5, which is float32's rounding in sums over thousands of positions."""
-    tiled, gradient = _float32_gradients(pooling, edge, blocks)
-    assert torch.linalg.vector_norm(tiled - gradient) <= 1e-5 * torch.linalg.vector_norm(gradient)
+def test_tiled_gradients_agree_in_float32(pooling, rounding, edge, blocks) -> None:
+    """Within float32's rounding in sums over thousands of positions.
 
-
-@pytest.mark.parametrize(("edge", "blocks"), [(16, 2), (32, 5)])
-def test_tiled_gradients_of_maxima_agree_in_float32_but_for_near_ties(edge, blocks) -> None:
-    """Where two features of a window are alike to rounding, a tile may take the other one: both are right.
-
-    How often depends on the processor. One moves the gradient within the 14 px that it came from.
+    With maxima that is 7e-6 where the processor has AVX-512, and 1.6e-5 where it has AVX2 alone.
     """
-    tiled, gradient = _float32_gradients("max", edge, blocks)
-    same = (tiled - gradient).abs() <= 1e-5 * gradient.abs().max()
-    assert same.double().mean() >= 0.9
-    assert torch.linalg.vector_norm((tiled - gradient)[same]) <= 1e-5 * torch.linalg.vector_norm(gradient)
-    assert torch.linalg.vector_norm(tiled - gradient) <= 1e-3 * torch.linalg.vector_norm(gradient)
-
-
-def _float32_gradients(pooling: Pooling, edge: int, blocks: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """In tiles, and whole."""
     chosen = SHALLOW.model_copy(update={"pooling": pooling})
     _, gradient = _losses_and_gradient(chosen, torch.float32, None)
     _, tiled = _losses_and_gradient(chosen, torch.float32, Tiling(edge, blocks))
-    return tiled, gradient
+    assert torch.linalg.vector_norm(tiled - gradient) <= rounding * torch.linalg.vector_norm(gradient)
 
 
 @pytest.mark.parametrize("last_on_first", [1, 4, 8, LAYERS["relu3_1"]])

@@ -273,7 +273,7 @@ def test_the_same_picture_gives_the_same_bytes(file_format):
 def test_the_files_hold_no_time():
     """Another process writes the same bytes, at a later time and with another hash seed."""
     script = (
-        "import hashlib, torch; from styletransfer import images;"
+        "import hashlib, torch; from styletransfer.pictures import resize as images;"
         "tensor = torch.linspace(0, 1, 300).reshape(3, 10, 10);"
         "files = [images.encode(tensor, name, (300.0, 300.0)) for name in images.FORMATS];"
         "print([hashlib.sha256(file).hexdigest() for file in files])"
@@ -317,5 +317,5 @@ def test_a_thumbnail_of_a_damaged_file_names_it():
 
 
 def test_planning_needs_no_torch():
-    script = "import sys, styletransfer.images; sys.exit(bool({'torch', 'pyvips'} & sys.modules.keys()))"
+    script = "import sys, styletransfer.pictures.resize; sys.exit(bool({'torch', 'pyvips'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", script]).returncode == 0
