@@ -1,25 +1,10 @@
 """Bytes by path or URL, local, on S3 or the web: read, written whole or not at all. Never what they mean."""
 
-from styletransfer.storage.files import (
-    PARTIAL_SUFFIX,
-    Stat,
-    delete,
-    escape,
-    exists,
-    glob,
-    is_local,
-    is_pattern,
-    join,
-    name,
-    parent,
-    public,
-    read,
-    read_if_exists,
-    resolve,
-    scheme,
-    stat,
-    write,
-)
+from styletransfer.storage.files import delete, exists, glob, read, read_if_exists, stat, write
+from styletransfer.storage.local import PARTIAL_SUFFIX
+from styletransfer.storage.patterns import escape, is_pattern
+from styletransfer.storage.stats import Stat
+from styletransfer.storage.urls import is_local, join, name, parent, public, resolve, scheme
 
 __all__ = [
     "PARTIAL_SUFFIX",

@@ -16,7 +16,7 @@ class Explanation(NamedTuple):
     transient: bool = False
 
 
-class Refused(Exception):  # noqa: N818  (never leaves storage.py)
+class Refused(Exception):  # noqa: N818  (never leaves this room)
     """What we do not do: the reason, and what to do instead."""
 
     def __init__(self, reason: str, advice: str | None = None) -> None:

@@ -1,0 +1,68 @@
+"""Files of this host, and of what is mounted on it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat as stat_flags
+from contextlib import suppress
+from datetime import UTC, datetime
+from glob import iglob
+from pathlib import Path
+
+from styletransfer.storage.faults import Refused
+from styletransfer.storage.stats import Stat, check_size
+
+PARTIAL_SUFFIX = ".partial"
+"""Ends the hidden name of a local file that is still being written; only a killed process leaves one."""
+
+
+def read(path: Path, limit_bytes: int | None) -> bytes:
+    status = path.stat()
+    if stat_flags.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
+    if not stat_flags.S_ISREG(status.st_mode):  # reading a pipe or a device might never end
+        raise Refused("it is not a regular file", "name a file")
+    check_size(status.st_size, limit_bytes)
+    return path.read_bytes()
+
+
+def write(path: Path, contents: bytes | bytearray | memoryview) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder, since a rename is atomic only within a file system; hidden from patterns.
+    partial = path.parent / f".{secrets.token_hex(8)}{PARTIAL_SUFFIX}"
+    try:
+        with partial.open("xb") as file:
+            file.write(contents)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename survive a power cut, where the file system can."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def stat(path: Path) -> Stat:
+    status = path.stat()
+    if stat_flags.S_ISDIR(status.st_mode):
+        raise FileNotFoundError(errno.ENOENT, "is a folder", str(path))
+    modified = datetime.fromtimestamp(status.st_mtime_ns // 1000 / 1e6, UTC)
+    return Stat(status.st_size, f"ctime-{status.st_ctime_ns:x}", modified)
+
+
+def glob(pattern: str) -> list[str]:
+    """Paths of the files that match."""
+    paths = iglob(pattern, recursive=True)  # noqa: PTH207  (Path.glob takes no absolute pattern)
+    return [path for path in paths if Path(path).is_file()]

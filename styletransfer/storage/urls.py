@@ -1,0 +1,133 @@
+"""URLs: absolute local paths or `scheme://...`, as plain strings. Nothing here reads or writes.
+
+In local paths and S3 keys every character stands for itself (`#`, `%` and `?` too), while `http` and `file` URLs
+are percent-encoded, as their standards have it.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+import fsspec
+
+from styletransfer.errors import StorageError
+
+SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+)://")
+
+_LOOKS_LIKE_QUERY = re.compile(r"\?[\w.%\-]+=.*", re.DOTALL)
+
+
+def scheme(url: str) -> str:
+    """`s3`, `https`, ... in lower case; `file` for a local path."""
+    match = SCHEME.match(url)
+    return match[1].lower() if match else "file"
+
+
+def is_local(url: str) -> bool:
+    return scheme(url) == "file"
+
+
+def is_s3(url: str) -> bool:
+    return scheme(url) == "s3"
+
+
+def is_web(url: str) -> bool:
+    return scheme(url) in ("http", "https")
+
+
+def resolve(base: str, location: str) -> str:
+    """Absolute URL of `location`, which may be relative to the folder `base`.
+
+    `file://` becomes a local path, `~` the home folder, `..` is worked out. Raises StorageError for a scheme
+    that nothing here can read, and for `..` beyond the root of a bucket.
+    """
+    if SCHEME.match(location):
+        return _absolute(location)
+    if location.startswith("~"):
+        location = os.path.expanduser(location)  # noqa: PTH111  (Path raises for an unknown ~user)
+    if is_local(base) or location.startswith("/"):
+        return os.path.normpath(Path.cwd() / base / location)
+    return _join_remote(base, location)
+
+
+def join(base: str, *parts: str) -> str:
+    """`base` with `parts` below it; the parts are taken literally and must be relative."""
+    if is_local(base):
+        return str(Path(base, *parts))
+    if is_web(base):
+        parts = tuple(quote(part, safe="/") for part in parts)
+        base = without_query(base)
+    return "/".join([base.rstrip("/"), *(part.strip("/") for part in parts)])
+
+
+def parent(url: str) -> str:
+    """The folder a URL lies in."""
+    if is_local(url):
+        return str(Path(url).parent)
+    head, _, path = _split_remote(url)
+    return f"{head}/{posixpath.dirname(path)}".rstrip("/")
+
+
+def name(url: str) -> str:
+    """Last part of the URL: the file's name, decoded if the URL is encoded."""
+    if is_local(url):
+        return Path(url).name
+    last = posixpath.basename(_split_remote(url)[2])
+    return unquote(last) if is_web(url) else last
+
+
+def public(url: str) -> str:
+    """The URL without credentials and query string: fit for records, logs and messages."""
+    if is_local(url):
+        return url
+    match = SCHEME.match(url)
+    assert match is not None
+    host, slash, path = url[match.end() :].partition("/")
+    shown = f"{match[1].lower()}://{host.rpartition('@')[2]}{slash}{path}"
+    return without_query(shown) if is_web(url) else _LOOKS_LIKE_QUERY.sub("", shown)
+
+
+def without_query(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
+
+
+def _absolute(url: str) -> str:
+    match = SCHEME.match(url)
+    assert match is not None
+    protocol = {"s3a": "s3"}.get(match[1].lower(), match[1].lower())
+    rest = url[match.end() :]
+    if protocol == "file":
+        host, _, path = rest.partition("/")
+        if host not in ("", "localhost"):
+            raise StorageError(f"cannot reach {url}: file:// names files of this host; write file:///{path}")
+        return os.path.normpath("/" + unquote(path))
+    if protocol not in fsspec.available_protocols():
+        raise StorageError(
+            f"cannot reach {public(url)}: nothing here reads {protocol}://; use a path, s3://, http:// or https://"
+        )
+    return f"{protocol}://{rest}"
+
+
+def _split_remote(url: str) -> tuple[str, str, str]:
+    """('scheme://host', 'host', 'path/without/leading/slash'), the query of a web URL left out."""
+    if is_web(url):
+        url = without_query(url)
+    match = SCHEME.match(url)
+    assert match is not None
+    host, _, path = url[match.end() :].partition("/")
+    return url[: match.end()] + host, host, path
+
+
+def _join_remote(base: str, location: str) -> str:
+    if is_web(base):
+        location = quote(location, safe="/%")
+    head, _, folder = _split_remote(base)
+    path = posixpath.normpath(posixpath.join(folder, location))
+    if path == ".." or path.startswith("../"):
+        raise StorageError(f"{location} leaves {public(head)}, seen from {public(base)}")
+    return head if path == "." else f"{head}/{path}"

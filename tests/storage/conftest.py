@@ -1,0 +1,27 @@
+"""A small web server, and an S3 endpoint in its place."""
+
+import threading
+
+import pytest
+
+from tests.storage.web_server import Web
+
+
+@pytest.fixture
+def web(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    web = Web()
+    thread = threading.Thread(target=web.server.serve_forever, args=(0.01,))
+    thread.start()
+    yield web
+    web.server.shutdown()
+    web.server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def broken_s3(web, aws_environment, monkeypatch):
+    """An S3 endpoint that answers as a test tells it."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", web.url)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    return web

@@ -1,0 +1,100 @@
+"""URLs: resolved, joined, taken apart, shown without secrets."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from styletransfer import storage
+from styletransfer.errors import StorageError
+
+
+@pytest.mark.parametrize(
+    ("base", "location", "url"),
+    [
+        ("/m", "a.png", "/m/a.png"),
+        ("/m", "../s/./a.png", "/s/a.png"),
+        ("/m", "/abs/a.png", "/abs/a.png"),
+        ("/m", "a#b?c=%20.png", "/m/a#b?c=%20.png"),
+        ("/m", "file:///abs/a%20b%23.png", "/abs/a b#.png"),
+        ("/m", "file://localhost/abs/a.png", "/abs/a.png"),
+        ("/m", "S3://Bucket/Key", "s3://Bucket/Key"),
+        ("/m", "s3a://b/k", "s3://b/k"),
+        ("/m", "C:", "/m/C:"),
+        ("s3://b/m", "a.png", "s3://b/m/a.png"),
+        ("s3://b/m", "../s/a.png", "s3://b/s/a.png"),
+        ("s3://b", "a#b?c.png", "s3://b/a#b?c.png"),
+        ("s3://b", ".", "s3://b"),
+        ("s3://b/m", "/abs/a.png", "/abs/a.png"),
+        ("s3://b/m", "memory://x", "memory://x"),
+        ("https://h/m?token=1", "../a b.png", "https://h/a%20b.png"),
+    ],
+)
+def test_locations_resolve_against_a_folder(base, location, url):
+    assert storage.resolve(base, location) == url
+
+
+def test_the_home_folder_and_the_working_folder_are_known(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert storage.resolve("s3://b/m", "~/a.png") == str(tmp_path / "a.png")
+    assert storage.resolve("m", "a.png") == str(tmp_path / "m" / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("base", "location", "message"),
+    [
+        ("s3://b/m", "../../a.png", "../../a.png leaves s3://b, seen from s3://b/m"),
+        (
+            "/m",
+            "htp://h/a?k=secret",
+            "cannot reach htp://h/a: nothing here reads htp://; use a path, s3://, ",
+        ),
+        (
+            "/m",
+            "file://other/a",
+            "cannot reach file://other/a: file:// names files of this host; write file:///a",
+        ),
+    ],
+)
+def test_locations_that_lead_nowhere(base, location, message):
+    with pytest.raises(StorageError) as caught:
+        storage.resolve(base, location)
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("/a/b?c=d.png", "/a/b?c=d.png"),
+        ("https://user:pass@h/a%20b?X-Amz-Signature=1#f", "https://h/a%20b"),
+        ("s3://key:secret@b/k", "s3://b/k"),
+        ("s3://b/k?X-Amz-Signature=1", "s3://b/k"),
+        ("s3://b/why?.png", "s3://b/why?.png"),
+        ("s3://b/a@b.png", "s3://b/a@b.png"),
+    ],
+)
+def test_public_urls_hold_no_secrets(url, shown):
+    assert storage.public(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "parent"),
+    [
+        ("/a/b.yaml", "/a"),
+        ("s3://b/m.yaml", "s3://b"),
+        ("s3://b/x/m.yaml", "s3://b/x"),
+        ("https://h/x/m?q", "https://h/x"),
+    ],
+)
+def test_parent(url, parent):
+    assert storage.parent(url) == parent
+
+
+@given(st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=40))
+def test_any_file_name_stays_one_part_of_a_url(name):
+    if name in (".", ".."):
+        return
+    for folder in ("/a", "s3://b/a"):
+        assert storage.join(folder, name) == f"{folder}/{name}"
+        assert storage.name(storage.join(folder, name)) == name
+        assert storage.parent(storage.join(folder, name)) == folder
