@@ -3,9 +3,12 @@
 import subprocess
 
 import pytest
+from prefect.states import Completed
 
 from flows.commands.main import main
+from tests.commands.night import Night
 from tests.commands.programs import Called, command, environment
+from tests.farm.commands import deploy_all, unique
 from tests.studio import Studio
 
 
@@ -54,3 +57,17 @@ def call(two_pictures, monkeypatch, capsys):
         return Called(status, output, errors)
 
     return call
+
+
+@pytest.fixture
+def deployed(farm):
+    """The tests' server is set up."""
+    deploy_all(farm)
+
+
+@pytest.fixture
+def night(studio, deployed):
+    """A run of three pairs that waits on the tests' server."""
+    made = Night(studio, unique("night"))
+    yield made
+    made.set_state(Completed())

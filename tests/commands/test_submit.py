@@ -4,9 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from prefect.client.orchestration import get_client
 
-from flows.commands.handing_over import worker_notes
 from flows.farm import names, submissions
-from flows.farm.submissions import LiveWorker
 from styletransfer.manifest.reader import load_manifest
 from styletransfer.renders.places import Places
 from tests.farm.commands import call, deploy_all, runs_of, unique
@@ -155,15 +153,6 @@ def test_a_copy_that_holds_secrets_is_said(studio, bucket):
     written(studio, pairs=[{"content": url, "style": "in/b.png"}])
     done = call("submit", studio.url("manifest.yaml"), "--shared-filesystem")
     assert "holds the secrets of the URLs that it names" in done.out, done.err
-
-
-def test_workers_that_are_missing_are_said():
-    driver, one = LiveWorker("h-driver", names.DRIVER_POOL), LiveWorker("h-gpu0", names.RENDER_POOLS[1])
-    assert list(worker_notes([1], [driver, one])) == []
-    (note,) = worker_notes([1, 2], [driver, one])
-    assert note.startswith("no worker for pairs with `gpus: 2` is there now")
-    assert "--gpus-per-render 2" in note
-    assert len(list(worker_notes([1, 2], []))) == 3
 
 
 def test_a_server_where_nothing_is_deployed_is_told(studio, monkeypatch):

@@ -1,0 +1,43 @@
+"""What each slot is doing."""
+
+from types import SimpleNamespace
+
+from prefect.client.schemas.objects import Artifact
+
+from flows.commands import slot_states
+from flows.farm.notes import Note
+from flows.farm.render.progress import Figures
+from flows.farm.submissions import LiveWorker
+from styletransfer.renders.records import now
+
+
+def render_run(number, worker, manifest="harbour"):
+    labels, tags = {slot_states.WORKER_LABEL: worker}, [f"manifest:{manifest}"]
+    return SimpleNamespace(id=number, name="x", labels=labels, tags=tags, work_pool_name="nst-gpu1")
+
+
+def artifact(description):
+    return Artifact(type="progress", description=description)
+
+
+def test_slots_tell_their_pair_and_the_time_that_it_has_left():
+    workers = [LiveWorker(f"big-host-{slot}", "nst-gpu1") for slot in ("gpu0", "gpu1", "gpu2")]
+    runs = [render_run("1", "big-host-gpu0"), render_run("2", "big-host-gpu2"), render_run("3", "gone-gpu0")]
+    note = Note(
+        pair="a--b", fingerprint=None, submission="s", run="1", state="rendering", host="big-host", since=now()
+    )
+    figures = Figures("256 px (scale 2 of 3), iteration 4 of 9", 3.2, 0.5, 1_200_000_000)
+    told = {
+        "1": f"42 %, 12:05 left, 1 of 3 pairs done; c--d: {figures}",
+        "2": f"3 %; c--d: {figures}",
+        "3": "0 %; ",
+    }
+    progress = {run: artifact(text) for run, text in told.items()}
+    found = slot_states.slots(workers, runs, {"1": note}, progress)
+    assert [(slot.host, slot.slot, slot.pair, slot.left) for slot in found] == [
+        ("big-host", "gpu0", "a--b", "12:05"),
+        ("big-host", "gpu1", "", ""),
+        ("big-host", "gpu2", "c--d", ""),
+        ("gone", "gpu0", "(starting)", ""),
+    ]
+    assert [slot.manifest for slot in found] == ["harbour", "", "harbour", "harbour"]
