@@ -1,5 +1,6 @@
 """Shared fixtures: a real S3 server over HTTP, in a process of its own, with a fresh bucket for each test."""
 
+import logging
 import os
 import signal
 import uuid
@@ -32,6 +33,20 @@ def no_files_of_the_user() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("STYLETRANSFER_CACHE_MB", "0")
         environment.delenv("STYLETRANSFER_CACHE_DIR", raising=False)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def no_run_to_log_to(request: pytest.FixtureRequest) -> Iterator[None]:
+    """In a test without a server our loggers send nothing to one, whatever ran in this process before.
+
+    Prefect gives them a handler for good when it is first imported by a test with the farm's environment. Outside
+    of a run that handler turns each line into a warning.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        if {"prefect_server", "standing_server"}.isdisjoint(request.fixturenames):
+            for name in ("flows", "styletransfer"):
+                patch.setattr(logging.getLogger(name), "handlers", [])
         yield
 
 
