@@ -126,3 +126,14 @@ class PaperRuns:
 
     def bring_back(self, run):
         self.farm.become(run, "running")
+
+
+def states(drive):
+    """How the pairs of a driver stand, by id."""
+    return {pair: outcome.state for pair, outcome in drive.outcomes.items()}
+
+
+def only(runs):
+    """The one that there is."""
+    (run,) = runs
+    return run
