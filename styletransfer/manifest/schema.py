@@ -227,7 +227,8 @@ def _describe(model: type[_Checked], details: ErrorDetails) -> str:
 
 
 def _hint_at_several(details: ErrorDetails) -> str:
-    return _SEVERAL.get(str(details["loc"][-1]), "") if isinstance(details["input"], list) else ""
+    where = details["loc"]  # empty for an entry that is one itself
+    return _SEVERAL.get(str(where[-1]), "") if where and isinstance(details["input"], list) else ""
 
 
 def _describe_unknown(model: type[_Checked], key: str) -> str:

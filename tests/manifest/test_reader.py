@@ -323,6 +323,7 @@ BAD = {
     ),
     "version: 1\npairs: {content: a}": "demo.yaml: pairs (line 2) is a mapping; must be a list",
     # Pairs
+    "version: 1\ngrid: [[a]]": "demo.yaml: grid[0] (line 2) is a list; must be a mapping",
     "version: 1\npairs: [a]": "demo.yaml: pairs[0] (line 2) is 'a'; must be a mapping",
     "version: 1\npairs: [{content: a}]": (
         "demo.yaml: pairs[0] (line 2) has neither `style` nor `styles`; one is needed"
