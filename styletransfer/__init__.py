@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     )
     from styletransfer.manifest.reader import Manifest, Pair, PairStyle, load_manifest
     from styletransfer.manifest.weights_source import WeightsSource
-    from styletransfer.network.weights import Weights
+    from styletransfer.network.vgg_weights import Weights
     from styletransfer.pictures.resize import Picture, decode, encode
     from styletransfer.renders.pair import render_pair
     from styletransfer.renders.plan import Plan, PlannedPair, plan_manifest
     from styletransfer.renders.records import Record
     from styletransfer.renders.stylize import stylize
-    from styletransfer.renders.weights import load_weights
+    from styletransfer.renders.weights_loading import load_weights
     from styletransfer.settings import Settings, check_settings
     from styletransfer.transfer.report import ScaleReport
     from styletransfer.transfer.state import State
@@ -91,12 +91,12 @@ _MODULES = {
     "renders.records": "Record",
     "renders.pair": "render_pair",
     "renders.stylize": "stylize",
-    "renders.weights": "load_weights",
+    "renders.weights_loading": "load_weights",
     "settings": "Settings check_settings",
     "transfer.report": "ScaleReport",
     "transfer.state": "State",
     "transfer.stylizer": "Progress Stylizer",
-    "network.weights": "Weights",
+    "network.vgg_weights": "Weights",
 }
 _PLACES = {name: module for module, names in _MODULES.items() for name in names.split()}
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import settings
 
 from flows.server.environment import farm_environment
-from flows.server.standing import StandingServer, free_port
+from flows.server.local_server import LocalServer, free_port
 from tests.s3 import s3_server
 from tests.studio import Studio
 
@@ -128,13 +128,13 @@ def any_studio(request: pytest.FixtureRequest, tmp_path: Path) -> Studio:
 
 
 @pytest.fixture(scope="session")
-def standing_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandingServer]:
+def local_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
     """A server as `up` has it, with a password of its own. Nothing in this process is told of it: see `farm`."""
     names = [name for name in os.environ if name.startswith("PREFECT_")]
     with pytest.MonkeyPatch.context() as patch:
         for name in names:
             patch.delenv(name)
-        server = StandingServer(tmp_path_factory.mktemp("server"), free_port())
+        server = LocalServer(tmp_path_factory.mktemp("server"), free_port())
         server.start()
     try:
         server.wait()
@@ -144,20 +144,20 @@ def standing_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standi
 
 
 @pytest.fixture(scope="session")
-def prefect_server(standing_server: StandingServer) -> str:
+def prefect_server(local_server: LocalServer) -> str:
     """The URL of its API."""
-    return standing_server.api_url
+    return local_server.api_url
 
 
 @pytest.fixture
-def farm(standing_server: StandingServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def farm(local_server: LocalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The same, for Prefect in this process and, by the environment, in those it starts. Shared: mind the names."""
     for name in [name for name in os.environ if name.startswith("PREFECT_")]:
         monkeypatch.delenv(name)
     settings = {
         **farm_environment(),
-        "PREFECT_API_URL": standing_server.api_url,
-        "PREFECT_API_AUTH_STRING": standing_server.password,
+        "PREFECT_API_URL": local_server.api_url,
+        "PREFECT_API_AUTH_STRING": local_server.password,
         "PREFECT_HOME": str(tmp_path / "prefect"),
     }
     for name, value in settings.items():
@@ -168,9 +168,9 @@ def farm(standing_server: StandingServer, tmp_path: Path, monkeypatch: pytest.Mo
 
     with ExitStack() as stack:  # Prefect has read its settings when it was imported
         told = {
-            prefect.PREFECT_API_URL: standing_server.api_url,
-            prefect.PREFECT_API_AUTH_STRING: standing_server.password,
+            prefect.PREFECT_API_URL: local_server.api_url,
+            prefect.PREFECT_API_AUTH_STRING: local_server.password,
         }
         stack.enter_context(prefect.temporary_settings(told))
-        yield standing_server.api_url
+        yield local_server.api_url
         end_services()

@@ -54,7 +54,7 @@ def _look_into_weights(plan: Plan) -> Plan:
     """With a fault, if the weights' file turns out to be none when it is loaded. What is to be downloaded first,
     and what no pair needs any more, is left alone."""
     from styletransfer.renders.plan import deepest_layer
-    from styletransfer.renders.weights import check_weights, load_weights
+    from styletransfer.renders.weights_loading import check_weights, load_weights
 
     queued, weights = [planned.pair for planned in plan.having("queued")], plan.manifest.weights
     try:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
     from flows.commands.terminal import Lines
-    from flows.farm.nights.schedules import Schedule
-    from flows.farm.nights.waste import KeepLimits, Waste
+    from flows.farm.overnight.cron_deployments import Schedule
+    from flows.farm.overnight.waste import KeepLimits, Waste
 
 USAGE: Final = "[OUTPUT ...] [--delete] [options]"
 
@@ -76,24 +76,24 @@ def add_options(parser: Parser) -> None:
 @with_server
 def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) -> int:
     """Show what there is to remove, remove it, or do so by a schedule; returns the exit status."""
-    from flows.commands import scheduling
+    from flows.commands import cron_schedules
     from flows.farm import names
-    from flows.farm.nights import schedules
+    from flows.farm.overnight import cron_deployments
 
     limits = limits_of(options)
     if options.cron:
-        return scheduling.put(client, _schedule(options, limits), lines)
+        return cron_schedules.put(client, _schedule(options, limits), lines)
     if options.no_cron:
-        removed = schedules.remove(client, f"{names.CLEAN_FLOW}/{SCHEDULE_NAME}")
+        removed = cron_deployments.remove(client, f"{names.CLEAN_FLOW}/{SCHEDULE_NAME}")
         lines.say("cleaned by schedule no more" if removed else "nothing was scheduled")
         return DONE
     return _clean(client, options, limits, lines)
 
 
 def _clean(client: SyncPrefectClient, options: argparse.Namespace, limits: KeepLimits, lines: Lines) -> int:
-    from flows.farm.nights import clean
-    from flows.farm.nights.removal import remove_all
-    from flows.farm.nights.waste import summed_up
+    from flows.farm.overnight import clean
+    from flows.farm.overnight.removal import remove_all
+    from flows.farm.overnight.waste import summed_up
 
     troubles: list[str] = []
     found = clean.find_waste(client, limits, options.outputs, troubles.append)
@@ -110,7 +110,7 @@ def _clean(client: SyncPrefectClient, options: argparse.Namespace, limits: KeepL
 
 def _show(found: list[Waste]) -> None:
     from flows.commands.tables import output, show, table
-    from flows.farm.nights.waste import KINDS
+    from flows.farm.overnight.waste import KINDS
 
     for kind in KINDS:
         wastes = [waste for waste in found if waste.kind == kind]
@@ -122,7 +122,7 @@ def _show(found: list[Waste]) -> None:
 
 
 def _row(waste: Waste) -> tuple[str, ...]:
-    from flows.farm.nights.waste import size_text
+    from flows.farm.overnight.waste import size_text
     from styletransfer import storage
 
     size = size_text(waste.bytes) if waste.bytes else ""
@@ -132,7 +132,7 @@ def _row(waste: Waste) -> tuple[str, ...]:
 def _schedule(options: argparse.Namespace, limits: KeepLimits) -> Schedule:
     from flows.commands.handing_over import when
     from flows.farm import names
-    from flows.farm.nights.schedules import Schedule
+    from flows.farm.overnight.cron_deployments import Schedule
     from styletransfer import storage
 
     return Schedule(
@@ -152,7 +152,7 @@ def _schedule(options: argparse.Namespace, limits: KeepLimits) -> Schedule:
 
 def limits_of(options: argparse.Namespace) -> KeepLimits:
     """What the options allow to stay. Raises SettingsError with all that is wrong."""
-    from flows.farm.nights.waste import KeepLimits
+    from flows.farm.overnight.waste import KeepLimits
 
     faults: list[Fault] = []
     age = _parse_age(options.older_than, faults)

@@ -14,10 +14,10 @@ from flows.commands.options import DONE, FAILED, INTERRUPTED
 from flows.commands.terminal import Lines
 from flows.farm import submissions
 from flows.farm.names import HELD
-from flows.pairs.watching import Result
+from flows.pairs.listeners import Result
 from styletransfer import storage
 from styletransfer.errors import RecordError, StorageError
-from styletransfer.renders.places import Places
+from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.records import Summary, SummaryPair, read_summary
 
 POLL_S: Final = 3.0
@@ -31,7 +31,7 @@ _STYLES = {"done": "green", "failed": "bold red"}
 def follow(
     client: SyncPrefectClient,
     run: FlowRun,
-    places: Places,
+    places: OutputPlaces,
     lines: Lines,
     sleep: Callable[[float], None] = time.sleep,
 ) -> int:
@@ -74,7 +74,7 @@ def _current(client: SyncPrefectClient, run: FlowRun) -> FlowRun:
     return next((other for other in others if not submissions.is_over(other)), run)
 
 
-def _summary(places: Places) -> Summary | None:
+def _summary(places: OutputPlaces) -> Summary | None:
     """The summary, if it can be read just now."""
     try:
         return read_summary(places.summary)
@@ -108,7 +108,7 @@ def pair_text(pair: SummaryPair) -> str:
     return f"{pair.id}: {pair.state}" + (f": {pair.reason}" if pair.reason else "")
 
 
-def _sum_up(run: FlowRun, summary: Summary | None, places: Places, lines: Lines) -> int:
+def _sum_up(run: FlowRun, summary: Summary | None, places: OutputPlaces, lines: Lines) -> int:
     """The last lines, and the exit status for how the run ended."""
     assert run.state is not None
     if summary is not None:

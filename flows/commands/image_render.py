@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Shown:
+class DisplayedImage:
     """What the display shows of the job."""
 
     id: str
@@ -77,12 +77,12 @@ class Render:
         self.stopped = False
         self._image: Tensor | None = None
         self._iterations = 0
-        self._shown: Shown | None = None
+        self._shown: DisplayedImage | None = None
 
     def run(self, content: Picture, styles: Sequence[Picture]) -> Tensor | None:
         """The picture (1, 3, H, W), as far as it got if `stopped`; None without a first iteration."""
         from styletransfer.renders.stylize import make_stylizer
-        from styletransfer.renders.weights import load_weights
+        from styletransfer.renders.weights_loading import load_weights
 
         settings = self.job.settings
         weights = load_weights(self.job.weights, last_layer=settings.layers()[-1])
@@ -132,13 +132,13 @@ class Render:
                 signal.signal(number, handler)
 
 
-def shown(job: Job, content: Picture) -> Shown:
+def shown(job: Job, content: Picture) -> DisplayedImage:
     """What the display shows of the job with this content."""
     settings = job.settings
     scales = pyramid(settings.min_scale, resolve_end_scale(settings.end_scale, content.size))
     iterations = sum(Work.of(settings, content.size, scales).iterations)
     size = size_to_fit(content.size, scales[-1], enlarge=True)
-    return Shown(storage.name(job.output), size, scales, iterations)
+    return DisplayedImage(storage.name(job.output), size, scales, iterations)
 
 
 def write_result(job: Job, image: Tensor, dpi: Dpi | None) -> None:

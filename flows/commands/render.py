@@ -77,7 +77,7 @@ def _plan(options: argparse.Namespace, lines: Lines) -> Plan:
 
 def _sum_up(plan: Plan, lines: Lines) -> int:
     """Summary and contact sheet of a plan that leaves nothing to render; returns the exit status."""
-    from flows.pairs.watching import Result
+    from flows.pairs.listeners import Result
     from styletransfer.renders.contact_sheet import ContactSheet
     from styletransfer.storage.retries import Retries
 
@@ -101,11 +101,11 @@ def _run_flow(options: argparse.Namespace, plan: Plan, lines: Lines) -> int:
     server.wait()
     from prefect.exceptions import CancelledRun, FailedRun
 
-    from flows.pairs.flow import Caller, called_by, render_manifest  # only now: Prefect reads its settings here
+    from flows.pairs.flow import FlowCaller, called_by, render_manifest  # only now: Prefect reads its settings here
 
     lines.status("loading weights")
     try:
-        with called_by(Caller(lines, plan)):
+        with called_by(FlowCaller(lines, plan)):
             render_manifest(**_told_prefect(options))
     except FailedRun:
         return FAILED

@@ -43,12 +43,12 @@ def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) ->
     from flows.commands.handing_over import hand_over
     from flows.farm import submissions, times
     from flows.farm.submissions import Submission
-    from styletransfer.renders.places import Places
+    from styletransfer.renders.output_places import OutputPlaces
     from styletransfer.renders.records import read_summary
 
     former = submissions.find(client, options.run)
     manifest = submissions.manifest_of(former)
-    places = Places(manifest.output, manifest.name)
+    places = OutputPlaces(manifest.output, manifest.name)
     summary = read_summary(places.summary)
     failed = failed_pairs(former, manifest, summary)
     if not failed:

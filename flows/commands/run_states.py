@@ -14,7 +14,7 @@ from flows.farm import submissions, times
 from flows.farm.names import HELD
 from styletransfer import storage
 from styletransfer.errors import StyleTransferError
-from styletransfer.renders.places import Places
+from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.records import PAIR_STATES, Summary, SummaryPair, now, read_summary
 
 RECENT: Final = timedelta(days=3)
@@ -75,7 +75,7 @@ def _summary(run: FlowRun) -> Summary | None:
     """The summary of the run's results, if there is one that can be read."""
     try:
         manifest = submissions.manifest_of(run)
-        return read_summary(Places(manifest.output, manifest.name).summary)
+        return read_summary(OutputPlaces(manifest.output, manifest.name).summary)
     except StyleTransferError:
         return None
 
@@ -87,7 +87,7 @@ def show_run(run: FlowRun) -> None:
     """How it stands, and its pairs that are not done. Raises StorageError, ManifestError."""
     console = output()
     manifest = submissions.manifest_of(run)
-    places = Places(manifest.output, manifest.name)
+    places = OutputPlaces(manifest.output, manifest.name)
     summary = read_summary(places.summary)
     lines = [
         f"{run.name}: {submissions.state_text(run)}" + (f", {counts_text(summary)}" if summary else ""),

@@ -52,13 +52,13 @@ def add_options(parser: Parser) -> None:
 @with_server
 def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) -> int:
     """Make, list or remove schedules; returns the exit status."""
-    from flows.commands import scheduling
+    from flows.commands import cron_schedules
 
     if options.list:
-        return scheduling.show_all(client, lines)
+        return cron_schedules.show_all(client, lines)
     if options.remove:
-        return scheduling.remove(client, options.remove, lines)
+        return cron_schedules.remove(client, options.remove, lines)
     if not options.source or not options.cron:
         message = "say what to render and when: MANIFEST_OR_FOLDER and --cron; or --list"
         raise SettingsError([Fault("", message)])
-    return scheduling.put(client, scheduling.asked_for(options, lines), lines)
+    return cron_schedules.put(client, cron_schedules.asked_for(options, lines), lines)

@@ -14,10 +14,10 @@ from prefect.client.schemas.sorting import ArtifactSort
 
 from flows.commands.tables import output, show, table
 from flows.farm import names, submissions
-from flows.farm.notes import Note, read_notes
+from flows.farm.pair_notes import PairNote, read_notes
 from flows.farm.submissions import LiveWorker
 from styletransfer.errors import StyleTransferError
-from styletransfer.renders.places import Places
+from styletransfer.renders.output_places import OutputPlaces
 
 WORKER_LABEL: Final = "prefect.worker.name"
 """Prefect's label of a run with the worker that took it."""
@@ -62,7 +62,7 @@ def read_slots(client: SyncPrefectClient) -> list[SlotState]:
 def slots(
     workers: Iterable[LiveWorker],
     runs: Iterable[FlowRun],
-    notes: Mapping[str, Note],
+    notes: Mapping[str, PairNote],
     progress: Mapping[str, Artifact],
 ) -> list[SlotState]:
     """Workers with their runs; `notes` and `progress` by run id."""
@@ -77,7 +77,7 @@ def slots(
 
 
 def _state(
-    worker: str, pool: str, run: FlowRun | None, notes: Mapping[str, Note], progress: Mapping[str, Artifact]
+    worker: str, pool: str, run: FlowRun | None, notes: Mapping[str, PairNote], progress: Mapping[str, Artifact]
 ) -> SlotState:
     host, _, slot = worker.rpartition("-")
     if run is None:
@@ -100,14 +100,14 @@ def figures(description: str) -> tuple[str, tuple[str, ...]]:
     return left[1] if left else "", pairs
 
 
-def _rendering(runs: Sequence[FlowRun]) -> dict[str, Note]:
+def _rendering(runs: Sequence[FlowRun]) -> dict[str, PairNote]:
     """The note of the pair that each run is rendering, by run id; an output that can't be read has none."""
-    found: dict[str, Note] = {}
-    read: set[Places] = set()
+    found: dict[str, PairNote] = {}
+    read: set[OutputPlaces] = set()
     for run in runs:
         try:
             manifest = submissions.manifest_of(run)
-            places = Places(manifest.output, manifest.name)
+            places = OutputPlaces(manifest.output, manifest.name)
             notes = read_notes(places) if places not in read else {}
         except StyleTransferError:
             continue

@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.pairs.estimate import Estimate, clock_text, pair_seconds_left, speed_text
-from flows.pairs.watching import Result, Watcher
+from flows.pairs.listeners import Listener, Result
 from styletransfer.machine.devices import Slot
 from styletransfer.renders.plan import Plan
 from styletransfer.renders.summary import Outcome
@@ -35,7 +35,7 @@ _REFRESH_PER_S = 4
 _STYLES = {"done": "green", "failed": "bold red"}
 
 
-class Shown(Protocol):
+class DisplayedPair(Protocol):
     """What a display wants to know of a pair beforehand."""
 
     @property
@@ -92,7 +92,7 @@ def left_text(seconds: float | None) -> str:
     return "" if seconds is None else f"{clock_text(seconds)} left"
 
 
-class Lines(Watcher):
+class Lines(Listener):
     """Plain lines: when a pair begins, ends a scale and is done. For pipes and logs."""
 
     def __init__(self, console: Console) -> None:
@@ -105,16 +105,16 @@ class Lines(Watcher):
     def note(self, text: str) -> None:
         self.say(text, "yellow")
 
-    def started(self, pair: Shown, slot: Slot) -> None:
+    def started(self, pair: DisplayedPair, slot: Slot) -> None:
         self.say(f"{pair.id}: started on {slot}: {_summary(pair)}")
 
-    def progress(self, pair: Shown, progress: Progress) -> None:
+    def progress(self, pair: DisplayedPair, progress: Progress) -> None:
         if progress.iteration == progress.iterations:
             which = f"scale {progress.scale} ({progress.scale_index + 1} of {len(progress.scales)})"
             loss = progress.losses()["total"]
             self.say(f"{pair.id}: {which} done after {progress.seconds:.1f} s, loss {loss:.4g}")
 
-    def finished(self, pair: Shown, outcome: Outcome) -> None:
+    def finished(self, pair: DisplayedPair, outcome: Outcome) -> None:
         self.say(outcome_text(pair.id, outcome), _STYLES.get(outcome.state, "yellow"))
 
     def ended(self, result: Result) -> None:
@@ -130,7 +130,7 @@ class Lines(Watcher):
         self.console.print(Text(text, style), soft_wrap=True)
 
 
-def _summary(pair: Shown) -> str:
+def _summary(pair: DisplayedPair) -> str:
     width, height = pair.size or (0, 0)
     scales = f"{len(pair.scales)} scale{'s' if len(pair.scales) > 1 else ''}"
     return f"{width}x{height} px, {scales}, {pair.iterations} iterations"
@@ -169,18 +169,18 @@ class LiveTable(Lines):
         queued = plan.having("queued")
         self._estimate, self._total = Estimate(queued, at_once), len(queued)
 
-    def started(self, pair: Shown, slot: Slot) -> None:
+    def started(self, pair: DisplayedPair, slot: Slot) -> None:
         with self._lock:
             self._rows[pair.id] = Row(pair.id, slot)
         if self._estimate:
             self._estimate.started(pair.id)
 
-    def progress(self, pair: Shown, progress: Progress) -> None:
+    def progress(self, pair: DisplayedPair, progress: Progress) -> None:
         row = self._rows.get(pair.id)
         if row is not None and row.tick(progress) and self._estimate:
             self._estimate.progress(pair.id, progress.fraction)
 
-    def finished(self, pair: Shown, outcome: Outcome) -> None:
+    def finished(self, pair: DisplayedPair, outcome: Outcome) -> None:
         with self._lock:
             self._rows.pop(pair.id, None)
             self._over += 1

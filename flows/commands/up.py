@@ -17,9 +17,9 @@ from filelock import FileLock, Timeout
 
 from flows.commands.options import DONE, Parser, add_slots, whole_number
 from flows.commands.worker import tell
+from flows.server.local_server import LocalServer, make_private
 from flows.server.password import CLIENTS_VARIABLE, SERVERS_VARIABLE
-from flows.server.standing import StandingServer, make_private
-from flows.server.watch import ServerWatch
+from flows.server.watchdog import ServerWatchdog
 from styletransfer.errors import StyleTransferError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     with ExitStack() as stack:
         stack.enter_context(handled(interrupt, signal.SIGINT, signal.SIGTERM))
         stack.enter_context(_alone_in(state))
-        server = StandingServer(state, options.port)
+        server = LocalServer(state, options.port)
         stack.callback(server.stop)
         _start(server)
         output = None if options.verbose else stack.enter_context((state / "workers.log").open("wb"))
@@ -118,13 +118,13 @@ def _alone_in(state: Path) -> Iterator[None]:
         lock.release()
 
 
-def _start(server: StandingServer) -> None:
+def _start(server: LocalServer) -> None:
     server.start()
     tell("starting Prefect's server")
     server.wait()
 
 
-def _deploy(server: StandingServer, output: IO[bytes] | None) -> None:
+def _deploy(server: LocalServer, output: IO[bytes] | None) -> None:
     """In a process of its own, so that this one stays small. Raises StyleTransferError if it fails."""
     command = [sys.executable, "-m", "flows.commands.main", "deploy"]
     environment = {**server.environment, "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
@@ -142,7 +142,7 @@ def _hint(options: argparse.Namespace) -> str:
     return f"styletransfer submit MANIFEST{state}"
 
 
-def _what_to_type(server: StandingServer) -> str:
+def _what_to_type(server: LocalServer) -> str:
     """The password on a terminal, which forgets; what is written into a file or a journal says only where it is."""
     if server.password_file is None:
         return f"type what {SERVERS_VARIABLE} or {CLIENTS_VARIABLE} has"
@@ -154,12 +154,12 @@ def _what_to_type(server: StandingServer) -> str:
 class Watch:
     """Keeps the server, and tells once when all is ready."""
 
-    def __init__(self, server: StandingServer, supervisor: Supervisor, hint: str) -> None:
+    def __init__(self, server: LocalServer, supervisor: Supervisor, hint: str) -> None:
         self._server = server
         self._supervisor = supervisor
         self._hint = hint
         self._told = False
-        self._server_watch = ServerWatch(server, tell)
+        self._server_watch = ServerWatchdog(server, tell)
         self.close = self._server_watch.close
 
     def __call__(self) -> bool:

@@ -15,7 +15,7 @@ from typing import Final
 from styletransfer import storage
 from styletransfer.manifest.reader import Manifest, Pair
 from styletransfer.manifest.weights_source import WeightsSource
-from styletransfer.renders.places import Places
+from styletransfer.renders.output_places import OutputPlaces
 
 FOLDER: Final = ".manifests"
 """In the folder of the results: `.manifests/<12 hex digits>/<file name>`."""
@@ -42,12 +42,12 @@ def store(manifest: Manifest) -> str:
     """Write the copy among the manifest's results; returns its URL, the same for the same contents."""
     contents = resolved(manifest)
     digest = hashlib.sha256(contents).hexdigest()[:12]
-    url = storage.join(copies(Places(manifest.output, manifest.name)), digest, f"{manifest.name}.yaml")
+    url = storage.join(copies(OutputPlaces(manifest.output, manifest.name)), digest, f"{manifest.name}.yaml")
     storage.write(url, contents)
     return url
 
 
-def copies(places: Places) -> str:
+def copies(places: OutputPlaces) -> str:
     """The folder of a manifest's copies."""
     return storage.join(places.folder, FOLDER)
 

@@ -21,7 +21,7 @@ from prefect.types import SecretDict
 from prefect.variables import Variable
 
 from flows.farm import times
-from flows.pairs.watching import Result
+from flows.pairs.listeners import Result
 from styletransfer import storage
 from styletransfer.errors import StyleTransferError
 from styletransfer.renders.records import SummaryPair

@@ -9,7 +9,7 @@ from typing import Final, Literal
 from flows.server.environment import period_s
 from styletransfer import storage
 from styletransfer.manifest.schema import Priority
-from styletransfer.renders.places import Places
+from styletransfer.renders.output_places import OutputPlaces
 
 GpuCount = Literal[1, 2]
 """GPUs that one render has to itself."""
@@ -34,8 +34,8 @@ CLEAN_FLOW: Final = "clean"
 ENTRYPOINTS: Final = {
     DRIVER_FLOW: "flows.farm.driver.flow.drive_manifest",
     RENDER_FLOW: "flows.farm.render.flow.render_pairs",
-    INBOX_FLOW: "flows.farm.nights.inbox.render_inbox",
-    CLEAN_FLOW: "flows.farm.nights.clean.clean",
+    INBOX_FLOW: "flows.farm.overnight.inbox.render_inbox",
+    CLEAN_FLOW: "flows.farm.overnight.clean.clean",
 }
 """Where workers find each flow. Servers store it with deployments: those of another version may say otherwise."""
 
@@ -97,7 +97,7 @@ def manifest_tag(name: str) -> str:
     return f"manifest:{name}"
 
 
-def output_tag(places: Places) -> str:
+def output_tag(places: OutputPlaces) -> str:
     """Tag of all runs that write to the same folder. A hash: a location may be long, or hold what is private."""
     return f"{OUTPUT_TAG}{hashlib.sha256(places.folder.encode()).hexdigest()[:12]}"
 

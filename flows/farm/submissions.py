@@ -26,7 +26,7 @@ from prefect.utilities.urls import url_for
 from flows.farm import names
 from styletransfer.errors import Fault, FaultsError, StyleTransferError
 from styletransfer.manifest.reader import Manifest, Priority, load_manifest
-from styletransfer.renders.places import Places
+from styletransfer.renders.output_places import OutputPlaces
 
 PAGE: Final = 200
 """Runs that the server gives at once, at most."""
@@ -50,7 +50,7 @@ class Submission:
     """
 
     manifest: str
-    places: Places
+    places: OutputPlaces
     queue: Priority = "normal"
     priority: Priority | None = None
     only: tuple[str, ...] = ()
@@ -137,7 +137,7 @@ def _rank(run: FlowRun) -> int:
     return 1 if run.state is None or run.state.is_scheduled() else 0
 
 
-def live(client: SyncPrefectClient, places: Places) -> list[FlowRun]:
+def live(client: SyncPrefectClient, places: OutputPlaces) -> list[FlowRun]:
     """Drivers of this output that are waiting or at work."""
     return with_tags(client, [names.TAG, names.DRIVER_TAG, names.output_tag(places)], states=LIVE)
 

@@ -16,11 +16,11 @@ from prefect.context import FlowRunContext
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
+from flows.pairs.listeners import Listener, Listeners, LogWatcher, Result
 from flows.pairs.renderer import Renderer
 from flows.pairs.sheet import LiveSheet
 from flows.pairs.slots import Slots, lock_devices
 from flows.pairs.steps import load_weights, make_plan, write_sheet
-from flows.pairs.watching import LogWatcher, Result, Watcher, Watchers
 from styletransfer import storage
 from styletransfer.errors import StorageError, WeightsError
 from styletransfer.machine.devices import parse_devices
@@ -31,18 +31,18 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Caller:
+class FlowCaller:
     """What the process that runs the flow brings along: someone who watches, a plan if it has made one."""
 
-    watcher: Watcher
+    listener: Listener
     plan: Plan | None = None
 
 
-_caller: ContextVar[Caller | None] = ContextVar("caller", default=None)
+_caller: ContextVar[FlowCaller | None] = ContextVar("caller", default=None)
 
 
 @contextmanager
-def called_by(caller: Caller) -> Iterator[None]:
+def called_by(caller: FlowCaller) -> Iterator[None]:
     """Flows called within the block find this caller."""
     token = _caller.set(caller)
     try:
@@ -71,15 +71,15 @@ def render_manifest(
     else the CPU; `weights` and `output` replace the manifest's. Ends Failed, naming each failed pair and why,
     when one failed; Cancelled when stopped by Ctrl-C.
     """
-    caller = _caller.get() or Caller(Watcher())
+    caller = _caller.get() or FlowCaller(Listener())
     plan = caller.plan or make_plan(manifest, only or [], force, weights, output)
     plan.check(troubles=False)
     _describe_run(plan)
     sheet, stopped = Retries(log.warning).call(lambda: LiveSheet(plan)), False
-    watcher = Watchers(sheet, caller.watcher, LogWatcher(get_run_logger()))
+    listener = Listeners(sheet, caller.listener, LogWatcher(get_run_logger()))
     try:
         with sheet:
-            render_queued(plan, devices or [], watcher)
+            render_queued(plan, devices or [], listener)
     except KeyboardInterrupt:
         stopped = True
     except (WeightsError, StorageError) as error:  # the weights': pairs keep theirs to themselves
@@ -90,11 +90,11 @@ def render_manifest(
         write_sheet(sheet)
         raise
     result = Result.of(plan, write_sheet(sheet))
-    caller.watcher.ended(result)
+    caller.listener.ended(result)
     return final_state(result, stopped=stopped)
 
 
-def render_queued(plan: Plan, devices: Sequence[str], watcher: Watcher) -> None:
+def render_queued(plan: Plan, devices: Sequence[str], listener: Listener) -> None:
     """Render the plan's queued pairs in this process, on these devices or all there are."""
     queued = plan.having("queued")
     if not queued:
@@ -105,8 +105,8 @@ def render_queued(plan: Plan, devices: Sequence[str], watcher: Watcher) -> None:
         if len(held) == 1 and any(planned.pair.settings.gpus > 1 for planned in queued):
             log.warning("%s is the only device, so pairs with `gpus: 2` are rendered on it alone", held[0])
         weights = load_weights(plan, queued)
-        watcher.planned(plan, len(held))
-        Renderer(Slots(held), weights, watcher).run(queued)
+        listener.planned(plan, len(held))
+        Renderer(Slots(held), weights, listener).run(queued)
 
 
 def final_state(result: Result, *, stopped: bool) -> State[Any]:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Final
 from prefect.client.schemas.objects import State
 
 from flows.pairs import steps
+from flows.pairs.listeners import Listener
 from flows.pairs.retrying import with_delays
 from flows.pairs.signals import wait_heeding_signals
 from flows.pairs.slots import MemoryPlace, Slots
-from flows.pairs.watching import Watcher
 from styletransfer.errors import Cancelled, StyleTransferError
 from styletransfer.machine.devices import Slot
-from styletransfer.network.weights import Weights
+from styletransfer.network.vgg_weights import Weights
 from styletransfer.renders import pair
 from styletransfer.renders.pair import Fetched, Rendered
 from styletransfer.renders.plan import PlannedPair
@@ -48,13 +48,13 @@ class Renderer:
         self,
         slots: Slots,
         weights: Weights,
-        watcher: Watcher,
+        listener: Listener,
         attempts: Mapping[str, int] | None = None,
         store_delays: Sequence[float] | None = None,
     ) -> None:
         self.slots = slots
         self.weights = weights
-        self.watcher = watcher
+        self.listener = listener
         self._attempts = attempts or {}
         self._store = steps.store if store_delays is None else with_delays(steps.store, store_delays)
         self._stopped: Outcome | None = None
@@ -116,7 +116,7 @@ class Renderer:
         except Exception as error:  # a fault of ours: the other pairs must not suffer
             log.exception("%s: failed", planned.id)
             outcome = Outcome("failed", redacted(f"{type(error).__name__}: {error}"), attempts=attempt)
-        self.watcher.finished(planned, outcome)
+        self.listener.finished(planned, outcome)
 
     def attempt(self, pair_id: str) -> int:
         """Which attempt this is, from 1."""
@@ -128,7 +128,7 @@ class Renderer:
         fetched = steps.fetch(planned, place)
         with self.slots.take(planned.pair.settings.gpus) as slot:
             self._begun.add(planned.id)
-            self.watcher.started(planned, slot)
+            self.listener.started(planned, slot)
             stylizing = self._stylizers.submit(copy_context().run, steps.stylize, fetched, slot, self.stylize)
             rendered = stylizing.result()
         if isinstance(rendered, State):
@@ -144,6 +144,6 @@ class Renderer:
 
         def callback(progress: Progress) -> None:
             self.check_stopped()
-            self.watcher.progress(fetched.planned, progress)
+            self.listener.progress(fetched.planned, progress)
 
         return pair.stylize_pair(fetched, self.weights, devices=slot.devices, callback=callback)

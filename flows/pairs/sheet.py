@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from flows.pairs.watching import Watcher
+from flows.pairs.listeners import Listener
 from styletransfer.errors import StorageError
 from styletransfer.machine.devices import Slot
 from styletransfer.renders.contact_sheet import ContactSheet
@@ -22,7 +22,7 @@ LEAST_PAUSE_S = 5.0
 log = logging.getLogger(__name__)
 
 
-class LiveSheet(Watcher):
+class LiveSheet(Listener):
     """Writes the sheet in the background whenever there is news, as long as the block that it opens.
 
     The block's end writes nothing: call `write` for the last state, where failing matters.

@@ -20,9 +20,9 @@ from flows.pairs.slots import MemoryPlace
 from styletransfer.errors import Cancelled
 from styletransfer.machine.devices import Slot
 from styletransfer.manifest.reader import load_manifest
-from styletransfer.network.weights import Weights
+from styletransfer.network.vgg_weights import Weights
 from styletransfer.renders import pair
-from styletransfer.renders import weights as weights_files
+from styletransfer.renders import weights_loading as weights_files
 from styletransfer.renders.pair import Fetched, Rendered
 from styletransfer.renders.plan import Plan, PlannedPair, deepest_layer, plan_manifest
 from styletransfer.renders.records import Record, Summary

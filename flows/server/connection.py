@@ -16,8 +16,8 @@ from platformdirs import user_state_path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flows.server.environment import farm_environment
+from flows.server.host_guard import LOOPBACK
 from flows.server.password import CLIENTS_VARIABLE, read_password
-from flows.server.wall import LOOPBACK
 from styletransfer.errors import StyleTransferError
 
 FARM_FILE: Final = "farm.json"

@@ -13,8 +13,8 @@ import time
 from typing import TYPE_CHECKING
 
 from flows.server.embedded import OURS
+from flows.server.host_guard import LOOPBACK, HostGuard, own_origins
 from flows.server.sqlite_cursors import use_orderly_cursors
-from flows.server.wall import LOOPBACK, Wall, own_origins
 
 if TYPE_CHECKING:
     import uvicorn
@@ -35,7 +35,7 @@ def main() -> None:
     from prefect.server.api.server import create_app
 
     # No dashboard, no services for schedules.
-    app = Wall(create_app(ephemeral=True, final=True), LOOPBACK)
+    app = HostGuard(create_app(ephemeral=True, final=True), LOOPBACK)
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on", timeout_graceful_shutdown=1))
     address = f"http://{LOOPBACK[0]}:{port}/api"
     threading.Thread(target=_announce, args=(server, address), daemon=True).start()

@@ -16,7 +16,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from styletransfer.network.shared import shared_network
+from styletransfer.network.network_cache import shared_network
 from styletransfer.network.tiles import EVERYWHERE, Region, Tile, Tiling, part_of, stride
 from styletransfer.network.vgg import VGG19, Outputs, check_size
 from styletransfer.objective.content import ContentLoss

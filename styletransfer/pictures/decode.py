@@ -17,10 +17,10 @@ from PIL import Image
 
 from styletransfer.errors import ImageError
 from styletransfer.pictures import colour
-from styletransfer.pictures.ends import FORMATS_WITH_AN_END
 from styletransfer.pictures.headers import Header, damage_as_image_error, read_header
 from styletransfer.pictures.icc import SRGB_PROFILE
 from styletransfer.pictures.picture import Picture, Pixels, strips
+from styletransfer.pictures.truncation import FORMATS_WITH_AN_END
 from styletransfer.sizes import Size
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from PIL import Image, TiffImagePlugin
 from PIL.ExifTags import Base as Tag
 
 from styletransfer.errors import ImageError
-from styletransfer.pictures.ends import missing_end, missing_pixels
 from styletransfer.pictures.picture import Dpi
+from styletransfer.pictures.truncation import missing_end, missing_pixels
 from styletransfer.sizes import Size
 
 _TIFF_STARTS: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")       # classic and BigTIFF, both byte orders

@@ -18,7 +18,7 @@ from styletransfer.errors import RecordError, StorageError
 from styletransfer.storage.retries import MINUTE_DELAYS_S, Retries
 
 if TYPE_CHECKING:
-    from styletransfer.renders.places import Places
+    from styletransfer.renders.output_places import OutputPlaces
     from styletransfer.transfer.state import State
     from styletransfer.transfer.stylizer import Progress
 
@@ -76,7 +76,7 @@ class Checkpoints:
         return since >= max(self._worth_s if scale_ends else self._every_s, COST_FACTOR * self._cost_s)
 
 
-def remove_all(places: Places, pair_id: str, fingerprint: str) -> None:
+def remove_all(places: OutputPlaces, pair_id: str, fingerprint: str) -> None:
     """The pair is done with this fingerprint: removes its checkpoint, and those of fingerprints it had before.
 
     A failure costs no more than a warning.

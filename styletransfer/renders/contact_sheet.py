@@ -23,7 +23,7 @@ from pydantic import JsonValue
 
 from styletransfer import storage
 from styletransfer.renders.fingerprint import canonical_json
-from styletransfer.renders.inputs import uses
+from styletransfer.renders.inputs import input_uses
 from styletransfer.renders.plan import READERS, Plan
 from styletransfer.renders.records import (
     PairState,
@@ -67,7 +67,7 @@ class ContactSheet:
         self.started = started or now()
         self.thumbnails = Thumbnails(plan.places)
         self._others = other_pairs(plan)
-        self._urls = {storage.public(use.url): use.url for pair in plan.manifest.pairs for use in uses(pair)}
+        self._urls = {storage.public(use.url): use.url for pair in plan.manifest.pairs for use in input_uses(pair)}
 
     def write(self, outcomes: Mapping[str, Outcome]) -> Summary:
         """Write both files; returns the summary.

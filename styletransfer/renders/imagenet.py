@@ -13,7 +13,7 @@ from pathlib import Path
 
 from styletransfer import storage
 from styletransfer.errors import StorageError, WeightsError
-from styletransfer.network.weights import LARGEST_FILE_BYTES
+from styletransfer.network.vgg_weights import LARGEST_FILE_BYTES
 
 log = logging.getLogger(__name__)
 

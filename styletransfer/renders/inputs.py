@@ -37,7 +37,7 @@ _LARGE_READS = threading.BoundedSemaphore(2)  # so that many readers don't fill 
 
 
 @dataclass(frozen=True)
-class Use:
+class InputUse:
     """One input of a pair: what for, where it is, and where (about) the manifest names it."""
 
     role: InputRole
@@ -51,7 +51,7 @@ class Use:
 
 
 @dataclass(frozen=True)
-class Finding:
+class FoundInput:
     """What is at one location: its stat, its hash and a picture's size in px; or else the fault.
 
     `unreachable`: the fault may pass, but has not for as long as was waited.
@@ -64,12 +64,12 @@ class Finding:
     unreachable: bool = False
 
 
-def uses(pair: Pair) -> Iterator[Use]:
+def input_uses(pair: Pair) -> Iterator[InputUse]:
     """The pair's inputs: content, styles in their order, and the profile of a soft proof."""
     grid, several = pair.place.startswith("grid"), len(pair.styles) > 1
 
-    def use(role: InputRole, url: str, key: str, weight: float | None = None) -> Use:
-        return Use(role, url, f"{pair.place}.{key}", pair.line_of(key), weight)
+    def use(role: InputRole, url: str, key: str, weight: float | None = None) -> InputUse:
+        return InputUse(role, url, f"{pair.place}.{key}", pair.line_of(key), weight)
 
     yield use("content", pair.content, "contents" if grid else "content")
     for number, style in enumerate(pair.styles):
@@ -107,7 +107,7 @@ def gather(
 
 def look_at_inputs(
     pairs: Iterable[Pair], records: Iterable[Record | None], readers: Executor, retries: Retries
-) -> dict[str, Finding]:
+) -> dict[str, FoundInput]:
     """What is at each distinct location that the pairs name, each looked at again where that may help.
 
     Records tell the hashes of inputs that have not changed since. A fault is a finding, too.
@@ -116,18 +116,18 @@ def look_at_inputs(
     for record in records:
         for entry in record.inputs if record else ():
             known[entry.url].append(entry)
-    roles = {use.url: use.role for pair in pairs for use in uses(pair)}
+    roles = {use.url: use.role for pair in pairs for use in input_uses(pair)}
 
-    def look(url: str) -> Finding:
+    def look(url: str) -> FoundInput:
         return look_at_input(url, roles[url], known.get(storage.public(url), ()))
 
     return {
-        url: Finding(fault=str(found), unreachable=True) if isinstance(found, StorageError) else found
+        url: FoundInput(fault=str(found), unreachable=True) if isinstance(found, StorageError) else found
         for url, found in gather(look, roles, readers, retries).items()
     }
 
 
-def look_at_input(url: str, role: InputRole, known: Sequence[InputRecord] = ()) -> Finding:
+def look_at_input(url: str, role: InputRole, known: Sequence[InputRecord] = ()) -> FoundInput:
     """What is at one location. Its bytes are read only if `known` has no entry with the same stat.
 
     A fault that will last is a finding; raises StorageError for one that may pass (`transient`).
@@ -136,15 +136,15 @@ def look_at_input(url: str, role: InputRole, known: Sequence[InputRecord] = ()) 
         stat = storage.stat(url)
         unchanged = next((entry for entry in known if _is_unchanged(entry, stat)), None)
         if unchanged is not None:
-            return Finding(stat, unchanged.sha256, unchanged.dimensions)
+            return FoundInput(stat, unchanged.sha256, unchanged.dimensions)
         with _LARGE_READS if stat.size > _LARGE_BYTES else nullcontext():
             return _examine(storage.read(url), storage.public(url), role, stat)
     except ImageError as error:
-        return Finding(fault=str(error))
+        return FoundInput(fault=str(error))
     except StorageError as error:
         if error.transient:
             raise
-        return Finding(fault=str(error))
+        return FoundInput(fault=str(error))
 
 
 def _is_unchanged(entry: InputRecord, stat: storage.Stat) -> bool:
@@ -153,9 +153,9 @@ def _is_unchanged(entry: InputRecord, stat: storage.Stat) -> bool:
     return recorded == stat and (stat.etag is not None or stat.modified is not None)
 
 
-def _examine(contents: bytes, name: str, role: InputRole, stat: storage.Stat) -> Finding:
+def _examine(contents: bytes, name: str, role: InputRole, stat: storage.Stat) -> FoundInput:
     digest = hashlib.sha256(contents).hexdigest()
     if role == "proof":
         resize.proof(_PROBE, contents, name)  # raises what it would raise later, for any picture
-        return Finding(stat, digest)
-    return Finding(stat, digest, resize.inspect(contents, name))
+        return FoundInput(stat, digest)
+    return FoundInput(stat, digest, resize.inspect(contents, name))

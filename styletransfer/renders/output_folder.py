@@ -9,7 +9,7 @@ from pathlib import Path
 
 from styletransfer import storage
 from styletransfer.errors import Fault, RecordError, StorageError
-from styletransfer.renders.places import Places
+from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.records import Record, read_record
 
 log = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 class OutputFolder:
     """What is known of an output folder before anything in it is read; `listed` is None if its files weren't."""
 
-    places: Places
+    places: OutputPlaces
     listed: frozenset[str] | None = None
     faults: tuple[Fault, ...] = ()
 
@@ -29,7 +29,7 @@ class OutputFolder:
         return find_record(self.places, pair_id) if there else None
 
 
-def look_at_output(places: Places) -> OutputFolder:
+def look_at_output(places: OutputPlaces) -> OutputFolder:
     """The output folder's files; or a fault, if it is plain without writing that nothing can be written."""
     found = f"is {storage.public(places.folder)}"
     if storage.scheme(places.folder) in ("http", "https"):
@@ -58,7 +58,7 @@ def lasting_fault(error: StorageError) -> str:
     return str(error)
 
 
-def find_record(places: Places, pair_id: str) -> Record | None:
+def find_record(places: OutputPlaces, pair_id: str) -> Record | None:
     """The pair's record, or None when there is none that can be read: a damaged one is worth a warning."""
     try:
         return read_record(places.record(pair_id))
@@ -67,7 +67,7 @@ def find_record(places: Places, pair_id: str) -> Record | None:
         return None
 
 
-def picture_is_there(places: Places, record: Record) -> bool:
+def picture_is_there(places: OutputPlaces, record: Record) -> bool:
     """Whether the record's picture exists with the recorded size."""
     try:
         return storage.stat(places.picture(record.id, record.output.format)).size == record.output.size

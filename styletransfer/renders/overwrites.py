@@ -12,8 +12,8 @@ from styletransfer import storage
 from styletransfer.errors import Fault
 from styletransfer.manifest.names import name_key
 from styletransfer.manifest.reader import Manifest, Pair
-from styletransfer.renders.inputs import uses
-from styletransfer.renders.places import Places
+from styletransfer.renders.inputs import input_uses
+from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.records import Record
 
 _ADVICE = "which the manifest reads; choose another `output` or `name`"
@@ -26,10 +26,10 @@ class Overwrites:
     followed.
     """
 
-    def __init__(self, manifest: Manifest, places: Places) -> None:
+    def __init__(self, manifest: Manifest, places: OutputPlaces) -> None:
         self._places = places
         self._folders: dict[str, str] = {}
-        urls = {use.url: None for pair in manifest.pairs for use in uses(pair)}
+        urls = {use.url: None for pair in manifest.pairs for use in input_uses(pair)}
         built_in = "/" not in manifest.weights.source
         urls |= dict.fromkeys([manifest.location, *([] if built_in else [manifest.weights.source])])
         self._read = {key: url for url in urls for key in self._keys(url)}

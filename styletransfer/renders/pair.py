@@ -26,7 +26,7 @@ from styletransfer.pictures import resize
 from styletransfer.pictures.picture import Dpi, Picture
 from styletransfer.renders.checkpoints import Checkpoints, remove_all
 from styletransfer.renders.fingerprint import fingerprint, fingerprint_parts
-from styletransfer.renders.inputs import Use, uses
+from styletransfer.renders.inputs import InputUse, input_uses
 from styletransfer.renders.output_folder import find_record, picture_is_there
 from styletransfer.renders.plan import PlannedPair, plan_manifest
 from styletransfer.renders.records import (
@@ -38,12 +38,12 @@ from styletransfer.renders.records import (
     write_record,
 )
 from styletransfer.renders.thumbnails import Thumbnails
-from styletransfer.renders.weights import load_weights
+from styletransfer.renders.weights_loading import load_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from styletransfer.network.weights import Weights
+    from styletransfer.network.vgg_weights import Weights
     from styletransfer.transfer.report import ScaleReport
     from styletransfer.transfer.state import State
     from styletransfer.transfer.stylizer import Progress, Stylizer
@@ -88,10 +88,10 @@ class Rendered:
 def fetch(planned: PlannedPair) -> Fetched:
     """Read and decode the pair's inputs. Raises StorageError or ImageError; writes nothing."""
     pair, started = planned.pair, now()
-    contents = {use.url: _read_input(use) for use in uses(pair)}
+    contents = {use.url: _read_input(use) for use in input_uses(pair)}
     pictures = {
         use.url: resize.decode(contents[use.url].contents, storage.public(use.url))
-        for use in uses(pair)
+        for use in input_uses(pair)
         if use.role != "proof"
     }
     if pair.settings.proof is not None:
@@ -102,7 +102,7 @@ def fetch(planned: PlannedPair) -> Fetched:
         planned,
         pictures[pair.content],
         tuple(pictures[style.image] for style in pair.styles),
-        tuple(_input_record(use, contents[use.url], pictures.get(use.url)) for use in uses(pair)),
+        tuple(_input_record(use, contents[use.url], pictures.get(use.url)) for use in input_uses(pair)),
         {url: read.sha256 for url, read in contents.items()},
         started,
     )
@@ -123,13 +123,13 @@ class _Read:
     sha256: str
 
 
-def _read_input(use: Use) -> _Read:
+def _read_input(use: InputUse) -> _Read:
     stat = storage.stat(use.url)
     contents = storage.read(use.url)
     return _Read(contents, stat, hashlib.sha256(contents).hexdigest())
 
 
-def _input_record(use: Use, read: _Read, picture: Picture | None) -> InputRecord:
+def _input_record(use: InputUse, read: _Read, picture: Picture | None) -> InputRecord:
     width, height = picture.size if picture else (None, None)
     return InputRecord(
         role=use.role,

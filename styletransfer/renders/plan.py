@@ -19,17 +19,17 @@ from styletransfer.manifest.names import name_key
 from styletransfer.manifest.reader import Manifest, Pair
 from styletransfer.renders.fingerprint import digest, fingerprint_parts, what_changed
 from styletransfer.renders.inputs import (
-    Finding,
+    FoundInput,
     gather,
+    input_uses,
     look_at_inputs,
-    uses,
 )
 from styletransfer.renders.output_folder import lasting_fault, look_at_output, picture_is_there
+from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.overwrites import Overwrites
-from styletransfer.renders.places import Places
 from styletransfer.renders.records import Record
 from styletransfer.renders.size_faults import size_faults
-from styletransfer.renders.weights import check_weights, identify_weights
+from styletransfer.renders.weights_loading import check_weights, identify_weights
 from styletransfer.sizes import Size, pyramid, resolve_end_scale, size_to_fit
 from styletransfer.storage.retries import Retries, no_retries
 from styletransfer.transfer.schedule import Work
@@ -52,7 +52,7 @@ class PlannedPair:
     """
 
     pair: Pair
-    places: Places
+    places: OutputPlaces
     state: PlanState = "queued"
     reason: str = ""
     size: Size | None = None
@@ -87,7 +87,7 @@ class Plan:
     """
 
     manifest: Manifest
-    places: Places
+    places: OutputPlaces
     pairs: tuple[PlannedPair, ...]
     faults: tuple[Fault, ...]
     troubles: tuple[Fault, ...] = ()
@@ -114,7 +114,7 @@ def plan_manifest(
     default never. Raises StorageError, `transient`, when the output or the weights still can't be reached then.
     """
     retries = retries or no_retries()
-    places = Places(manifest.output, manifest.name)
+    places = OutputPlaces(manifest.output, manifest.name)
     pairs, faults = _choose(manifest.pairs, only)
     output = retries.call(lambda: look_at_output(places))
     weights, weights_fault = retries.call(lambda: _identify_weights(manifest, pairs))
@@ -123,8 +123,8 @@ def plan_manifest(
     with ThreadPoolExecutor(READERS, thread_name_prefix="plan") as readers:
         records = gather(output.record, by_id, readers, retries)
         readable = {name: record for name, record in records.items() if not isinstance(record, StorageError)}
-        findings = look_at_inputs(pairs, readable.values(), readers, retries)
-        planner = _Planner(places, findings, overwrites, weights, weights_fault, force)
+        found_inputs = look_at_inputs(pairs, readable.values(), readers, retries)
+        planner = _Planner(places, found_inputs, overwrites, weights, weights_fault, force)
         decided = gather(lambda name: planner.plan(by_id[name], readable[name]), readable, readers, retries)
     errors = {name: error for name, error in (records | decided).items() if isinstance(error, StorageError)}
     done = {name: each for name, each in decided.items() if not isinstance(each, StorageError)}
@@ -169,7 +169,7 @@ def _identify_weights(manifest: Manifest, pairs: Sequence[Pair]) -> tuple[str | 
         return None, lasting_fault(error)
 
 
-def _failed_alone(pair: Pair, places: Places, error: StorageError) -> PlannedPair:
+def _failed_alone(pair: Pair, places: OutputPlaces, error: StorageError) -> PlannedPair:
     """The pair, failed because what it left in the output folder can't be told."""
     fault = Fault(pair.place, str(error), pair.line)
     return PlannedPair(pair, places, "failed", str(error), faults=(fault,), alone=True)
@@ -189,8 +189,8 @@ def _summed_up(faults: Iterable[Fault]) -> Iterator[Fault]:
 class _Planner:
     """Decides about one pair at a time, from what was found for all."""
 
-    places: Places
-    findings: Mapping[str, Finding]
+    places: OutputPlaces
+    found_inputs: Mapping[str, FoundInput]
     overwrites: Overwrites
     weights_identity: str | None
     weights_fault: str | None
@@ -198,7 +198,7 @@ class _Planner:
 
     def plan(self, pair: Pair, record: Record | None) -> PlannedPair:
         """Size, fingerprint and state of one pair. Raises StorageError when its picture can't be looked at."""
-        found = {use: self.findings[use.url] for use in uses(pair)}
+        found = {use: self.found_inputs[use.url] for use in input_uses(pair)}
         hashes = {use.url: finding.sha256 for use, finding in found.items() if finding.sha256}
         planned = PlannedPair(pair, self.places, hashes=hashes, record=record)
         if faults := [*self.overwrites.pair_faults(pair, record)]:
@@ -206,12 +206,12 @@ class _Planner:
         if faults := [use.fault(finding.fault) for use, finding in found.items() if finding.fault]:
             alone = all(finding.unreachable for finding in found.values() if finding.fault)
             return replace(self._failed(planned, faults), alone=alone)
-        content = self.findings[pair.content].size
+        content = self.found_inputs[pair.content].size
         assert content is not None  # only a profile has no size
         scales = pyramid(pair.settings.min_scale, resolve_end_scale(pair.settings.end_scale, content))
         size = size_to_fit(content, scales[-1], enlarge=True)
         planned = replace(planned, size=size, scales=scales)
-        if faults := [*size_faults(pair, size, scales[0], self.findings)]:
+        if faults := [*size_faults(pair, size, scales[0], self.found_inputs)]:
             return self._failed(planned, faults)
         if self.weights_identity is None:
             return replace(planned, state="failed", reason=self.weights_fault or "")

@@ -9,20 +9,20 @@ from styletransfer.errors import Fault, ImageError
 from styletransfer.manifest.reader import Pair
 from styletransfer.pictures.formats import check_format_size
 from styletransfer.pictures.resize import MAX_MEGAPIXELS
-from styletransfer.renders.inputs import Finding, Use, uses
+from styletransfer.renders.inputs import FoundInput, InputUse, input_uses
 from styletransfer.settings import Settings
 from styletransfer.sizes import Size, size_to_fit
 from styletransfer.vgg_layers import last_layer, smallest_input
 
 
-def size_faults(pair: Pair, size: Size, coarsest: int, findings: Mapping[str, Finding]) -> Iterator[Fault]:
+def size_faults(pair: Pair, size: Size, coarsest: int, found_inputs: Mapping[str, FoundInput]) -> Iterator[Fault]:
     """What is wrong with the sizes that a pair comes to.
 
     `size` of the result and `coarsest` scale in px; `findings` tell the size of each input by its location.
     """
     yield from _result_faults(pair, size)
-    for use in uses(pair):
-        found = findings[use.url].size
+    for use in input_uses(pair):
+        found = found_inputs[use.url].size
         if use.role == "content" and found is not None:
             scaled = size_to_fit(found, coarsest, enlarge=True)
             yield from _network_faults(pair.settings, use, found, scaled, coarsest)
@@ -42,7 +42,7 @@ def _result_faults(pair: Pair, size: Size) -> Iterator[Fault]:
         yield Fault(place, f"makes a picture that can't be written: {error}", pair.line)
 
 
-def _network_faults(settings: Settings, use: Use, size: Size, scaled: Size, scale: int) -> Iterator[Fault]:
+def _network_faults(settings: Settings, use: InputUse, size: Size, scaled: Size, scale: int) -> Iterator[Fault]:
     """A fault if the network can't take the input as scaled at the coarsest scale."""
     needed = smallest_input(settings.layers())
     if min(scaled) >= needed:
@@ -54,7 +54,7 @@ def _network_faults(settings: Settings, use: Use, size: Size, scaled: Size, scal
     )
 
 
-def _advice(settings: Settings, use: Use, size: Size, needed: int) -> str:
+def _advice(settings: Settings, use: InputUse, size: Size, needed: int) -> str:
     """How to get an input past the network's smallest size."""
     if use.role == "style" and min(size) < needed:
         return "use a larger picture"

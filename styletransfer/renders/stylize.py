@@ -8,9 +8,9 @@ from functools import cache
 from torch import Tensor
 
 from styletransfer.machine.devices import available_devices
-from styletransfer.network.weights import Weights
+from styletransfer.network.vgg_weights import Weights
 from styletransfer.pictures.picture import Picture
-from styletransfer.renders.weights import load_weights
+from styletransfer.renders.weights_loading import load_weights
 from styletransfer.settings import Settings
 from styletransfer.storage.cache import CachedFiles, cache_folder, limit_bytes
 from styletransfer.transfer.style_cache import StyleCache

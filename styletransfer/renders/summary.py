@@ -12,7 +12,7 @@ from styletransfer import storage
 from styletransfer.errors import RecordError
 from styletransfer.manifest.reader import Pair
 from styletransfer.renders.output_folder import find_record
-from styletransfer.renders.places import Places
+from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import READERS, Plan, PlannedPair
 from styletransfer.renders.records import (
     PairState,
@@ -66,7 +66,7 @@ def other_pairs(plan: Plan) -> dict[str, SummaryPair]:
         return dict(zip((pair.id for pair in left_out), found, strict=True))
 
 
-def _former_pairs(places: Places) -> dict[str, SummaryPair]:
+def _former_pairs(places: OutputPlaces) -> dict[str, SummaryPair]:
     """The last summary's pairs by id, without those that were under way: nobody knows what became of
     them."""
     try:
@@ -78,7 +78,7 @@ def _former_pairs(places: Places) -> dict[str, SummaryPair]:
     return {pair.id: pair for pair in summary.pairs if pair.state in settled} if summary else {}
 
 
-def _unplanned_pair(places: Places, pair: Pair) -> SummaryPair:
+def _unplanned_pair(places: OutputPlaces, pair: Pair) -> SummaryPair:
     record = find_record(places, pair.id)
     outcome = Outcome("done", record=record) if record else Outcome("queued", "not asked for in this run")
     return _summary_pair(places, pair, outcome, {})
@@ -91,7 +91,7 @@ def _planned_pair(planned: PlannedPair, outcome: Outcome | None) -> SummaryPair:
     return _summary_pair(planned.places, planned.pair, outcome, planned.hashes)
 
 
-def _summary_pair(places: Places, pair: Pair, outcome: Outcome, hashes: Mapping[str, str]) -> SummaryPair:
+def _summary_pair(places: OutputPlaces, pair: Pair, outcome: Outcome, hashes: Mapping[str, str]) -> SummaryPair:
     record = outcome.record
     known = {entry.url: entry.sha256 for entry in record.inputs} if record else {}
 
@@ -111,7 +111,7 @@ def _summary_pair(places: Places, pair: Pair, outcome: Outcome, hashes: Mapping[
     return entry if record is None else _with_record(entry, places, record)
 
 
-def _with_record(entry: SummaryPair, places: Places, record: Record) -> SummaryPair:
+def _with_record(entry: SummaryPair, places: OutputPlaces, record: Record) -> SummaryPair:
     """The pair's line with what its record knows."""
     return entry.model_copy(
         update={

@@ -12,7 +12,7 @@ from styletransfer import storage
 from styletransfer.errors import ImageError, StorageError
 from styletransfer.pictures import resize
 from styletransfer.pictures.picture import Picture
-from styletransfer.renders.places import Places
+from styletransfer.renders.output_places import OutputPlaces
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ _kept: set[str] = set()  # seen by this process: a style of 2,000 pairs need not
 class Thumbnails:
     """The thumbnails of one output folder. Remembers what it has read; may be used from several threads."""
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: OutputPlaces) -> None:
         self._places = places
         self._known: dict[tuple[str, int], bytes | None] = {}
 

@@ -12,14 +12,14 @@ from torch import Tensor
 from styletransfer.errors import ImageError, RecordError, StyleTransferError
 from styletransfer.machine.devices import prepare, resolve_precision
 from styletransfer.machine.memory import peak_memory, reset_peak_memory
-from styletransfer.network.weights import Weights
+from styletransfer.network.vgg_weights import Weights
 from styletransfer.objective.objective import Losses, Objective, Targets
 from styletransfer.settings import Settings
 from styletransfer.transfer.memory_ladder import MemoryLadder
 from styletransfer.transfer.memory_plan import MemoryPlan
 from styletransfer.transfer.optimize import Average, make_optimizer, resize
-from styletransfer.transfer.position import Position
 from styletransfer.transfer.report import ScaleReport
+from styletransfer.transfer.running_state import RunningState
 from styletransfer.transfer.scaled_picture import ScaledPicture
 from styletransfer.transfer.schedule import Scale, Schedule, Work, scales_of
 from styletransfer.transfer.starts import start_image
@@ -58,7 +58,7 @@ class Progress:
 
     def image(self) -> Tensor:
         """The picture so far, (1, 3, H, W) on the CPU in [0, 1]. A sync point."""
-        return self._run.position.picture()
+        return self._run.running.picture()
 
     def peak_memory(self) -> int | None:
         """Most memory in bytes that this scale has used so far."""
@@ -117,12 +117,12 @@ class Stylizer:
 
     def image(self) -> Tensor | None:
         """The picture so far, (1, 3, H, W) on the CPU in [0, 1]; None before the first scale has begun."""
-        return self._run.position.picture() if self._run and self._run.position.average else None
+        return self._run.running.picture() if self._run and self._run.running.average else None
 
     @property
     def scales_report(self) -> tuple[ScaleReport, ...]:
         """One report for each finished scale of the last run."""
-        return tuple(self._run.position.reports) if self._run else ()
+        return tuple(self._run.running.reports) if self._run else ()
 
 
 class _Run:
@@ -160,14 +160,14 @@ class _Run:
         )
         self.device = torch.device(self.devices[0])
         self.targets: Targets | None = None
-        self.position = Position()
+        self.running = RunningState()
 
     def finish(self, callback: Callback | None) -> Tensor:
         """Runs every scale that is left."""
-        for scale in self.scales[self.position.scale_index :]:
+        for scale in self.scales[self.running.scale_index :]:
             with self.memory.out_of_memory_told():
                 self._run_scale(scale, callback)
-        return self.position.picture()
+        return self.running.picture()
 
     def _run_scale(self, scale: Scale, callback: Callback | None) -> None:
         reset_peak_memory(*self.devices)
@@ -175,13 +175,13 @@ class _Run:
         self.memory.enter(scale)
         self._prepare(scale)
         losses = self._iterate(scale, callback)
-        self.position.finish_scale(self._report(scale, losses))
+        self.running.finish_scale(self._report(scale, losses))
 
     def _prepare(self, scale: Scale) -> None:
         """Targets and, unless it was resumed, what the scale begins with."""
         content = self.content.at(scale.size, self.image_dtype).to(self.device)
         self.targets = self.memory.fit(lambda: self._make_targets(scale, content))
-        if self.position.iteration == 0:
+        if self.running.iteration == 0:
             self._begin(scale, content.to(self.device))
 
     def _make_targets(self, scale: Scale, content: Tensor) -> Targets:
@@ -190,33 +190,33 @@ class _Run:
 
     def _begin(self, scale: Scale, content: Tensor) -> None:
         """First image, optimizer and average of a scale: from the start, or carried over from the scale before."""
-        position = self.position
-        if position.optimizer is None or position.average is None:
+        running = self.running
+        if running.optimizer is None or running.average is None:
             start = start_image(
                 self.settings.init, content, self.styles.pictures, self.styles.weights, self.settings.seed
             )
             image = start.contiguous()
-            position.optimizer = make_optimizer(image, self.settings)
+            running.optimizer = make_optimizer(image, self.settings)
         else:
-            image = resize(position.average.unclamped(), scale.size, "bicubic").clamp_(0, 1)
-            position.optimizer = position.optimizer.carried_over(image)
-        position.average = Average(image, self.schedule.avg_decay)
+            image = resize(running.average.unclamped(), scale.size, "bicubic").clamp_(0, 1)
+            running.optimizer = running.optimizer.carried_over(image)
+        running.average = Average(image, self.schedule.avg_decay)
 
     def _iterate(self, scale: Scale, callback: Callback | None) -> Losses:
         """Every iteration that is left of the scale; the losses at the last."""
-        position, losses = self.position, None
-        assert position.optimizer is not None
-        assert position.average is not None
-        for iteration in range(position.iteration + 1, scale.iterations + 1):
-            losses = position.optimizer.step(self._evaluate, self.schedule.step_size(scale.index, iteration))
-            position.average.update(position.optimizer.image)
-            position.iteration = iteration
+        running, losses = self.running, None
+        assert running.optimizer is not None
+        assert running.average is not None
+        for iteration in range(running.iteration + 1, scale.iterations + 1):
+            losses = running.optimizer.step(self._evaluate, self.schedule.step_size(scale.index, iteration))
+            running.average.update(running.optimizer.image)
+            running.iteration = iteration
             if self.settings.trace:
-                position.trace.append(losses.total())
+                running.trace.append(losses.total())
             if callback is not None:
                 callback(self._progress(scale, losses))
         if losses is None:  # resumed behind the last iteration
-            losses, _ = self._evaluate(position.optimizer.image)
+            losses, _ = self._evaluate(running.optimizer.image)
         return losses
 
     def _evaluate(self, image: Tensor) -> tuple[Losses, Tensor]:
@@ -229,7 +229,7 @@ class _Run:
     def _move(self, plan: MemoryPlan) -> None:
         """Keeps picture and targets where a memory plan has them."""
         self.device = torch.device(plan.home)
-        self.position.move(self.device)
+        self.running.move(self.device)
         if self.targets is not None:
             self.targets = replace(self.targets, style=on_devices(self.targets.style, self.objective.device_of))
 
@@ -241,11 +241,11 @@ class _Run:
             scales=tuple(each.px for each in self.scales),
             width=width,
             height=height,
-            iteration=self.position.iteration,
+            iteration=self.running.iteration,
             iterations=scale.iterations,
-            seconds=self.position.run_time.seconds(),
-            fraction=self.work.fraction(scale.index, self.position.iteration),
-            reports=tuple(self.position.reports),
+            seconds=self.running.run_time.seconds(),
+            fraction=self.work.fraction(scale.index, self.running.iteration),
+            reports=tuple(self.running.reports),
             _losses=losses,
             _run=self,
         )
@@ -260,16 +260,16 @@ class _Run:
             scale=scale.px,
             width=width,
             height=height,
-            iterations=self.position.iteration,
+            iterations=self.running.iteration,
             losses=found,
-            seconds=self.position.scale_time.seconds(),
+            seconds=self.running.scale_time.seconds(),
             peak_memory=peak_memory(*self.devices),
-            trace=self.position.losses_so_far(),
+            trace=self.running.losses_so_far(),
             tiling=asdict(self.objective.tiling) if self.objective.tiling else None,
         )
 
     def state(self) -> State:
-        return self.position.state(self._key(self.scales[self.position.scale_index]))
+        return self.running.state(self._key(self.scales[self.running.scale_index]))
 
     def _key(self, scale: Scale) -> str:
         return f"{self.dtype}, {self.memory.plan(scale).tiling or 'untiled'}"
@@ -281,7 +281,7 @@ class _Run:
         scale = self.scales[state.scale_index]
         self._check(state, scale)
         device = torch.device(self.memory.plan(scale).home)
-        self.position = Position.of(
+        self.running = RunningState.of(
             state, self.settings, self.schedule.avg_decay, device=device, dtype=self.image_dtype
         )
 

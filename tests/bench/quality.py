@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor
 
-from styletransfer.network.weights import Weights
+from styletransfer.network.vgg_weights import Weights
 from styletransfer.settings import Settings
 from styletransfer.transfer.stylizer import Progress, Stylizer
 from tests.bench.evaluate import Evaluator

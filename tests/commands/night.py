@@ -8,7 +8,7 @@ from flows.farm import submissions
 from flows.farm.submissions import Submission
 from styletransfer.manifest.reader import load_manifest
 from styletransfer.renders.contact_sheet import ContactSheet
-from styletransfer.renders.places import Places
+from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import plan_manifest
 from styletransfer.renders.summary import Outcome
 from tests.studio import QUICK
@@ -25,7 +25,7 @@ class Night:
         self.url = studio.put("night.yaml", json.dumps({**head, "pairs": pairs}).encode())
         self.name = name
         self.plan = plan_manifest(load_manifest(self.url))
-        self.places = Places(studio.url("out"), name)
+        self.places = OutputPlaces(studio.url("out"), name)
         with get_client(sync_client=True) as client:
             self.run = submissions.submit(client, Submission(self.url, self.places, priority="high"))
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from prefect.client.schemas.objects import Artifact
 
 from flows.commands import slot_states
-from flows.farm.notes import Note
+from flows.farm.pair_notes import PairNote
 from flows.farm.render.progress import Figures
 from flows.farm.submissions import LiveWorker
 from styletransfer.renders.records import now
@@ -23,7 +23,7 @@ def artifact(description):
 def test_slots_tell_their_pair_and_the_time_that_it_has_left():
     workers = [LiveWorker(f"big-host-{slot}", "nst-gpu1") for slot in ("gpu0", "gpu1", "gpu2")]
     runs = [render_run("1", "big-host-gpu0"), render_run("2", "big-host-gpu2"), render_run("3", "gone-gpu0")]
-    note = Note(
+    note = PairNote(
         pair="a--b", fingerprint=None, submission="s", run="1", state="rendering", host="big-host", since=now()
     )
     figures = Figures("256 px (scale 2 of 3), iteration 4 of 9", 3.2, 0.5, 1_200_000_000)

@@ -6,7 +6,7 @@ from prefect.client.orchestration import get_client
 
 from flows.farm import names, submissions
 from styletransfer.manifest.reader import load_manifest
-from styletransfer.renders.places import Places
+from styletransfer.renders.output_places import OutputPlaces
 from tests.farm.commands import call, deploy_all, runs_of, unique
 from tests.studio import QUICK
 
@@ -34,7 +34,7 @@ def test_a_manifest_on_shared_storage_is_handed_to_a_driver(any_studio):
     (run,) = runs_of(name)
     assert f"{name}: submitted as {submissions.short_id(run)}" in done.out
     assert f"/runs/flow-run/{run.id}" in done.out
-    places = Places(any_studio.url("out"), name)
+    places = OutputPlaces(any_studio.url("out"), name)
     assert set(run.tags) >= {
         names.TAG,
         names.DRIVER_TAG,

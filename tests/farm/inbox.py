@@ -4,7 +4,7 @@ import json
 
 from prefect.client.orchestration import get_client
 
-from flows.farm.nights import schedules
+from flows.farm.overnight import cron_deployments
 from tests.studio import QUICK
 
 BERLIN = ["--timezone", "Europe/Berlin"]
@@ -28,4 +28,4 @@ def scheduled(full_name):
 
 def named(source):
     """The full name of the deployment that renders this folder or manifest."""
-    return f"render-inbox/{schedules.name_for(source)}"
+    return f"render-inbox/{cron_deployments.name_for(source)}"

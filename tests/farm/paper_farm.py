@@ -4,11 +4,11 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 
-from flows.farm.driver.drive import Drive
-from flows.farm.driver.evidence import Evidence
+from flows.farm.driver.reconciler import Reconciler
 from flows.farm.driver.render_runs import RenderRequest, RenderRun
+from flows.farm.driver.stored_results import StoredResults
 from flows.farm.names import LOST_MESSAGE
-from flows.farm.notes import Note, delete_note, write_note
+from flows.farm.pair_notes import PairNote, delete_note, write_note
 from styletransfer.errors import StorageError
 from styletransfer.renders.pair import store
 from styletransfer.renders.plan import plan_manifest
@@ -35,7 +35,7 @@ class PaperFarm:
         request = RenderRequest("", submission, plan.places, force_before, until=until, priority=priority)
         began = force_before or now() - timedelta(hours=1)
         runs = PaperRuns(self, submission)
-        return Drive(plan, runs, Evidence(plan, force_before), request, began, lambda: self.clock)  # type: ignore[arg-type]
+        return Reconciler(plan, runs, StoredResults(plan, force_before), request, began, lambda: self.clock)  # type: ignore[arg-type]
 
     def live(self, phase=None):
         return [run for run in self.runs.values() if run.live and phase in (None, run.phase)]
@@ -53,7 +53,7 @@ class PaperFarm:
     def note(self, run, pair, state, **options):
         attempt = self.attempts.get((run.id, pair), 1)
         plain = {"fingerprint": None, "submission": run.submission, "run": run.id, "host": "h", "since": now()}
-        write_note(self.places, Note(pair=pair, state=state, attempt=attempt, **plain, **options))
+        write_note(self.places, PairNote(pair=pair, state=state, attempt=attempt, **plain, **options))
 
     def finish(self, run, *pairs):
         """The pairs are rendered."""

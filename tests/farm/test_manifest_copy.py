@@ -6,7 +6,7 @@ from flows.farm import manifest_copy
 from styletransfer import storage
 from styletransfer.manifest.reader import load_manifest, parse_manifest
 from styletransfer.renders.fingerprint import fingerprint
-from styletransfer.renders.places import Places
+from styletransfer.renders.output_places import OutputPlaces
 
 
 def everything(studio):
@@ -68,7 +68,7 @@ def test_what_all_pairs_share_is_said_once(studio):
 def test_the_copy_lies_among_the_results_under_a_name_of_its_contents(studio):
     manifest = everything(studio)
     url = manifest_copy.store(manifest)
-    folder = Places(manifest.output, manifest.name).folder
+    folder = OutputPlaces(manifest.output, manifest.name).folder
     assert url.startswith(f"{folder}/.manifests/")
     assert storage.name(url) == "demo.yaml"
     assert manifest_copy.store(manifest) == url

@@ -12,7 +12,7 @@ from flows.commands import notify as notify_command
 from flows.farm import messages
 from flows.farm.driver.forecast import Forecast, Messenger, forecast_message
 from flows.farm.messages import NotifyError, end_message
-from flows.pairs.watching import Result
+from flows.pairs.listeners import Result
 from styletransfer.renders.plan import plan_manifest
 from styletransfer.renders.records import SummaryInput, SummaryPair
 from styletransfer.renders.summary import Outcome

@@ -7,7 +7,7 @@ from typing import get_args
 from flows.farm import names
 from flows.server import environment
 from styletransfer.manifest.schema import Priority
-from styletransfer.renders.places import Places
+from styletransfer.renders.output_places import OutputPlaces
 
 
 def test_every_priority_has_a_queue_before_prefects_own():
@@ -23,9 +23,9 @@ def test_a_run_is_lost_after_three_heartbeats_at_least():
 
 
 def test_an_output_has_one_tag_whatever_the_pairs():
-    harbour = names.output_tag(Places("s3://studio/renders", "harbour"))
-    assert harbour == names.output_tag(Places("s3://studio/renders", "harbour"))
-    assert harbour != names.output_tag(Places("s3://studio/renders", "boats"))
+    harbour = names.output_tag(OutputPlaces("s3://studio/renders", "harbour"))
+    assert harbour == names.output_tag(OutputPlaces("s3://studio/renders", "harbour"))
+    assert harbour != names.output_tag(OutputPlaces("s3://studio/renders", "boats"))
     assert len(harbour) == len("output:") + 12
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final
 
-from flows.farm.notes import Note
+from flows.farm.pair_notes import PairNote
 from styletransfer.renders.records import Record
 
 TOLERANCE_S: Final = 2.0
@@ -20,7 +20,7 @@ class Story:
     """One pair's: its notes, when checkpoints were written, pictures as they were written, records."""
 
     pair: str
-    notes: tuple[Note, ...]
+    notes: tuple[PairNote, ...]
     checkpoints: tuple[datetime, ...]
     pictures: tuple[str, ...]
     records: tuple[Record, ...]
@@ -34,7 +34,7 @@ class Story:
         return max(gaps, default=0.0)
 
     @property
-    def begun(self) -> list[Note]:
+    def begun(self) -> list[PairNote]:
         """Each time that it was begun, or gone on with."""
         return [note for note in self.notes if note.state == "rendering"]
 
@@ -43,7 +43,7 @@ class Story:
         saved = [*self.checkpoints, *(note.since for note in self.begun)]
         return max(0.0, min((moment - each).total_seconds() for each in saved if each <= moment))
 
-    def resumed(self, moment: datetime) -> Note | None:
+    def resumed(self, moment: datetime) -> PairNote | None:
         """When it was gone on with, after it had been interrupted then."""
         return next((note for note in self.begun if note.since > moment), None)
 
@@ -57,15 +57,15 @@ class Account:
     folder: str
     settings: Mapping[str, Any] = field(default_factory=dict)
 
-    def note(self, pair: str) -> Note | None:
+    def note(self, pair: str) -> PairNote | None:
         """The pair's note as it is now."""
         try:
             found = self.client.get_object(Bucket=self.bucket, Key=f"{self.folder}/.farm/{pair}.json")
         except self.client.exceptions.NoSuchKey:
             return None
-        return Note.model_validate_json(found["Body"].read())
+        return PairNote.model_validate_json(found["Body"].read())
 
-    def rendering(self, pairs: Sequence[str]) -> list[Note]:
+    def rendering(self, pairs: Sequence[str]) -> list[PairNote]:
         """Notes of the pairs that are being rendered."""
         return [note for note in map(self.note, pairs) if note is not None and note.state == "rendering"]
 
@@ -85,7 +85,7 @@ class Account:
 
         return Story(
             pair,
-            tuple(Note.model_validate_json(self._read(each)) for each in of(f".farm/{pair}.json")),
+            tuple(PairNote.model_validate_json(self._read(each)) for each in of(f".farm/{pair}.json")),
             tuple(each["LastModified"] for each in of(f".checkpoints/{pair}-")),
             tuple(each["ETag"] for each in of(f"{pair}.png")),
             tuple(Record.model_validate_json(self._read(each)) for each in of(f"{pair}.json")),

@@ -20,8 +20,8 @@ import psutil
 
 from flows.farm import names
 from flows.server import environment
+from flows.server.local_server import LocalServer, free_port
 from flows.server.password import authorization
-from flows.server.standing import StandingServer, free_port
 from tests.checkout import ROOT
 from tests.faults.account import Account
 from tests.faults.proxy import Proxy
@@ -241,7 +241,7 @@ class Farm:
         raise AssertionError(f"the server does not answer {method} {path}")
 
 
-class FarmServer(StandingServer):
+class FarmServer(LocalServer):
     """A server that, with all that belongs to it, has this environment and nothing of the developer's own."""
 
     def __init__(self, folder: Path, port: int, environment: Mapping[str, str]) -> None:

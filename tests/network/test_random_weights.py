@@ -11,7 +11,7 @@ from styletransfer.network.random_weights import (
     first_filters,
     orthogonal_filters,
 )
-from styletransfer.network.weights import RANDOM_RECIPE
+from styletransfer.network.vgg_weights import RANDOM_RECIPE
 from styletransfer.vgg_layers import CONVOLUTIONS, LAYERS
 from tests.reference.network import PlainVGG19
 

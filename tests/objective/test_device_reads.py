@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from flows.commands.terminal import Row
 from styletransfer.machine.devices import Slot
-from styletransfer.network.weights import Weights
+from styletransfer.network.vgg_weights import Weights
 from styletransfer.pictures.picture import Picture
 from styletransfer.renders.checkpoints import Checkpoints
 from styletransfer.settings import Settings

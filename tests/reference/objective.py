@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from styletransfer.network.tiles import Tiling
-from styletransfer.network.weights import Weights
+from styletransfer.network.vgg_weights import Weights
 from styletransfer.objective.moments import Moments
 from styletransfer.objective.objective import Losses, Targets, Weighting
 from styletransfer.objective.wasserstein import StyleTarget

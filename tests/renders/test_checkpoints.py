@@ -14,7 +14,7 @@ from styletransfer import storage
 from styletransfer.errors import Cancelled, StorageError
 from styletransfer.renders.checkpoints import COST_FACTOR, Checkpoints
 from styletransfer.renders.pair import fetch, store, stylize_pair
-from styletransfer.renders.weights import load_weights
+from styletransfer.renders.weights_loading import load_weights
 from styletransfer.storage import retries
 from styletransfer.transfer.stylizer import Progress
 from tests.studio import SHALLOW, Studio, picture_file, plan_one, pretend_rendered

@@ -11,8 +11,8 @@ import pytest
 
 from styletransfer import storage
 from styletransfer.errors import WeightsError
-from styletransfer.renders import imagenet, weights
-from styletransfer.renders.weights import identify_weights, load_weights
+from styletransfer.renders import imagenet, weights_loading
+from styletransfer.renders.weights_loading import identify_weights, load_weights
 from tests.state_dicts import network, pth, sha256
 
 
@@ -22,7 +22,7 @@ def caches(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("TORCH_HOME", raising=False)
-    monkeypatch.setattr(weights, "_loaded", OrderedDict())
+    monkeypatch.setattr(weights_loading, "_loaded", OrderedDict())
 
 
 def fault():
@@ -91,7 +91,7 @@ def test_imagenet_is_downloaded_once_into_torch_hubs_folder(torchvision_site, tm
 
 def test_processes_that_want_imagenet_at_once_share_one_download(torchvision_site, tmp_path):
     program = (
-        "from styletransfer.renders import imagenet, weights; "
+        "from styletransfer.renders import imagenet, weights_loading; "
         f"imagenet.IMAGENET = imagenet.{imagenet.IMAGENET!r}; "
         "print(weights.load_weights('imagenet', last_layer='relu1_2').identity)"
     )

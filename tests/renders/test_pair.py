@@ -14,12 +14,12 @@ from PIL import Image
 
 from styletransfer import storage
 from styletransfer.errors import ImageError, ManifestError, StorageError
-from styletransfer.network.weights import Weights
+from styletransfer.network.vgg_weights import Weights
 from styletransfer.pictures import resize
 from styletransfer.renders import pair
 from styletransfer.renders.pair import fetch, render_pair, store, stylize_pair, versions
 from styletransfer.renders.records import InputRecord, read_record, to_json
-from styletransfer.renders.weights import load_weights
+from styletransfer.renders.weights_loading import load_weights
 from styletransfer.transfer.stylizer import Progress
 from tests.studio import QUICK, SHALLOW, Studio, picture_file, plan_one, pretend_rendered
 

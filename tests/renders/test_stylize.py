@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from styletransfer.network.weights import Weights
+from styletransfer.network.vgg_weights import Weights
 from styletransfer.pictures.picture import Picture
 from styletransfer.renders.stylize import stylize
 from styletransfer.settings import Settings

@@ -9,14 +9,14 @@ from PIL import Image
 
 from styletransfer import storage
 from styletransfer.pictures.resize import decode
-from styletransfer.renders.places import Places
+from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.thumbnails import LARGE_PX, Thumbnails
 from tests.studio import picture_file
 
 
 @pytest.fixture
-def places(studio) -> Places:
-    return Places(studio.url("out"), "demo")
+def places(studio) -> OutputPlaces:
+    return OutputPlaces(studio.url("out"), "demo")
 
 
 def digest(contents: bytes) -> str:
@@ -61,7 +61,7 @@ def test_a_picture_that_has_changed_gives_none_and_a_warning(studio, places, cap
 
 def test_an_unwritable_folder_costs_only_the_keeping(studio, caplog):
     studio.put("out", b"in the way")
-    places = Places(studio.url("out"), "demo")
+    places = OutputPlaces(studio.url("out"), "demo")
     contents = picture_file(3)
     url = studio.put("in/a.png", contents)
     with caplog.at_level(logging.WARNING):

@@ -38,9 +38,9 @@ ASKED = [
 
 
 @pytest.fixture
-def asked(standing_server):
+def asked(local_server):
     """Ask the server as nobody; what it answers."""
-    with httpx.Client(base_url=standing_server.api_url, timeout=60, trust_env=False) as client:
+    with httpx.Client(base_url=local_server.api_url, timeout=60, trust_env=False) as client:
         yield client
 
 
@@ -62,26 +62,26 @@ def test_a_probe_hears_that_it_is_healthy_and_no_more(asked):
     [{"Host": "evil.example"}, {"Origin": "http://evil.example"}, {"Origin": "null"}],
     ids=lambda headers: next(iter(headers.values())),
 )
-def test_other_names_and_origins_are_refused_even_with_the_password(asked, standing_server, headers):
-    headers = {**authorization(standing_server.password), **headers}
+def test_other_names_and_origins_are_refused_even_with_the_password(asked, local_server, headers):
+    headers = {**authorization(local_server.password), **headers}
     for method, path in ASKED:
         assert asked.request(method, path, headers=headers).status_code == 403
     assert asked.get("/health", headers=headers).status_code == 403
 
 
-def test_the_password_is_in_no_command_line_and_in_no_log(standing_server):
-    secrets = [standing_server.password, b64encode(standing_server.password.encode()).decode()]
+def test_the_password_is_in_no_command_line_and_in_no_log(local_server):
+    secrets = [local_server.password, b64encode(local_server.password.encode()).decode()]
     lines = [" ".join(process.info["cmdline"] or ()) for process in psutil.process_iter(["cmdline"])]
-    told = [*lines, standing_server.log.read_text()]
+    told = [*lines, local_server.log.read_text()]
     assert [line for line in told for secret in secrets if secret in line] == []
 
 
-def test_the_database_is_its_users_alone(standing_server):
-    assert (standing_server.folder / "prefect").stat().st_mode & 0o077 == 0
+def test_the_database_is_its_users_alone(local_server):
+    assert (local_server.folder / "prefect").stat().st_mode & 0o077 == 0
 
 
-def test_a_command_that_knows_the_state_folder_is_let_in(standing_server, tmp_path):
-    record(Farm.mine(standing_server.api_url, standing_server.password_file), tmp_path)
+def test_a_command_that_knows_the_state_folder_is_let_in(local_server, tmp_path):
+    record(Farm.mine(local_server.api_url, local_server.password_file), tmp_path)
     known = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     command = [sys.executable, "-m", "flows.commands.main", "status", "--state"]
     environment = {**known, "PREFECT_HOME": str(tmp_path / "prefect")}
@@ -91,7 +91,7 @@ def test_a_command_that_knows_the_state_folder_is_let_in(standing_server, tmp_pa
 
     done = told(tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
-    (tmp_path / "farm.json").write_text(Farm.mine(standing_server.api_url).model_dump_json())
+    (tmp_path / "farm.json").write_text(Farm.mine(local_server.api_url).model_dump_json())
     assert "set PREFECT_API_AUTH_STRING" in told(tmp_path).stderr
 
 
@@ -205,10 +205,10 @@ def tab(browser) -> Iterator[Any]:
 
 
 @pytest.fixture
-def owner(standing_server):
+def owner(local_server):
     """Ask the server with the password; what it answers. Prefect's client wants the loop that the browser has."""
-    headers = authorization(standing_server.password)
-    with httpx.Client(base_url=standing_server.api_url, headers=headers, timeout=60, trust_env=False) as client:
+    headers = authorization(local_server.password)
+    with httpx.Client(base_url=local_server.api_url, headers=headers, timeout=60, trust_env=False) as client:
 
         def ask(method, path, body=None):
             answer = client.request(method, path, json=body)
@@ -219,32 +219,32 @@ def owner(standing_server):
 
 
 @pytest.fixture
-def start(standing_server, owner) -> str:
+def start(local_server, owner) -> str:
     """Path of what strangers would like to ask: to start a driver."""
     command = [sys.executable, "-m", "flows.commands.main", "deploy"]
-    done = subprocess.run(command, env=standing_server.environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, env=local_server.environment, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
     return f"/deployments/{owner('GET', f'/deployments/name/{names.DRIVER_DEPLOYMENT}')['id']}/create_flow_run"
 
 
 @pytest.mark.browser
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "localhost", "evil.example"])
-def test_a_page_of_another_origin_reads_and_starts_nothing(tab, start, owner, standing_server, elsewhere, host):
+def test_a_page_of_another_origin_reads_and_starts_nothing(tab, start, owner, local_server, elsewhere, host):
     before = owner("POST", "/flow_runs/count", {})
     tab.goto(f"http://{host}:{elsewhere}/")
     told = {
-        "api": standing_server.api_url,
+        "api": local_server.api_url,
         "start": start,
         "command": '{"parameters": {"manifest": "/none.yaml"}}',
-        "authorization": authorization(standing_server.password)["Authorization"],  # not even if it knew
+        "authorization": authorization(local_server.password)["Authorization"],  # not even if it knew
     }
     assert tab.evaluate(STRANGER, told) == NOTHING
     assert owner("POST", "/flow_runs/count", {}) == before
 
 
 @pytest.mark.browser
-def test_a_name_that_leads_here_shows_nothing_of_the_server(tab, standing_server):
-    address = standing_server.address.replace("127.0.0.1", "evil.example")
+def test_a_name_that_leads_here_shows_nothing_of_the_server(tab, local_server):
+    address = local_server.address.replace("127.0.0.1", "evil.example")
     assert tab.goto(address).status == 403
     asked = "async () => (await fetch('/api/health')).status"
     assert tab.evaluate(asked) == 403
@@ -263,18 +263,18 @@ SOCKET = """
 
 @pytest.mark.browser
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
-def test_the_dashboard_asks_once_and_shows_runs(tab, start, owner, standing_server, name):
+def test_the_dashboard_asks_once_and_shows_runs(tab, start, owner, local_server, name):
     run = owner("POST", start, {"parameters": {"manifest": "/none.yaml"}, "name": "kitten"})
     try:
-        address = standing_server.address.replace("127.0.0.1", name)
+        address = local_server.address.replace("127.0.0.1", name)
         tab.goto(f"{address}/v2/runs")
-        tab.fill("input[type=password]", standing_server.password)
+        tab.fill("input[type=password]", local_server.password)
         tab.keyboard.press("Enter")
         tab.wait_for_selector("input[type=password]", state="detached")
         tab.goto(f"{address}/v2/runs")
         tab.wait_for_selector("text=kitten")
         tab.goto(f"{address}/runs/flow-run/{run['id']}")  # the other dashboard, as messages link it
         tab.wait_for_selector("text=kitten")
-        assert tab.evaluate(SOCKET, [standing_server.api_url, standing_server.password]) == "auth_success"
+        assert tab.evaluate(SOCKET, [local_server.api_url, local_server.password]) == "auth_success"
     finally:
         owner("DELETE", f"/flow_runs/{run['id']}")

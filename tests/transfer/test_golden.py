@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from styletransfer.network.vgg import VGG19
-from styletransfer.network.weights import Weights
+from styletransfer.network.vgg_weights import Weights
 from styletransfer.objective.moments import blend
 from styletransfer.objective.objective import Objective, Targets
 from styletransfer.pictures.resize import resize, to_tensor

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from styletransfer.errors import OutOfMemoryError
 from styletransfer.machine.hardware import Hardware
 from styletransfer.network.tiles import ALL_BLOCKS, Tiling
-from styletransfer.network.weights import Weights
+from styletransfer.network.vgg_weights import Weights
 from styletransfer.objective.objective import Objective
 from styletransfer.objective.style import LayerMoments
 from styletransfer.pictures.picture import Picture

@@ -13,11 +13,11 @@ import pytest
 import safetensors.torch
 import torch
 
-from styletransfer.network.weights import Weights
+from styletransfer.network.vgg_weights import Weights
 from styletransfer.objective.moments import Moments
 from styletransfer.pictures.picture import Picture
 from styletransfer.renders import stylize
-from styletransfer.renders.weights import load_weights
+from styletransfer.renders.weights_loading import load_weights
 from styletransfer.settings import Settings
 from styletransfer.storage.cache import CachedFiles
 from styletransfer.transfer import style_cache

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from styletransfer.errors import Cancelled, ImageError, RecordError
-from styletransfer.network.weights import Weights, random_weights
+from styletransfer.network.vgg_weights import Weights, random_weights
 from styletransfer.pictures.picture import Picture
 from styletransfer.settings import Settings
 from styletransfer.transfer.report import ScaleReport

@@ -57,7 +57,7 @@ class PairTrace:
 
 
 @dataclass(frozen=True)
-class Standing:
+class PairStanding:
     """How a pair stands with the driver; as long as it is not settled it is queued or in a run.
 
     `attempts`: those it was charged with, `strikes`: runs that got nowhere, `misses`: runs that were never under
@@ -87,11 +87,11 @@ NOT_BEGUN: Final = "not begun yet"
 NOTHING: Final = PairTrace("nothing")
 
 
-class Board:
+class PairBoard:
     """All pairs that a driver looks after, and the live runs that have them: its own, and those of others."""
 
     def __init__(self, pairs: Iterable[str]) -> None:
-        self.standings = {pair: Standing() for pair in pairs}
+        self.standings = {pair: PairStanding() for pair in pairs}
         self.runs: dict[str, frozenset[str]] = {}
         self._got_somewhere: set[str] = set()
 
@@ -154,7 +154,7 @@ class Board:
             self.standings[pair] = _struck(after, ending, clock) if nowhere and not elsewhere else after
 
 
-def _after(standing: Standing, ending: Ending, trace: PairTrace) -> Standing:
+def _after(standing: PairStanding, ending: Ending, trace: PairTrace) -> PairStanding:
     """A pair that is not done after the end of a run which had it."""
     if ending.own and (ending.how == "cancelled" or trace.state == "cancelled"):
         return replace(standing, settled="cancelled", reason=trace.reason or ending.reason or "cancelled")
@@ -170,7 +170,7 @@ def _why_back(ending: Ending, trace: PairTrace) -> str:
     return NOT_BEGUN if ending.how == "held" and trace.state == "nothing" else ending.text
 
 
-def _charged(standing: Standing, reason: str, trace: PairTrace) -> Standing:
+def _charged(standing: PairStanding, reason: str, trace: PairTrace) -> PairStanding:
     """It was being rendered when the run ended without a word: another attempt is used up."""
     attempts = max(standing.attempts + 1, trace.attempt)
     if attempts >= ATTEMPTS:
@@ -179,7 +179,7 @@ def _charged(standing: Standing, reason: str, trace: PairTrace) -> Standing:
     return replace(standing, attempts=attempts, reason=f"attempt {attempts} ended with its run: {reason}")
 
 
-def _struck(standing: Standing, ending: Ending, clock: float) -> Standing:
+def _struck(standing: PairStanding, ending: Ending, clock: float) -> PairStanding:
     """The run got nowhere."""
     strikes, misses = standing.strikes + ending.begun, standing.misses + (not ending.begun)
     if strikes >= STRIKES or misses >= MISSES:

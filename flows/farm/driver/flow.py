@@ -21,21 +21,21 @@ from pydantic import Field
 
 from flows.farm import names, submissions
 from flows.farm.artifacts import Artifacts
-from flows.farm.driver.drive import Drive
+from flows.farm.driver.driver_listeners import DriverListeners, LogStates, SheetStates
 from flows.farm.driver.driver_run import DriverRun, ReplacedError
-from flows.farm.driver.evidence import Evidence
 from flows.farm.driver.forecast import Messenger
 from flows.farm.driver.pairs_table import PairsTable
+from flows.farm.driver.reconciler import Reconciler
 from flows.farm.driver.render_runs import RenderRequest, RenderRuns
-from flows.farm.driver.watchers import DriverWatchers, LogStates, SheetStates
+from flows.farm.driver.stored_results import StoredResults
 from flows.farm.messages import tell_wrong
 from flows.farm.run_process import outlive_worker
 from flows.farm.times import host_zone, next_clock, parse_clock, parse_zone, shown
 from flows.pairs.flow import final_state
+from flows.pairs.listeners import Result
 from flows.pairs.retrying import outage_retries
 from flows.pairs.sheet import LiveSheet
 from flows.pairs.steps import make_plan, write_sheet
-from flows.pairs.watching import Result
 from styletransfer import storage
 from styletransfer.errors import StorageError, StyleTransferError
 from styletransfer.manifest.reader import Priority
@@ -134,28 +134,28 @@ def plan_patiently(make: Callable[[], Plan], retries: Retries | None = None) -> 
 def look_after(plan: Plan, request: RenderRequest, me: DriverRun, client: SyncPrefectClient) -> State[Any]:
     """Have the plan's pairs rendered, show how they stand, and sum up. Raises ReplacedError."""
     table = PairsTable(Artifacts(str(me.run.id)))
-    with _sheet(plan) as sheet, Evidence(plan, request.force_before) as evidence, table:
+    with _sheet(plan) as sheet, StoredResults(plan, request.force_before) as results, table:
         messenger = Messenger(request.until, parse_zone(request.timezone or host_zone()), me.began)
-        watcher = DriverWatchers([SheetStates(sheet), LogStates(get_run_logger()), table, messenger])
-        drive = Drive(plan, RenderRuns(client, request), evidence, request, me.began)
-        table.live_runs = drive.live_runs
-        watcher.planned(plan)
+        listener = DriverListeners([SheetStates(sheet), LogStates(get_run_logger()), table, messenger])
+        reconciler = Reconciler(plan, RenderRuns(client, request), results, request, me.began)
+        table.live_runs = reconciler.live_runs
+        listener.planned(plan)
         try:
-            keep_driving(drive, lambda: watcher.states(drive.outcomes), me.check)
+            keep_driving(reconciler, lambda: listener.states(reconciler.outcomes), me.check)
         except TerminationSignal:
             if me.is_cancelled():
-                drive.cancel()
-                watcher.states(drive.outcomes)
+                reconciler.cancel()
+                listener.states(reconciler.outcomes)
                 sheet.write()
             raise
         result = Result.of(plan, outage_retries().call(lambda: write_sheet(sheet)))
-        watcher.ended(result)
-    if not drive.board.over:
+        listener.ended(result)
+    if not reconciler.board.over:
         return Cancelled(name=names.HELD, message=f"time was up; {result.counts}")
     return final_state(result, stopped=any(pair.state == "cancelled" for pair in result.pairs))
 
 
-def keep_driving(drive: Drive, tell: Callable[[], None], check: Callable[[], None]) -> None:
+def keep_driving(reconciler: Reconciler, tell: Callable[[], None], check: Callable[[], None]) -> None:
     """Take step after step until the drive is over; while server or storage are away, wait for them.
 
     Raises what a step raises where waiting can't help, or has not.
@@ -163,12 +163,12 @@ def keep_driving(drive: Drive, tell: Callable[[], None], check: Callable[[], Non
 
     def step() -> None:
         check()
-        drive.step()
+        reconciler.step()
 
     while True:
         outage_retries().call(step)
         tell()
-        if drive.over:
+        if reconciler.over:
             return
         time.sleep(POLL_S)
 

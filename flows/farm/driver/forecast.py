@@ -10,7 +10,7 @@ from typing import Final
 
 from flows.farm import times
 from flows.farm.messages import end_message, try_to_send
-from flows.pairs.watching import Result
+from flows.pairs.listeners import Result
 from styletransfer.renders.plan import Plan, PlannedPair
 from styletransfer.renders.records import now as utc_now
 from styletransfer.renders.summary import Outcome

@@ -9,9 +9,9 @@ from datetime import timedelta
 from typing import Final, cast, get_args
 
 from flows.farm.driver.attempts import NOTHING, Ending, PairTrace, RunEnd, Settled
-from flows.farm.driver.evidence import Evidence
 from flows.farm.driver.pair_states import PairStates
 from flows.farm.driver.render_runs import RenderRun, RenderRuns
+from flows.farm.driver.stored_results import StoredResults
 from flows.farm.names import LOST_MESSAGE, PENDING_LIMIT_S
 from flows.server.environment import HEARTBEAT_S
 from styletransfer.renders.summary import Outcome
@@ -30,7 +30,7 @@ LOOKED_AT_ONCE: Final = 8
 
 
 @dataclass
-class Seen:
+class RunMemory:
     """What a driver remembers of a run, by its own clock: since when it was seen so, when to look next."""
 
     news_at: float
@@ -43,11 +43,16 @@ class Judge:
     """Tells the pairs' states what their runs have come to. Raises StorageError and the client's errors."""
 
     def __init__(
-        self, pairs: PairStates, runs: RenderRuns, evidence: Evidence, submission: str, clock: Callable[[], float]
+        self,
+        pairs: PairStates,
+        runs: RenderRuns,
+        results: StoredResults,
+        submission: str,
+        clock: Callable[[], float],
     ) -> None:
         self._pairs, self._board = pairs, pairs.board
-        self._runs, self._evidence, self._submission, self._clock = runs, evidence, submission, clock
-        self._seen: dict[str, Seen] = {}
+        self._runs, self._results, self._submission, self._clock = runs, results, submission, clock
+        self._seen: dict[str, RunMemory] = {}
 
     def judge(self, live: Mapping[str, RenderRun]) -> None:
         """Bring all up to date with these live runs of the output, whoever submitted them."""
@@ -59,8 +64,8 @@ class Judge:
             self._look(run)
             self._give_up_silent(run)
 
-    def _seen_as(self, run_id: str) -> Seen:
-        return self._seen.setdefault(run_id, Seen(self._clock()))
+    def _seen_as(self, run_id: str) -> RunMemory:
+        return self._seen.setdefault(run_id, RunMemory(self._clock()))
 
     # Those that are over
 
@@ -95,7 +100,7 @@ class Judge:
         if self._runs.beats_since(run.id, run.since + timedelta(seconds=1)):
             log.warning("%s: was taken for lost, but is heard of again", run.name)
             self._runs.bring_back(run)
-            self._seen[run.id] = Seen(self._clock())
+            self._seen[run.id] = RunMemory(self._clock())
             return True
         seen = self._seen_as(run.id)
         seen.crashed_since = self._clock() if seen.crashed_since is None else seen.crashed_since
@@ -103,11 +108,11 @@ class Judge:
 
     def _traces(self, run_id: str, pairs: list[str], *, ended_well: bool) -> dict[str, PairTrace]:
         """What a run has left behind of its open pairs; those that are done are settled."""
-        records = self._evidence.records(pairs)
+        records = self._results.records(pairs)
         rest = [pair for pair in pairs if pair not in records]
-        notes = self._evidence.notes(rest)
+        notes = self._results.notes(rest)
         if ended_well:
-            changed = self._evidence.changed(pair for pair in rest if pair not in notes)
+            changed = self._results.changed(pair for pair in rest if pair not in notes)
             for pair in changed:
                 log.warning("%s: an input has changed since the plan was made; rendered as it is now", pair)
             records |= changed
@@ -152,7 +157,7 @@ class Judge:
         """Takes it down. The run's pairs are begun about in order: only the first of those left can have any."""
         news = False
         while pairs := self._board.open_in(run_id)[:LOOKED_AT_ONCE]:
-            records = self._evidence.records(pairs)
+            records = self._results.records(pairs)
             for pair, record in records.items():
                 self._pairs.done(pair, record)
             news = news or bool(records)
@@ -162,7 +167,7 @@ class Judge:
 
     def _has_new_notes(self, run_id: str, pairs: list[str]) -> bool:
         news = False
-        for pair, note in self._evidence.notes(pairs).items():
+        for pair, note in self._results.notes(pairs).items():
             if note.run != run_id or self._pairs.rendering.get(pair) == note:
                 continue
             news = True

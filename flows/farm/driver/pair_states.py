@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from flows.farm.driver.attempts import Board
+from flows.farm.driver.attempts import PairBoard
 from flows.farm.driver.groups import Speed
-from flows.farm.notes import Note
+from flows.farm.pair_notes import PairNote
 from styletransfer.renders.plan import Plan
 from styletransfer.renders.records import Record
 from styletransfer.renders.summary import Outcome
@@ -16,9 +16,9 @@ class PairStates:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.planned = {planned.id: planned for planned in plan.pairs}
-        self.board = Board(planned.id for planned in plan.having("queued"))
+        self.board = PairBoard(planned.id for planned in plan.having("queued"))
         self.outcomes: dict[str, Outcome] = {}
-        self.rendering: dict[str, Note] = {}
+        self.rendering: dict[str, PairNote] = {}
         self.speed = Speed()
 
     def open(self) -> list[str]:
@@ -29,7 +29,7 @@ class PairStates:
         self.speed.seen(self.planned[pair], record)
         self.settle(pair, Outcome("done", record=record, attempts=record.attempts))
 
-    def failed(self, note: Note) -> None:
+    def failed(self, note: PairNote) -> None:
         self.settle(note.pair, Outcome("failed", note.reason, attempts=note.attempt))
 
     def settle(self, pair: str, outcome: Outcome) -> None:

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Final
 
 from flows.farm.artifacts import CLOSE_S, Artifacts, Content, data_url
-from flows.pairs.watching import Result
+from flows.pairs.listeners import Result
 from styletransfer import storage
 from styletransfer.errors import ImageError
 from styletransfer.pictures import resize
 from styletransfer.renders.contact_sheet import duration
-from styletransfer.renders.places import Places
+from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import READERS, Plan, PlannedPair
 from styletransfer.renders.records import PairState, SummaryPair
 from styletransfer.renders.summary import Outcome
@@ -121,7 +121,7 @@ def link(text: str, url: str) -> str:
     return f"[{text}]({public})" if storage.scheme(url) in ("http", "https") else public
 
 
-def grid(places: Places, result: Result) -> Content:
+def grid(places: OutputPlaces, result: Result) -> Content:
     """Small pictures of the finished pairs, as many as the dashboard can bear, as a table in markdown."""
     finished = [pair for pair in result.pairs if pair.picture and pair.sha256]
     chosen = finished[:GRID_PICTURES]
@@ -133,7 +133,7 @@ def grid(places: Places, result: Result) -> Content:
     return Content("markdown", f"{_rows(cells)}\n\n{text}\n", text)
 
 
-def _cell(places: Places, thumbnails: Thumbnails, pair: SummaryPair) -> tuple[str, str]:
+def _cell(places: OutputPlaces, thumbnails: Thumbnails, pair: SummaryPair) -> tuple[str, str]:
     """The picture in markdown, and its caption."""
     assert pair.picture is not None
     assert pair.sha256 is not None

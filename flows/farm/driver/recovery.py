@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from flows.farm.driver.evidence import Evidence
 from flows.farm.driver.pair_states import PairStates
 from flows.farm.driver.render_runs import RenderRuns
+from flows.farm.driver.stored_results import StoredResults
 
 
-def recover(pairs: PairStates, evidence: Evidence, runs: RenderRuns, submission: str, began: datetime) -> None:
+def recover(pairs: PairStates, results: StoredResults, runs: RenderRuns, submission: str, began: datetime) -> None:
     """Settle what is done or failed since the submission began; a former driver's runs are left to be judged."""
     for planned in pairs.plan.pairs:
         record = planned.record
-        if record is not None and evidence.is_done(planned.id, record) and record.finished >= began:
+        if record is not None and results.is_done(planned.id, record) and record.finished >= began:
             pairs.done(planned.id, record)
-    ours = [note for note in evidence.all_notes().values() if note.submission == submission]
+    ours = [note for note in results.all_notes().values() if note.submission == submission]
     former = runs.read({note.run for note in ours if pairs.board.is_open(note.pair)})
     for run in former.values():
         pairs.board.take(run.id, run.pairs)  # if it is over, it is judged like any other

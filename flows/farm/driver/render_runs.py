@@ -36,7 +36,7 @@ from flows.farm.driver.attempts import RunEnd
 from flows.farm.driver.groups import Group
 from flows.farm.names import HELD, GpuCount
 from styletransfer.manifest.reader import Priority
-from styletransfer.renders.places import Places
+from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import PlannedPair
 
 PAGE: Final = 200
@@ -85,7 +85,7 @@ class RenderRequest:
 
     manifest: str
     submission: str
-    places: Places
+    places: OutputPlaces
     force_before: datetime | None = None
     weights: str | None = None
     output: str | None = None
@@ -232,7 +232,7 @@ def _phase(state: State[Any] | None) -> Phase:
     return "held" if state.is_cancelled() and state.name == HELD else _PHASES[state.type]
 
 
-def group_key(places: Places, pairs: Sequence[PlannedPair], attempt: int) -> str:
+def group_key(places: OutputPlaces, pairs: Sequence[PlannedPair], attempt: int) -> str:
     """The same for the same pictures under the same ids, place and attempt, whoever asks for them."""
     prints = sorted(f"{planned.id} {planned.fingerprint}" for planned in pairs)  # ids may share a fingerprint
     text = "\n".join([places.folder, *prints, str(attempt)])

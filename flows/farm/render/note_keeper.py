@@ -11,11 +11,11 @@ from functools import partial
 from typing import cast
 
 from flows.farm.names import SLOT_VARIABLE
-from flows.farm.notes import Note, NoteState, delete_note, read_note, write_note
-from flows.pairs.watching import Watcher
+from flows.farm.pair_notes import NoteState, PairNote, delete_note, read_note, write_note
+from flows.pairs.listeners import Listener
 from styletransfer.errors import RecordError, StorageError
 from styletransfer.machine.devices import Slot
-from styletransfer.renders.places import Places
+from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import PlannedPair
 from styletransfer.renders.records import now, read_record
 from styletransfer.renders.summary import Outcome
@@ -24,19 +24,19 @@ from styletransfer.storage.retries import Retries
 log = logging.getLogger(__name__)
 
 
-class NoteKeeper(Watcher):
+class NoteKeeper(Listener):
     """Writes a pair's note before it is rendered, so that a crash can be told from other ends, deletes it at last.
 
     What can't be written is kept in mind and tried again by `flush`: a storage that is away stops no render.
     """
 
-    def __init__(self, places: Places, submission: str, run: str, attempts: Mapping[str, int]) -> None:
+    def __init__(self, places: OutputPlaces, submission: str, run: str, attempts: Mapping[str, int]) -> None:
         self._places = places
         self._submission, self._run, self._attempts = submission, run, attempts
         self._slot = os.environ.get(SLOT_VARIABLE)
-        self._begun: dict[str, Note] = {}
+        self._begun: dict[str, PairNote] = {}
         self._devices: dict[str, Slot] = {}
-        self._unwritten: dict[str, Note | None] = {}  # None: to be deleted
+        self._unwritten: dict[str, PairNote | None] = {}  # None: to be deleted
         self._taken = False
         self._lock = threading.RLock()
 
@@ -86,7 +86,7 @@ class NoteKeeper(Watcher):
                     return reason
         return None
 
-    def _taken_from(self, own: Note) -> str | None:
+    def _taken_from(self, own: PairNote) -> str | None:
         found = read_note(self._places, own.pair)
         if found is not None:
             others = found.run != own.run and found.state == "rendering"
@@ -112,12 +112,12 @@ class NoteKeeper(Watcher):
                 del self._devices[pair_id]
                 self._begin(_ended(self._begun[pair_id], Outcome("held", "rendered, not stored yet")))
 
-    def _begin(self, note: Note) -> None:
+    def _begin(self, note: PairNote) -> None:
         self._begun[note.pair] = note
         self._put(note.pair, note)
 
-    def _note(self, pair: PlannedPair, outcome: Outcome, slot: str | None) -> Note:
-        return Note(
+    def _note(self, pair: PlannedPair, outcome: Outcome, slot: str | None) -> PairNote:
+        return PairNote(
             pair=pair.id,
             fingerprint=pair.fingerprint,
             submission=self._submission,
@@ -130,7 +130,7 @@ class NoteKeeper(Watcher):
             since=now(),
         )
 
-    def _put(self, pair_id: str, note: Note | None) -> None:
+    def _put(self, pair_id: str, note: PairNote | None) -> None:
         if self._taken and note is not None:  # that it is done is to be seen by the other run, too
             return
         try:
@@ -139,7 +139,7 @@ class NoteKeeper(Watcher):
             log.warning("%s: its note can't be written for now: %s", pair_id, error)
             self._unwritten[pair_id] = note
 
-    def _write(self, pair_id: str, note: Note | None) -> None:
+    def _write(self, pair_id: str, note: PairNote | None) -> None:
         if note is None:
             delete_note(self._places, pair_id)
         else:
@@ -147,5 +147,5 @@ class NoteKeeper(Watcher):
         self._unwritten.pop(pair_id, None)
 
 
-def _ended(note: Note, outcome: Outcome) -> Note:
+def _ended(note: PairNote, outcome: Outcome) -> PairNote:
     return note.model_copy(update={"state": outcome.state, "reason": outcome.reason, "since": now()})

@@ -27,11 +27,11 @@ from flows.farm.render.progress import RenderProgress
 from flows.farm.render.stopping import in_thread, why_stopped
 from flows.farm.run_process import leave_soon
 from flows.farm.times import shown
+from flows.pairs.listeners import Listener, Listeners, LogWatcher
 from flows.pairs.renderer import Renderer
 from flows.pairs.signals import ignore_further_signals, wait_heeding_signals
 from flows.pairs.slots import Slots
 from flows.pairs.steps import load_weights
-from flows.pairs.watching import LogWatcher, Watcher, Watchers
 from flows.server.environment import HEARTBEAT_S
 from styletransfer.renders.output_folder import picture_is_there
 from styletransfer.renders.plan import Plan, PlannedPair
@@ -78,20 +78,20 @@ class PairsRun:
 
     def __init__(self, assignment: Assignment) -> None:
         self.assignment = assignment
-        self.watcher = OutcomeWatcher()
+        self.listener = OutcomeWatcher()
         self.stopped: Outcome | None = None
         """Why it ends early, if it does: `held` or `cancelled`."""
 
     def render(self, plan: Plan) -> None:
         """Render what is left to do. Raises ManifestError for faults that are no pair's."""
         notes = NoteKeeper(plan.places, self.assignment.submission, self.assignment.run, self.assignment.attempts)
-        watcher = Watchers(notes, self.watcher, LogWatcher(get_run_logger()))
+        listener = Listeners(notes, self.listener, LogWatcher(get_run_logger()))
         _check(plan)
         queued = self._settle(plan, notes)
         try:
             if queued and not self._is_over():
                 with hold_devices() as devices:
-                    self._render_on(devices, plan, queued, notes, watcher)
+                    self._render_on(devices, plan, queued, notes, listener)
         finally:
             self._flush(notes)
 
@@ -115,7 +115,7 @@ class PairsRun:
                 queued.append(planned)
                 continue
             notes.finished(planned, outcome)
-            self.watcher.finished(planned, outcome)
+            self.listener.finished(planned, outcome)
         return queued
 
     def _is_over(self) -> bool:
@@ -131,14 +131,14 @@ class PairsRun:
         plan: Plan,
         queued: Sequence[PlannedPair],
         notes: NoteKeeper,
-        watcher: Watcher,
+        listener: Listener,
     ) -> None:
         if self.assignment.gpus > len(devices):
             log.warning("%s is the only device, so pairs with `gpus: 2` are rendered on it alone", devices[0])
         weights = load_weights(plan, queued)
         with RenderProgress(queued, len(devices), Artifacts(self.assignment.run)) as board:
-            watchers = Watchers(watcher, board)
-            renders = Renderer(Slots(devices), weights, watchers, self.assignment.attempts, NIGHT_DELAYS_S)
+            listeners = Listeners(listener, board)
+            renders = Renderer(Slots(devices), weights, listeners, self.assignment.attempts, NIGHT_DELAYS_S)
             with self._window(renders), self._giving_way(renders, notes):
                 self._run(renders, queued, notes)
 
@@ -202,7 +202,7 @@ class PairsRun:
 
     def final_state(self, asked: Sequence[str]) -> State[Any]:
         """How the run ends. A stop that came too late to keep any pair from its end does not count."""
-        outcomes = self.watcher.outcomes
+        outcomes = self.listener.outcomes
         counts, failed = self._counts(len(asked)), _failures(outcomes)
         left = len(asked) - sum(outcome.state in ("done", "skipped", "failed") for outcome in outcomes.values())
         if self.stopped is not None and left:
@@ -214,7 +214,7 @@ class PairsRun:
 
     def _counts(self, asked: int) -> str:
         """`7 done, 1 held, 4 not begun`."""
-        found = Counter(outcome.state for outcome in self.watcher.outcomes.values())
+        found = Counter(outcome.state for outcome in self.listener.outcomes.values())
         texts = [f"{found[state]} {state}" for state in PAIR_STATES if found[state]]
         not_begun = asked - found.total()
         return ", ".join(texts + ([f"{not_begun} not begun"] if not_begun else []))
@@ -240,7 +240,7 @@ def is_done_since(planned: PlannedPair, moment: datetime | None) -> bool:
     return record.finished >= moment and picture_is_there(planned.places, record)
 
 
-class OutcomeWatcher(Watcher):
+class OutcomeWatcher(Listener):
     """Remembers how pairs ended."""
 
     def __init__(self) -> None:

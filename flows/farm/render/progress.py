@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from flows.farm.artifacts import Artifacts, Content, data_url
 from flows.pairs.estimate import Estimate, clock_text, pair_seconds_left, speed_text
-from flows.pairs.watching import Watcher
+from flows.pairs.listeners import Listener
 from styletransfer.machine.devices import Slot
 from styletransfer.machine.memory import is_out_of_memory
 from styletransfer.pictures import resize
@@ -83,7 +83,7 @@ def where(progress: Progress) -> str:
     return f"{progress.scale} px ({number}), iteration {progress.iteration}"
 
 
-class RenderProgress(Watcher):
+class RenderProgress(Listener):
     """A render run in the dashboard, as long as the block that it opens: how far it is, and a preview.
 
     The device is waited for only when something is due. The percentage is of the work of all the run's pairs.

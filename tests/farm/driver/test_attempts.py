@@ -9,8 +9,8 @@ from flows.farm.driver.attempts import (
     NOT_BEGUN,
     PAUSES_S,
     STRIKES,
-    Board,
     Ending,
+    PairBoard,
     PairTrace,
 )
 from flows.farm.names import ATTEMPTS
@@ -19,7 +19,7 @@ RENDERING = PairTrace("rendering")
 
 
 def board(*pairs, run="run"):
-    made = Board(pairs)
+    made = PairBoard(pairs)
     made.take(run, pairs)
     return made
 
@@ -104,7 +104,7 @@ def test_a_run_that_was_never_under_way_is_less_of_a_strike():
 
 
 def test_what_another_driver_does_with_its_runs_is_no_strike_and_no_cancelling():
-    night = Board(["a"])
+    night = PairBoard(["a"])
     for how in ("cancelled", "failed", "completed"):
         night.take("theirs", ["a"])
         night.end("theirs", Ending(how, "", own=False), {}, 0.0)
@@ -132,7 +132,7 @@ class Farm:
     """Runs that end as the adversary says; it stops being one after its moves are used up."""
 
     def __init__(self, pairs, draw):
-        self.board, self.draw = Board(pairs), draw
+        self.board, self.draw = PairBoard(pairs), draw
         self.clock, self.count = 0.0, 0
         self.done, self.charged = set(), dict.fromkeys(pairs, 0)
 

@@ -11,10 +11,10 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from flows.farm import names
-from flows.farm.notes import read_notes
+from flows.farm.pair_notes import read_notes
 from flows.server import environment
-from flows.server.standing import StandingServer, free_port
-from styletransfer.renders.places import Places
+from flows.server.local_server import LocalServer, free_port
+from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.records import read_record, read_summary
 from tests.checkout import ROOT
 from tests.studio import SHALLOW
@@ -34,7 +34,7 @@ def own_farm(tmp_path, monkeypatch):
     """A server of its own, with everything deployed: a shared one may have others' workers."""
     from prefect import get_client, settings
 
-    server = StandingServer(tmp_path / "server", free_port())
+    server = LocalServer(tmp_path / "server", free_port())
     server.start()
     with ExitStack() as stack:
         stack.callback(server.stop)
@@ -124,7 +124,7 @@ def test_a_killed_render_is_resumed_alone_and_nothing_is_rendered_twice(studio, 
     pairs = [{"id": name, "content": f"{name}.png", "style": "s.png"} for name in "abc"]
     text = {"version": 1, "output": "out", "weights": "random", "defaults": LONG, "pairs": pairs}
     manifest = studio.put("demo.yaml", json.dumps(text).encode())
-    places = Places(studio.url("out"), "demo")
+    places = OutputPlaces(studio.url("out"), "demo")
     with worker(names.DRIVER_POOL, "driver", 4), worker(names.RENDER_POOLS[1], "one"):
         driver = submit(own_farm, manifest)
         note, process = until(lambda: caught(places), "a render to kill", PATIENCE_S)

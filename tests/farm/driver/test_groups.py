@@ -21,11 +21,11 @@ from flows.farm.driver.groups import (
     make_groups,
 )
 from styletransfer.manifest.reader import Pair, PairStyle
-from styletransfer.renders.places import Places
+from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import PlannedPair
 from styletransfer.settings import Settings
 
-PLACES = Places("/out", "demo")
+PLACES = OutputPlaces("/out", "demo")
 
 
 def planned(name="p", seconds=10.0, style="a.png", gpus=1, priority="normal"):

@@ -12,9 +12,9 @@ def test_a_driver_goes_on_where_another_died(farm):
     farm.become(second, "running")
     farm.note(second, second.pairs[0], "failed", reason="damaged")
 
-    drive = farm.driver()
-    drive.step()
-    assert drive.outcomes[second.pairs[0]].state == "failed"
+    reconciler = farm.driver()
+    reconciler.step()
+    assert reconciler.outcomes[second.pairs[0]].state == "failed"
     retry = next(run for run in farm.live() if first.pairs[0] in run.pairs)
     assert farm.attempts[retry.id, first.pairs[0]] == 2
     assert second.id in {run.id for run in farm.live()}
@@ -38,19 +38,19 @@ def test_what_was_done_for_this_submission_counts_as_done(farm):
     former = farm.driver()
     former.step()
     farm.complete(farm.live()[0])
-    drive = farm.driver()
-    drive.step()
-    assert sum(state == "done" for state in states(drive).values()) == 2
+    reconciler = farm.driver()
+    reconciler.step()
+    assert sum(state == "done" for state in states(reconciler).values()) == 2
 
 
 def test_failures_of_former_nights_are_tried_again(farm):
-    drive = farm.driver("yesterday", only=["a"])
-    drive.step()
+    reconciler = farm.driver("yesterday", only=["a"])
+    reconciler.step()
     run = only(farm.live())
     farm.note(run, "a", "failed", reason="damaged")
     farm.become(run, "failed")
-    drive.step()
-    assert drive.over
+    reconciler.step()
+    assert reconciler.over
     tonight = farm.driver("tonight", only=["a"])
     tonight.step()
     assert only(farm.live()).pairs == ("a",)

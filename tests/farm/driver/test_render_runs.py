@@ -2,11 +2,11 @@
 
 from flows.farm.driver.render_runs import group_key
 from styletransfer.manifest.reader import Pair, PairStyle
-from styletransfer.renders.places import Places
+from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import PlannedPair
 from styletransfer.settings import Settings
 
-PLACES = Places("/out", "demo")
+PLACES = OutputPlaces("/out", "demo")
 
 
 def planned(name, fingerprint="a1"):
@@ -29,6 +29,6 @@ def test_other_pictures_attempts_and_places_have_other_keys():
         group_key(PLACES, [planned("p")], 1),
         group_key(PLACES, [planned("p", "b2")], 1),
         group_key(PLACES, [planned("p")], 2),
-        group_key(Places("/elsewhere", "demo"), [planned("p")], 1),
+        group_key(OutputPlaces("/elsewhere", "demo"), [planned("p")], 1),
     }
     assert len(keys) == 4

@@ -1,16 +1,16 @@
 """How many runs are submitted, and where."""
 
-from flows.farm.notes import read_notes
+from flows.farm.pair_notes import read_notes
 from tests.farm.paper_farm import PaperFarm, only
 from tests.studio import plan_one
 
 
 def test_it_submits_twice_as_many_runs_as_there_are_slots(farm):
     farm.slots = {1: 2, 2: 0}
-    drive = farm.driver()
-    drive.step()
+    reconciler = farm.driver()
+    reconciler.step()
     assert len(farm.live()) == 4
-    drive.step()
+    reconciler.step()
     assert len(farm.live()) == 4
 
 

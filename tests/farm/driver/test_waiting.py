@@ -8,17 +8,17 @@ from flows.farm.names import NO_WORKER_S
 
 def test_runs_wait_for_workers_without_limit_but_the_lack_is_told(farm, caplog):
     farm.slots = {1: 0, 2: 0}
-    drive = farm.driver()
-    drive.step()
+    reconciler = farm.driver()
+    reconciler.step()
     farm.clock += NO_WORKER_S
     with caplog.at_level(logging.WARNING):
-        drive.step()
+        reconciler.step()
         farm.clock += 5
-        drive.step()
+        reconciler.step()
     assert caplog.text.count("no worker of pool nst-gpu1 is alive") == 1
-    assert drive.outcomes["a"].reason == "no worker of pool nst-gpu1 is alive"
+    assert reconciler.outcomes["a"].reason == "no worker of pool nst-gpu1 is alive"
     assert len(farm.live("waiting")) == LEAST_SUBMITTED
     farm.slots = {1: 1, 2: 0}
     farm.clock += 15
-    drive.step()
-    assert drive.outcomes["a"].reason == "waits for a slot"
+    reconciler.step()
+    assert reconciler.outcomes["a"].reason == "waits for a slot"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from flows.farm.notes import Note, read_notes, write_note
+from flows.farm.pair_notes import PairNote, read_notes, write_note
 from styletransfer.errors import StorageError
-from styletransfer.renders.places import Places
+from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.records import now, read_record
 from styletransfer.storage.retries import DELAYS_S, NIGHT_DELAYS_S
 from tests.studio import SHALLOW, damaged_file
@@ -33,7 +33,7 @@ def write_manifest(studio, *pairs, **keys):
 
 
 def places(studio):
-    return Places(studio.url("out"), "demo")
+    return OutputPlaces(studio.url("out"), "demo")
 
 
 def record(pair_id, studio):
@@ -60,7 +60,7 @@ def render(farm):
 
 def note(pair_id, **changes):
     plain = {"pair": pair_id, "fingerprint": "0" * 64, "submission": "night", "run": "r", "host": "h"}
-    return Note(**{**plain, "since": now(), "state": "held", **changes})
+    return PairNote(**{**plain, "since": now(), "state": "held", **changes})
 
 
 def test_it_renders_what_is_not_done_and_takes_note_of_failures(studio, pair, render):

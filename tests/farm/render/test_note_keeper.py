@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from flows.farm.notes import Note, read_note, read_notes
+from flows.farm.pair_notes import PairNote, read_note, read_notes
 from flows.farm.render.note_keeper import NoteKeeper
 from styletransfer.machine.devices import Slot
-from styletransfer.renders.places import Places
+from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.records import now
 from styletransfer.renders.summary import Outcome
 
@@ -16,11 +16,11 @@ SLOT = Slot(("cpu",))
 
 @pytest.fixture
 def places(tmp_path):
-    return Places(str(tmp_path), "night")
+    return OutputPlaces(str(tmp_path), "night")
 
 
 @pytest.fixture
-def watcher(places):
+def listener(places):
     return lambda run: NoteKeeper(places, "submission", run, {})
 
 
@@ -32,23 +32,23 @@ def note(places):
     return read_note(places, "a")
 
 
-def test_a_pair_has_a_note_until_it_is_done(watcher, places):
-    one = watcher("one")
+def test_a_pair_has_a_note_until_it_is_done(listener, places):
+    one = listener("one")
     one.started(pair(), SLOT)
     assert (note(places).state, note(places).run) == ("rendering", "one")
     one.finished(pair(), Outcome("done"))
     assert note(places) is None
 
 
-def test_a_run_of_its_own_is_not_taken(watcher):
-    one = watcher("one")
+def test_a_run_of_its_own_is_not_taken(listener):
+    one = listener("one")
     assert one.taken() is None
     one.started(pair(), SLOT)
     assert one.taken() is None
 
 
-def test_a_run_taken_for_lost_learns_that_another_renders_its_pair_and_leaves_its_note(watcher, places):
-    lost, other = watcher("lost"), watcher("other")
+def test_a_run_taken_for_lost_learns_that_another_renders_its_pair_and_leaves_its_note(listener, places):
+    lost, other = listener("lost"), listener("other")
     lost.started(pair(), SLOT)
     other.started(pair(), SLOT)
     assert lost.taken() == "a: run other renders it as well"
@@ -58,8 +58,8 @@ def test_a_run_taken_for_lost_learns_that_another_renders_its_pair_and_leaves_it
     assert (note(places).state, note(places).run) == ("rendering", "other")
 
 
-def test_what_the_lost_run_has_finished_all_the_same_is_seen_by_the_other(watcher, places, monkeypatch):
-    lost, other = watcher("lost"), watcher("other")
+def test_what_the_lost_run_has_finished_all_the_same_is_seen_by_the_other(listener, places, monkeypatch):
+    lost, other = listener("lost"), listener("other")
     lost.started(pair(), SLOT)
     other.started(pair(), SLOT)
     lost.taken()
@@ -71,8 +71,8 @@ def test_what_the_lost_run_has_finished_all_the_same_is_seen_by_the_other(watche
     assert other.taken() == "a: another run has finished it"
 
 
-def test_a_note_that_a_former_run_leaves_late_takes_nothing(watcher, places):
-    former, heir = watcher("former"), watcher("heir")
+def test_a_note_that_a_former_run_leaves_late_takes_nothing(listener, places):
+    former, heir = listener("former"), listener("heir")
     former.started(pair(), SLOT)
     heir.started(pair(), SLOT)
     former.stopping(Outcome("held", "its host told it to stop"))
@@ -80,8 +80,8 @@ def test_a_note_that_a_former_run_leaves_late_takes_nothing(watcher, places):
     assert heir.taken() is None
 
 
-def test_storage_that_is_away_takes_nothing(watcher, places, monkeypatch):
-    one = watcher("one")
+def test_storage_that_is_away_takes_nothing(listener, places, monkeypatch):
+    one = listener("one")
     one.started(pair(), SLOT)
 
     def away(*_):
@@ -91,4 +91,4 @@ def test_storage_that_is_away_takes_nothing(watcher, places, monkeypatch):
 
     monkeypatch.setattr("flows.farm.render.note_keeper.read_note", away)
     assert one.taken() is None
-    assert isinstance(note(places), Note)
+    assert isinstance(note(places), PairNote)

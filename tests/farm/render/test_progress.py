@@ -19,7 +19,7 @@ from flows.farm import artifacts
 from flows.farm.artifacts import Artifacts, Content
 from flows.farm.driver.pairs_table import PairsTable, link, table
 from flows.farm.render.progress import PREVIEW_BYTES, RenderProgress, preview
-from flows.pairs.watching import Result
+from flows.pairs.listeners import Result
 from styletransfer import storage
 from styletransfer.machine.devices import Slot
 from styletransfer.renders.plan import plan_manifest

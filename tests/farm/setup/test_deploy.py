@@ -24,8 +24,8 @@ from prefect.workers.process import ProcessWorker
 
 from flows.commands.main import main
 from flows.farm import names
-from flows.farm.nights import schedules
-from flows.farm.nights.schedules import Schedule
+from flows.farm.overnight import cron_deployments
+from flows.farm.overnight.cron_deployments import Schedule
 from flows.farm.setup.automations import automations
 from flows.farm.setup.deploy import DEPLOYMENTS, chosen_by_runs, deploy, job_template
 from styletransfer.errors import StyleTransferError
@@ -105,7 +105,7 @@ def test_a_pool_of_another_type_is_left_alone_and_said(deployed):
 def test_what_was_scheduled_follows_its_deployment(deployed):
     """Else it would go on naming a module that a new version has elsewhere."""
     night = Schedule("old", names.INBOX_DEPLOYMENT, "0 1 * * *", "Europe/Berlin", {"source": "/no/inbox"}, "")
-    schedules.put(deployed, night)
+    cron_deployments.put(deployed, night)
     try:
         found = deployed.read_deployment_by_name(night.full_name)
         deployed.update_deployment(found.id, DeploymentUpdate(entrypoint="flows.farm.inbox.render_inbox"))
@@ -113,9 +113,9 @@ def test_what_was_scheduled_follows_its_deployment(deployed):
         renewed = deployed.read_deployment_by_name(night.full_name)
         assert renewed.entrypoint == names.ENTRYPOINTS[names.INBOX_FLOW]
         assert renewed.parameters == night.parameters
-        assert schedules.crons(renewed) == [(night.cron, night.timezone)]
+        assert cron_deployments.crons(renewed) == [(night.cron, night.timezone)]
     finally:
-        schedules.remove(deployed, night.full_name)
+        cron_deployments.remove(deployed, night.full_name)
 
 
 @pytest.mark.parametrize(

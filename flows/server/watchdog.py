@@ -1,4 +1,4 @@
-"""Keeps a standing server running: started again when it ends, and when it answers but can't write any more."""
+"""Keeps a server of this host running: started again when it ends, and when it answers but can't write any more."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from flows.server.local_server import STARTUP_TIMEOUT_S, LocalServer
 from flows.server.password import authorization
-from flows.server.standing import STARTUP_TIMEOUT_S, StandingServer
 from styletransfer.errors import StyleTransferError
 
 _NOT_THERE: Final = "nst-never-made"
@@ -35,10 +35,10 @@ class Limits:
     """A server that ends so soon after its start would do so again."""
 
 
-class ServerWatch:
+class ServerWatchdog:
     """Starts a server that was ready again, on its port: drivers, workers and renders ask until it is back."""
 
-    def __init__(self, server: StandingServer, tell: Callable[[str], None], limits: Limits | None = None) -> None:
+    def __init__(self, server: LocalServer, tell: Callable[[str], None], limits: Limits | None = None) -> None:
         self._server = server
         self._tell = tell
         self._limits = limits or Limits()
@@ -71,7 +71,7 @@ class ServerWatch:
 class _Writes:
     """Writes now and then, in a thread of its own: a write may take long."""
 
-    def __init__(self, server: StandingServer, limits: Limits) -> None:
+    def __init__(self, server: LocalServer, limits: Limits) -> None:
         self._server = server
         self._limits = limits
         self._lock = threading.Lock()
@@ -112,7 +112,7 @@ class _Writes:
         self._end.set()  # not waited for: it may be waiting itself, for a server that does not answer
 
 
-def can_write(server: StandingServer, timeout_s: float) -> bool:
+def can_write(server: LocalServer, timeout_s: float) -> bool:
     """Whether a server writes. Deletes what is not there: that waits for the database as others do, leaves nothing.
 
     `/api/health` says nothing of that: it is well as long as the process answers.

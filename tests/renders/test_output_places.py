@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from styletransfer.errors import StorageError
 from styletransfer.manifest.names import LONGEST_NAME_BYTES, name_fault, name_key, shorten, slug
-from styletransfer.renders.places import Places
+from styletransfer.renders.output_places import OutputPlaces
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 
 
 def test_everything_lies_in_the_manifests_folder():
-    places = Places("s3://studio/renders", "harbour")
+    places = OutputPlaces("s3://studio/renders", "harbour")
     assert places.folder == "s3://studio/renders/harbour"
     assert places.picture("a--b", "png") == "s3://studio/renders/harbour/a--b.png"
     assert places.picture("a--b", "jpeg") == "s3://studio/renders/harbour/a--b.jpg"
@@ -23,7 +23,7 @@ def test_everything_lies_in_the_manifests_folder():
     assert places.index == "s3://studio/renders/harbour/index.html"
     assert places.checkpoint("a--b", "0f") == "s3://studio/renders/harbour/.checkpoints/a--b-0f.safetensors"
     assert places.thumbnail("a--b") == "s3://studio/renders/harbour/.thumbnails/a--b.jpg"
-    assert Places("/out", "m").record("x") == "/out/m/x.json"
+    assert OutputPlaces("/out", "m").record("x") == "/out/m/x.json"
 
 
 @pytest.mark.parametrize(
@@ -32,11 +32,11 @@ def test_everything_lies_in_the_manifests_folder():
 def test_no_name_leads_out_of_the_folder(name):
     assert name_fault(name) is not None
     for place in (
-        lambda: Places("/out", name).folder,
-        lambda: Places("/out", "m").picture(name, "png"),
-        lambda: Places("/out", "m").record(name),
-        lambda: Places("/out", "m").checkpoint(name, "0f"),
-        lambda: Places("/out", "m").thumbnail(name),
+        lambda: OutputPlaces("/out", name).folder,
+        lambda: OutputPlaces("/out", "m").picture(name, "png"),
+        lambda: OutputPlaces("/out", "m").record(name),
+        lambda: OutputPlaces("/out", "m").checkpoint(name, "0f"),
+        lambda: OutputPlaces("/out", "m").thumbnail(name),
     ):
         with pytest.raises(StorageError, match="cannot name a file of the output"):
             place()
@@ -50,7 +50,7 @@ def test_good_names(name):
 def test_names_are_short_enough_for_every_file_made_of_them():
     assert name_fault("ü" * (LONGEST_NAME_BYTES // 2)) is None
     assert name_fault("ü" * (LONGEST_NAME_BYTES // 2 + 1)) == "must be at most 150 bytes long"
-    longest = Places("/o", "m").checkpoint("x" * LONGEST_NAME_BYTES, "f" * 64)
+    longest = OutputPlaces("/o", "m").checkpoint("x" * LONGEST_NAME_BYTES, "f" * 64)
     assert len(longest.rpartition("/")[2]) <= 255
 
 

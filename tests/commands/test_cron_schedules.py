@@ -30,7 +30,7 @@ def test_a_folder_is_scheduled_and_the_server_plans_runs(bucket):
     }
     assert deployment.global_concurrency_limit.limit == 1
     assert deployment.concurrency_options.collision_strategy == "CANCEL_NEW"
-    assert deployment.entrypoint == "flows.farm.nights.inbox.render_inbox"
+    assert deployment.entrypoint == "flows.farm.overnight.inbox.render_inbox"
     assert deployment.work_pool_name == "nst-driver"
 
 

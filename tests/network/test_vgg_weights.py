@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save
 
 from styletransfer.errors import WeightsError
-from styletransfer.network.weights import random_weights, shapes_in_header, weights_in
+from styletransfer.network.vgg_weights import random_weights, shapes_in_header, weights_in
 from tests.state_dicts import network, pth, sha256
 
 

@@ -4,7 +4,7 @@ from prefect.client.orchestration import get_client
 from prefect.states import Cancelled
 
 from flows.farm import messages
-from flows.farm.nights.inbox import (
+from flows.farm.overnight.inbox import (
     RoundOptions,
     final_state,
     is_manifest,

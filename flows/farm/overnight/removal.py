@@ -13,7 +13,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from prefect.exceptions import ObjectNotFound
 
 from flows.farm import submissions
-from flows.farm.nights.waste import Waste
+from flows.farm.overnight.waste import Waste
 from styletransfer import storage
 from styletransfer.errors import StorageError
 from styletransfer.renders.plan import READERS

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from flows.server.standing import StandingServer, answers, free_port
-from flows.server.watch import Limits, ServerWatch, can_write
+from flows.server.local_server import LocalServer, answers, free_port
+from flows.server.watchdog import Limits, ServerWatchdog, can_write
 from styletransfer.errors import StyleTransferError
 
 HOLD = """
@@ -41,7 +41,7 @@ def held(database):
 def server(tmp_path, monkeypatch):
     """One of this test's own: it does not survive."""
     monkeypatch.delenv("PREFECT_API_DATABASE_CONNECTION_URL", raising=False)
-    server = StandingServer(tmp_path, free_port())
+    server = LocalServer(tmp_path, free_port())
     server.start()
     try:
         server.wait()
@@ -53,7 +53,7 @@ def server(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_a_server_that_can_not_write_is_started_again(server, tmp_path):
     told: list[str] = []
-    watch = ServerWatch(server, told.append, QUICK)
+    watch = ServerWatchdog(server, told.append, QUICK)
     try:
         watch.keep()
         assert told == []
@@ -75,9 +75,9 @@ def test_a_server_that_can_not_write_is_started_again(server, tmp_path):
 
 
 def test_a_server_that_ends_at_once_is_not_started_for_ever(tmp_path):
-    server = StandingServer(tmp_path, free_port())
+    server = LocalServer(tmp_path, free_port())
     server.log.write_text("it has its reasons\n")
-    watch = ServerWatch(server, pytest.fail)
+    watch = ServerWatchdog(server, pytest.fail)
     try:
         with pytest.raises(
             StyleTransferError, match=r"^Prefect's server ended: it has its reasons \(.*server\.log\)$"
@@ -88,4 +88,4 @@ def test_a_server_that_ends_at_once_is_not_started_for_ever(tmp_path):
 
 
 def test_nobody_writes_where_nobody_is(tmp_path):
-    assert not can_write(StandingServer(tmp_path, free_port()), 1)
+    assert not can_write(LocalServer(tmp_path, free_port()), 1)

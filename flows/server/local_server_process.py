@@ -1,6 +1,6 @@
-"""Prefect's server behind our wall; ends when its standard input closes, so outlives nobody who started it.
+"""Prefect's server behind our guard; ends when its standard input closes, so outlives nobody who started it.
 
-    python -m flows.server.standing_process --port 4200
+    python -m flows.server.local_server_process --port 4200
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import os
 import signal
 import threading
 
+from flows.server.host_guard import HostGuard, names_with
+from flows.server.local_server import HOST
 from flows.server.sqlite_cursors import use_orderly_cursors
-from flows.server.standing import HOST
-from flows.server.wall import Wall, names_with
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
 
     server = get_current_settings().server
     uvicorn.run(
-        Wall(create_app(final=True), names_with(server.ui.api_url)),
+        HostGuard(create_app(final=True), names_with(server.ui.api_url)),
         host=HOST,
         port=port,
         log_level=server.logging_level.lower(),

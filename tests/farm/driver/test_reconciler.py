@@ -12,16 +12,16 @@ from tests.farm.paper_farm import only, states
 
 
 def test_a_night_without_trouble(farm):
-    drive = farm.driver()
-    drive.step()
+    reconciler = farm.driver()
+    reconciler.step()
     assert len(farm.live()) == LEAST_SUBMITTED
-    assert set(states(drive).values()) == {"queued"}
+    assert set(states(reconciler).values()) == {"queued"}
     while farm.live():
         farm.complete(farm.live()[0])
         farm.clock += 5
-        drive.step()
-    assert drive.over
-    assert set(states(drive).values()) == {"done"}
+        reconciler.step()
+    assert reconciler.over
+    assert set(states(reconciler).values()) == {"done"}
     assert sorted(farm.rendered) == ["a", "b", "c", "d"]
 
 
@@ -43,55 +43,55 @@ def test_two_drivers_share_the_work(farm):
 
 def test_when_time_is_up_what_waits_is_taken_back_and_what_renders_is_waited_for(farm):
     farm.slots = {1: 2, 2: 0}
-    drive = farm.driver(until=now() + timedelta(hours=1))
-    drive.step()
+    reconciler = farm.driver(until=now() + timedelta(hours=1))
+    reconciler.step()
     rendering = farm.live()[0]
     farm.become(rendering, "running")
-    drive.request = replace(drive.request, until=now() - timedelta(seconds=1))
-    drive.step()
+    reconciler.request = replace(reconciler.request, until=now() - timedelta(seconds=1))
+    reconciler.step()
     assert only(farm.live()).id == rendering.id
-    assert not drive.over
+    assert not reconciler.over
     farm.note(rendering, rendering.pairs[0], "held", reason="held at 07:00")
     farm.become(rendering, "held", "held at 07:00")
-    drive.step()
-    assert drive.over
-    assert not drive.board.over
-    assert set(states(drive).values()) == {"held"}
+    reconciler.step()
+    assert reconciler.over
+    assert not reconciler.board.over
+    assert set(states(reconciler).values()) == {"held"}
     assert not farm.live()
 
 
 def test_cancelling_ends_own_runs_only(farm):
     theirs = farm.submit("theirs", ["a"])
-    drive = farm.driver()
-    drive.step()
+    reconciler = farm.driver()
+    reconciler.step()
     mine = next(run for run in farm.live() if run.submission == "night")
     farm.become(mine, "running")
-    drive.cancel()
+    reconciler.cancel()
     assert {run.id: run.phase for run in farm.live()} == {theirs.id: "waiting", mine.id: "cancelling"}
-    assert set(states(drive).values()) == {"cancelled"}
+    assert set(states(reconciler).values()) == {"cancelled"}
 
 
 def test_what_is_done_when_people_cancel_stays_done(farm):
-    drive = farm.driver()
-    drive.step()
+    reconciler = farm.driver()
+    reconciler.step()
     run = farm.live()[0]
     farm.become(run, "running")
     farm.finish(run, run.pairs[0])
-    drive.cancel()
-    assert states(drive).pop(run.pairs[0]) == "done"
-    assert list(states(drive).values()).count("cancelled") == 3
+    reconciler.cancel()
+    assert states(reconciler).pop(run.pairs[0]) == "done"
+    assert list(states(reconciler).values()).count("cancelled") == 3
 
 
 def test_a_step_that_failed_is_taken_again(farm):
     """Whatever was done of it before: the submitted run whose answer was lost, say."""
-    drive = farm.driver(only=["a"])
-    drive.runs.away = True
+    reconciler = farm.driver(only=["a"])
+    reconciler.runs.away = True
     with pytest.raises(StorageError):
-        drive.step()
-    drive.runs.away = False
+        reconciler.step()
+    reconciler.runs.away = False
     farm.submit("night", ["a"])  # the server had taken it
-    drive.step()
+    reconciler.step()
     farm.complete(only(farm.live()))
-    drive.step()
-    assert drive.over
+    reconciler.step()
+    assert reconciler.over
     assert farm.rendered == ["a"]

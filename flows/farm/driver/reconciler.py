@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from flows.farm.driver.evidence import Evidence
 from flows.farm.driver.judging import Judge
 from flows.farm.driver.pair_states import PairStates
 from flows.farm.driver.recovery import recover
 from flows.farm.driver.render_runs import RenderRequest, RenderRun, RenderRuns
+from flows.farm.driver.stored_results import StoredResults
 from flows.farm.driver.submitting import Submitter
 from flows.farm.driver.waiting import Waiting
 from styletransfer.errors import StorageError
@@ -27,24 +27,24 @@ from styletransfer.renders.summary import Outcome
 log = logging.getLogger(__name__)
 
 
-class Drive:
+class Reconciler:
     """One manifest under way. `outcomes`: how those pairs stand that are not as planned, for watchers."""
 
     def __init__(
         self,
         plan: Plan,
         runs: RenderRuns,
-        evidence: Evidence,
+        results: StoredResults,
         request: RenderRequest,
         began: datetime,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.request = request
         self.runs = runs
-        self._evidence, self._began = evidence, began
+        self._results, self._began = results, began
         self._pairs = PairStates(plan)
         self.board, self.outcomes = self._pairs.board, self._pairs.outcomes
-        self._judge = Judge(self._pairs, runs, evidence, request.submission, clock)
+        self._judge = Judge(self._pairs, runs, results, request.submission, clock)
         self._submitter = Submitter(self._pairs, runs, request.priority, clock)
         self._waiting = Waiting(self._pairs, clock)
         self._live: dict[str, RenderRun] = {}
@@ -66,7 +66,7 @@ class Drive:
     def step(self) -> None:
         """Bring everything up to date. Raises StorageError and the client's errors; may be repeated then."""
         if not self._recovered:
-            recover(self._pairs, self._evidence, self.runs, self.request.submission, self._began)
+            recover(self._pairs, self._results, self.runs, self.request.submission, self._began)
             self._recovered = True
         self._live = {run.id: run for run in self.runs.live()}
         self._judge.judge(self._live)
@@ -82,7 +82,7 @@ class Drive:
             if run.submission == self.request.submission and run.phase != "cancelling":
                 self.runs.cancel(run)
         try:
-            for pair, record in self._evidence.records(self._pairs.open()).items():
+            for pair, record in self._results.records(self._pairs.open()).items():
                 self._pairs.done(pair, record)
         except StorageError as error:  # the driver is ended soon, and can't wait
             name = self._pairs.plan.manifest.name

@@ -11,12 +11,12 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Running
 
 from flows.farm import submissions
-from flows.farm.nights import clean
-from flows.farm.nights.waste import KeepLimits, Waste, cache_waste, folder_waste, size_text, summed_up
-from flows.farm.notes import Note, write_note
+from flows.farm.overnight import clean
+from flows.farm.overnight.waste import KeepLimits, Waste, cache_waste, folder_waste, size_text, summed_up
+from flows.farm.pair_notes import PairNote, write_note
 from flows.farm.submissions import Submission
 from styletransfer import storage
-from styletransfer.renders.places import Places
+from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import plan_manifest
 from tests.farm.commands import call, deploy_all, unique
 from tests.studio import pretend_all
@@ -57,7 +57,7 @@ def rendered(studio):
     """A manifest whose only pair is done, its places, and the pair's record."""
     manifest = studio.simple()
     (record,) = pretend_all(manifest)
-    return manifest, Places(manifest.output, manifest.name), record
+    return manifest, OutputPlaces(manifest.output, manifest.name), record
 
 
 def urls(found):
@@ -100,7 +100,7 @@ def test_notes_of_pairs_that_are_done_go_at_once_and_others_with_age(studio):
 
     def note(pair, fingerprint, days):
         since = datetime.now(UTC) - timedelta(days=days)
-        held = Note(
+        held = PairNote(
             pair=pair, fingerprint=fingerprint, state="held", since=since, submission="s", run="r", host="h"
         )
         write_note(places, held)
@@ -135,7 +135,7 @@ def test_pictures_records_and_sheets_are_never_waste(any_studio):
 
 
 def test_checkpoints_on_s3_are_found(bucket):
-    places = Places(f"{bucket.url}/out", "demo")
+    places = OutputPlaces(f"{bucket.url}/out", "demo")
     bucket.put(f"out/demo/.checkpoints/c--d-{OTHER}.safetensors", b"x")
     (waste,) = folder_waste(places, KeepLimits(timedelta(0), 10, 10), set())
     assert (waste.kind, waste.bytes) == ("checkpoint", 1)
@@ -187,7 +187,7 @@ def finished(farm, studio):
     studio.simple()
     manifest = studio.simple(name=unique("old"))
     (record,) = pretend_all(manifest)
-    places = Places(manifest.output, manifest.name)
+    places = OutputPlaces(manifest.output, manifest.name)
     pairs = "[{content: in/a.png, style: in/b.png}]"
     text = f"version: 1\nname: {manifest.name}\noutput: out\nweights: random\npairs: {pairs}\n"
     url = studio.put("demo.yaml", text.encode())

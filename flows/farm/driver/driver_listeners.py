@@ -6,15 +6,15 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from flows.pairs.listeners import Result
 from flows.pairs.sheet import LiveSheet
-from flows.pairs.watching import Result
 from styletransfer.renders.plan import Plan
 from styletransfer.renders.summary import Outcome
 
 log = logging.getLogger(__name__)
 
 
-class DriverWatcher(Protocol):
+class DriverListener(Protocol):
     """Is told by one thread, which does not mind to wait for some seconds."""
 
     def planned(self, plan: Plan) -> None:
@@ -27,30 +27,30 @@ class DriverWatcher(Protocol):
         """All is over; summary and contact sheet are written."""
 
 
-class DriverWatchers:
+class DriverListeners:
     """Tells several watchers, in their order. One that fails costs a warning: renders go on without it."""
 
-    def __init__(self, watchers: Sequence[DriverWatcher]) -> None:
-        self._watchers = watchers
+    def __init__(self, listeners: Sequence[DriverListener]) -> None:
+        self._watchers = listeners
 
     def planned(self, plan: Plan) -> None:
-        for watcher in self._watchers:
-            _safely(watcher, lambda watcher=watcher: watcher.planned(plan))  # type: ignore[misc]
+        for listener in self._watchers:
+            _safely(listener, lambda listener=listener: listener.planned(plan))  # type: ignore[misc]
 
     def states(self, outcomes: Mapping[str, Outcome]) -> None:
-        for watcher in self._watchers:
-            _safely(watcher, lambda watcher=watcher: watcher.states(outcomes))  # type: ignore[misc]
+        for listener in self._watchers:
+            _safely(listener, lambda listener=listener: listener.states(outcomes))  # type: ignore[misc]
 
     def ended(self, result: Result) -> None:
-        for watcher in self._watchers:
-            _safely(watcher, lambda watcher=watcher: watcher.ended(result))  # type: ignore[misc]
+        for listener in self._watchers:
+            _safely(listener, lambda listener=listener: listener.ended(result))  # type: ignore[misc]
 
 
-def _safely(watcher: DriverWatcher, tell: Callable[[], None]) -> None:
+def _safely(listener: DriverListener, tell: Callable[[], None]) -> None:
     try:
         tell()
     except Exception:
-        log.exception("%s has failed; rendering goes on", type(watcher).__name__)
+        log.exception("%s has failed; rendering goes on", type(listener).__name__)
 
 
 class SheetStates:

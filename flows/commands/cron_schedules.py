@@ -12,9 +12,9 @@ from flows.commands.options import DONE
 from flows.commands.tables import show, table
 from flows.commands.terminal import Lines
 from flows.farm import names, times
-from flows.farm.nights import schedules
-from flows.farm.nights.inbox import is_manifest, manifests_in
-from flows.farm.nights.schedules import Schedule
+from flows.farm.overnight import cron_deployments
+from flows.farm.overnight.cron_deployments import Schedule
+from flows.farm.overnight.inbox import is_manifest, manifests_in
 from flows.farm.submissions import live_workers
 from flows.server.connection import is_on_this_host
 from styletransfer import storage
@@ -31,7 +31,7 @@ def asked_for(options: argparse.Namespace, lines: Lines) -> Schedule:
     asked = storage.resolve(".", options.source)
     source = _source(asked, lines, shared=options.shared_filesystem)
     return Schedule(
-        name=schedules.name_for(asked),
+        name=cron_deployments.name_for(asked),
         base=names.INBOX_DEPLOYMENT,
         cron=options.cron,
         timezone=zone.key,
@@ -43,13 +43,13 @@ def asked_for(options: argparse.Namespace, lines: Lines) -> Schedule:
 def put(client: SyncPrefectClient, schedule: Schedule, lines: Lines) -> int:
     """Make a schedule, and say when it runs first; returns the exit status."""
     try:
-        change = schedules.put(client, schedule)
+        change = cron_deployments.put(client, schedule)
     except times.TimeError as error:
         raise SettingsError([Fault("", str(error))]) from error
     lines.say(f"{schedule.description}: {change}: '{schedule.cron}' in {schedule.timezone}")
     for note in worker_notes((), live_workers(client)):
         lines.note(f"note: {note}")
-    begins = schedules.await_next_run(client, schedule.full_name)
+    begins = cron_deployments.await_next_run(client, schedule.full_name)
     if begins is None:
         lines.note(f"note: {_NOT_SEEN}")
     else:
@@ -103,8 +103,8 @@ def _load(url: str) -> Manifest:
 def remove(client: SyncPrefectClient, asked: str, lines: Lines) -> int:
     source = storage.resolve(".", asked)
     flow = names.INBOX_DEPLOYMENT.partition("/")[0]
-    if not schedules.remove(client, f"{flow}/{schedules.name_for(source)}"):
-        known = ", ".join(each.description or each.name for each in schedules.read_all(client))
+    if not cron_deployments.remove(client, f"{flow}/{cron_deployments.name_for(source)}"):
+        known = ", ".join(each.description or each.name for each in cron_deployments.read_all(client))
         raise SettingsError([Fault(asked, f"is not scheduled; scheduled are: {known or 'none'}")])
     lines.say(f"{storage.public(source)}: scheduled no more; what is being rendered goes on")
     return DONE
@@ -112,7 +112,7 @@ def remove(client: SyncPrefectClient, asked: str, lines: Lines) -> int:
 
 def show_all(client: SyncPrefectClient, lines: Lines) -> int:
     """A table of the schedules on stdout; returns the exit status."""
-    found = schedules.read_all(client)
+    found = cron_deployments.read_all(client)
     if not found:
         lines.say("nothing is scheduled")
         return DONE
@@ -122,9 +122,9 @@ def show_all(client: SyncPrefectClient, lines: Lines) -> int:
 
 
 def _rows(client: SyncPrefectClient, deployment: DeploymentResponse) -> list[tuple[str, ...]]:
-    begins = schedules.next_run(client, deployment)
+    begins = cron_deployments.next_run(client, deployment)
     what, until = deployment.description or deployment.name, str(deployment.parameters.get("until") or "")
     return [
         (what, cron, zone, until, times.shown(begins, times.parse_zone(zone)) if begins else "not planned yet")
-        for cron, zone in schedules.crons(deployment)
+        for cron, zone in cron_deployments.crons(deployment)
     ]

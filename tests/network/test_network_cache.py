@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from styletransfer.network import shared as models
-from styletransfer.network.shared import forget_networks, shared_network
+from styletransfer.network import network_cache as models
+from styletransfer.network.network_cache import forget_networks, shared_network
 from styletransfer.network.vgg import VGG19
-from styletransfer.network.weights import Weights
+from styletransfer.network.vgg_weights import Weights
 from styletransfer.objective.objective import Objective
-from styletransfer.renders.weights import load_weights
+from styletransfer.renders.weights_loading import load_weights
 from styletransfer.settings import Settings
 from styletransfer.transfer.stylizer import Stylizer
 from tests.networks import shallow_network

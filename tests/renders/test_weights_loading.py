@@ -10,8 +10,8 @@ import pytest
 from styletransfer import storage
 from styletransfer.errors import StorageError, WeightsError
 from styletransfer.manifest.weights_source import WeightsSource
-from styletransfer.renders import weights
-from styletransfer.renders.weights import identify_weights, load_weights
+from styletransfer.renders import weights_loading
+from styletransfer.renders.weights_loading import identify_weights, load_weights
 from styletransfer.storage.cache import cache_folder
 from tests.state_dicts import network, pth, sha256
 
@@ -22,7 +22,7 @@ def caches(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.delenv("TORCH_HOME", raising=False)
-    monkeypatch.setattr(weights, "_loaded", OrderedDict())
+    monkeypatch.setattr(weights_loading, "_loaded", OrderedDict())
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_a_cache_that_cannot_be_written_does_no_harm(place, tmp_path):
 
 def test_identifying_does_not_load_torch(place):
     program = (
-        "import sys; from styletransfer.renders.weights import identify_weights as i; "
+        "import sys; from styletransfer.renders.weights_loading import identify_weights as i; "
         f"print(i('random:3'), i('imagenet'), i({place(pth(network()))!r})); sys.exit('torch' in sys.modules)"
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout

@@ -24,13 +24,13 @@ from prefect.client.schemas.objects import TERMINAL_STATES, State
 from prefect.states import Completed, Failed
 
 from flows.farm import names, submissions
-from flows.farm.nights import schedules
-from flows.farm.nights.removal import remove_all
-from flows.farm.nights.waste import KeepLimits, Waste, cache_waste, folder_waste, summed_up
+from flows.farm.overnight import cron_deployments
+from flows.farm.overnight.removal import remove_all
+from flows.farm.overnight.waste import KeepLimits, Waste, cache_waste, folder_waste, summed_up
 from styletransfer import storage
 from styletransfer.errors import StorageError, StyleTransferError
 from styletransfer.manifest.names import name_fault
-from styletransfer.renders.places import Places
+from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.records import now
 
 log = logging.getLogger(__name__)
@@ -98,11 +98,11 @@ def old_runs(client: SyncPrefectClient, before: datetime) -> Iterator[Waste]:
 
 def known_folders(
     client: SyncPrefectClient, outputs: Iterable[str], going: set[str], tell: Callable[[str], None]
-) -> tuple[list[Places], set[str]]:
+) -> tuple[list[OutputPlaces], set[str]]:
     """Folders of results: those of the server's drivers, and all in `outputs`. And the manifests still in use:
     of runs that stay, and of schedules. `going`: runs that won't stay, by id."""
-    used = {str(each.parameters.get("source")) for each in schedules.read_all(client)}
-    found: dict[str, Places] = {}
+    used = {str(each.parameters.get("source")) for each in cron_deployments.read_all(client)}
+    found: dict[str, OutputPlaces] = {}
     read: set[str] = set()
     for run in submissions.with_tags(client, [names.TAG, names.DRIVER_TAG]):
         url = str(run.parameters.get("manifest"))
@@ -116,7 +116,7 @@ def known_folders(
         except StyleTransferError as error:
             log.warning("%s: its folder is not cleaned: %s", run.name, str(error).partition("\n")[0])
             continue
-        places = Places(manifest.output, manifest.name)
+        places = OutputPlaces(manifest.output, manifest.name)
         found[places.folder] = places
     for output in outputs:
         try:
@@ -126,13 +126,13 @@ def known_folders(
     return list(found.values()), used
 
 
-def folders_in(output: str) -> list[Places]:
+def folders_in(output: str) -> list[OutputPlaces]:
     """The folders of results in an output folder: those with a summary."""
     url = storage.resolve(".", output)
     summaries = storage.glob(storage.join(storage.escape(url), "*", "summary.json"))
     names_there = [storage.name(storage.parent(summary)) for summary in summaries]
-    return [Places(url, name) for name in names_there if name_fault(name) is None]
+    return [OutputPlaces(url, name) for name in names_there if name_fault(name) is None]
 
 
-def _is_live(client: SyncPrefectClient, places: Places) -> bool:
+def _is_live(client: SyncPrefectClient, places: OutputPlaces) -> bool:
     return bool(submissions.with_tags(client, [names.TAG, names.output_tag(places)], states=submissions.AT_WORK))

@@ -1,17 +1,17 @@
-"""Which requests pass the wall before a server, by the two headers that no web page can set."""
+"""Which requests pass the guard before a server, by the two headers that no web page can set."""
 
 import asyncio
 
 import httpx
 import pytest
 
-from flows.server.wall import LOOPBACK, Wall, names_with, own_origins
+from flows.server.host_guard import LOOPBACK, HostGuard, names_with, own_origins
 
 NAMES = names_with("https://farm.example/api")
 
 
 async def inside(scope, receive, send):
-    """What is behind the wall."""
+    """What is behind the guard."""
     if scope["type"] == "websocket":
         await send({"type": "websocket.accept"})
     else:
@@ -32,7 +32,7 @@ def sent(kind, headers):
         said.append(message)
 
     scope = {"type": kind, "headers": [(name.encode(), value.encode()) for name, value in headers]}
-    asyncio.run(Wall(inside, NAMES)(scope, nothing, send))
+    asyncio.run(HostGuard(inside, NAMES)(scope, nothing, send))
     return said
 
 
@@ -114,13 +114,13 @@ def test_its_start_and_end_pass():
     async def app(scope, receive, send):
         passed.append(scope["type"])
 
-    asyncio.run(Wall(app, LOOPBACK)({"type": "lifespan"}, nothing, nothing))
+    asyncio.run(HostGuard(app, LOOPBACK)({"type": "lifespan"}, nothing, nothing))
     assert passed == ["lifespan"]
 
 
 def test_a_refusal_is_whole():
     async def ask():
-        transport = httpx.ASGITransport(Wall(inside, NAMES))
+        transport = httpx.ASGITransport(HostGuard(inside, NAMES))
         async with httpx.AsyncClient(transport=transport, base_url="http://evil.example") as client:
             return await client.get("/")
 

@@ -19,11 +19,11 @@ from functools import partial
 from typing import Final, Literal, get_args
 
 from flows.farm import manifest_copy
-from flows.farm.notes import read_note
+from flows.farm.pair_notes import read_note
 from styletransfer import storage
 from styletransfer.errors import RecordError, StorageError
 from styletransfer.manifest.names import name_fault
-from styletransfer.renders.places import Places
+from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import READERS
 from styletransfer.renders.records import Record, now, read_record
 from styletransfer.storage.cache import CACHES, cache_folder, is_cached_name
@@ -100,7 +100,7 @@ def size_text(count: int) -> str:
     return f"{value:.3g} {units[0]}"
 
 
-def folder_waste(places: Places, limits: KeepLimits, used: set[str]) -> list[Waste]:
+def folder_waste(places: OutputPlaces, limits: KeepLimits, used: set[str]) -> list[Waste]:
     """What no run needs in a manifest's folder; nothing of one that is a link. Raises StorageError."""
     if storage.is_local(places.folder):
         here = listed(places.output, places.manifest_name)
@@ -120,7 +120,7 @@ def folder_waste(places: Places, limits: KeepLimits, used: set[str]) -> list[Was
 class _Records:
     """Records of a folder's pairs, each read once."""
 
-    def __init__(self, places: Places) -> None:
+    def __init__(self, places: OutputPlaces) -> None:
         self._places = places
         self._read: dict[str, Record | None] = {}
 
@@ -137,7 +137,7 @@ class _Records:
         return None
 
 
-def checkpoint_waste(places: Places, limit: int, before: datetime, records: _Records) -> Iterator[Waste]:
+def checkpoint_waste(places: OutputPlaces, limit: int, before: datetime, records: _Records) -> Iterator[Waste]:
     """Those of pairs that are done; those not written since `before`; the oldest beyond the limit in bytes."""
     kept = 0
     files = _own(_list(places, places.checkpoints), lambda file: _pair_and_fingerprint(file) is not None)
@@ -158,7 +158,7 @@ def _pair_and_fingerprint(file: _File) -> tuple[str, str] | None:
     return (match[1], match[2]) if match and name_fault(match[1]) is None else None
 
 
-def note_waste(places: Places, before: datetime, records: _Records) -> Iterator[Waste]:
+def note_waste(places: OutputPlaces, before: datetime, records: _Records) -> Iterator[Waste]:
     for file in _own(_list(places, places.notes), _has_pairs_name):
         pair_id = file.name.removesuffix(".json")
         note = read_note(places, pair_id)
@@ -174,7 +174,7 @@ def _has_pairs_name(file: _File) -> bool:
     return file.name.endswith(".json") and name_fault(file.name.removesuffix(".json")) is None
 
 
-def _copies(places: Places) -> list[_File]:
+def _copies(places: OutputPlaces) -> list[_File]:
     """Copies of the manifest: `<12 hex digits>/<manifest name>.yaml`."""
 
     def is_copy(file: _File) -> bool:
@@ -191,7 +191,7 @@ def _copies(places: Places) -> list[_File]:
     return [file for name in digests for file in _own(_list(places, storage.join(folder, name)), is_copy)]
 
 
-def _partial_waste(places: Places) -> Iterator[Waste]:
+def _partial_waste(places: OutputPlaces) -> Iterator[Waste]:
     """What killed processes left half written; S3 shows no such files."""
     if storage.is_local(places.folder):
         for folder in (places.folder, places.checkpoints, places.notes, places.thumbnails):
@@ -226,13 +226,13 @@ def _tell_odd(odd: Iterable[tuple[str, str]]) -> None:
         log.warning("%r: left alone, %s", path, reason)
 
 
-def _way_to(places: Places, folder: str) -> tuple[str, list[str]]:
+def _way_to(places: OutputPlaces, folder: str) -> tuple[str, list[str]]:
     """The output folder, and the names of the folders that lead from there to one of the manifest's."""
     below = folder.removeprefix(places.folder).strip("/")
     return places.output, [places.manifest_name, *below.split("/")] if below else [places.manifest_name]
 
 
-def _list(places: Places, folder: str, *, tell: bool = True) -> list[_File]:
+def _list(places: OutputPlaces, folder: str, *, tell: bool = True) -> list[_File]:
     """Files in a folder of the manifest's, with size and age; none through a link."""
     if not storage.is_local(folder):
         return _look_at_all(storage.glob(f"{storage.escape(folder)}/*"))

@@ -26,7 +26,7 @@ class Stopwatch:
 
 
 @dataclass
-class Position:
+class RunningState:
     """`iteration` iterations of scale number `scale_index` are done; `reports` tell of the scales before.
 
     `optimizer` and `average` are those of the last iteration, None before the first scale has begun. `trace` holds
@@ -82,7 +82,7 @@ class Position:
         )
 
     @classmethod
-    def of(cls, state: State, settings: Settings, avg_decay: float, **where: Any) -> Position:
+    def of(cls, state: State, settings: Settings, avg_decay: float, **where: Any) -> RunningState:
         """Where `state` was taken, the image on the device and of the dtype in `where`.
 
         Raises RecordError for another optimizer's.

@@ -17,7 +17,7 @@ from styletransfer.pictures.formats import Format, extension
 
 
 @dataclass(frozen=True)
-class Places:
+class OutputPlaces:
     """URLs of everything that a manifest's renders leave behind.
 
     Raises StorageError for a manifest name or an id that could lead out of the folder; the manifest's own

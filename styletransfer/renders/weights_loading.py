@@ -16,7 +16,7 @@ from pathlib import Path
 from styletransfer import storage
 from styletransfer.errors import WeightsError
 from styletransfer.manifest.weights_source import WeightsSource
-from styletransfer.network.weights import (
+from styletransfer.network.vgg_weights import (
     LARGEST_FILE_BYTES,
     Weights,
     check_shapes,

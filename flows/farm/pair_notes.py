@@ -13,7 +13,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from styletransfer import storage
-from styletransfer.renders.places import Places
+from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import READERS
 from styletransfer.renders.records import UtcTime
 
@@ -24,7 +24,7 @@ NoteState = Literal["rendering", "failed", "held", "cancelled"]
 SCHEMA_VERSION: Final = 1
 
 
-class Note(BaseModel):
+class PairNote(BaseModel):
     """How a pair stands since a moment. `run` is the flow run that rendered it, `attempt` counts from 1."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -42,22 +42,22 @@ class Note(BaseModel):
     since: UtcTime
 
 
-def write_note(places: Places, note: Note) -> None:
+def write_note(places: OutputPlaces, note: PairNote) -> None:
     """Write a pair's note in place of its last. Raises StorageError."""
     storage.write(places.note(note.pair), note.model_dump_json(indent=2).encode() + b"\n")
 
 
-def delete_note(places: Places, pair_id: str) -> None:
+def delete_note(places: OutputPlaces, pair_id: str) -> None:
     """The pair has no note any more. Raises StorageError."""
     storage.delete(places.note(pair_id))
 
 
-def read_note(places: Places, pair_id: str) -> Note | None:
+def read_note(places: OutputPlaces, pair_id: str) -> PairNote | None:
     """The pair's note; None where there is none, or none that can be read. Raises StorageError."""
     return _read_note(places.note(pair_id))
 
 
-def read_notes(places: Places) -> dict[str, Note]:
+def read_notes(places: OutputPlaces) -> dict[str, PairNote]:
     """All notes by pair id; one that can't be read is left out, with a warning. Raises StorageError."""
     urls = storage.glob(storage.join(storage.escape(places.notes), "*.json"))
     with ThreadPoolExecutor(READERS, thread_name_prefix="notes") as readers:
@@ -65,12 +65,12 @@ def read_notes(places: Places) -> dict[str, Note]:
         return {note.pair: note for note in found if note is not None}
 
 
-def _read_note(url: str) -> Note | None:
+def _read_note(url: str) -> PairNote | None:
     contents = storage.read_if_exists(url)
     if contents is None:  # deleted since it was listed
         return None
     try:
-        return Note.model_validate_json(contents)
+        return PairNote.model_validate_json(contents)
     except ValidationError as error:
         log.warning("%s: not a note that can be read: %s", storage.public(url), error.errors()[0]["msg"])
         return None

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from types import TracebackType
 
-from flows.farm.notes import Note, read_note, read_notes
+from flows.farm.pair_notes import PairNote, read_note, read_notes
 from styletransfer.renders.output_folder import find_record
 from styletransfer.renders.plan import READERS, Plan, PlannedPair
 from styletransfer.renders.records import Record
@@ -16,7 +16,7 @@ from styletransfer.renders.records import Record
 log = logging.getLogger(__name__)
 
 
-class Evidence:
+class StoredResults:
     """Reads many pairs at once. With `force_before` a pair is done only if it was finished since.
 
     Every method raises StorageError, `transient` where asking again can help.
@@ -26,9 +26,9 @@ class Evidence:
         self._places = plan.places
         self._planned = {planned.id: planned for planned in plan.pairs}
         self._force_before = force_before
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="evidence")
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="results")
 
-    def __enter__(self) -> Evidence:
+    def __enter__(self) -> StoredResults:
         return self
 
     def __exit__(
@@ -48,13 +48,13 @@ class Evidence:
         found = dict(zip(asked, self._readers.map(self._record, asked), strict=True))
         return {pair: record for pair, record in found.items() if record and self._is_new(pair, record)}
 
-    def notes(self, pairs: Iterable[str]) -> dict[str, Note]:
+    def notes(self, pairs: Iterable[str]) -> dict[str, PairNote]:
         """Notes of those pairs that have one."""
         asked = list(pairs)
         found = zip(asked, self._readers.map(lambda pair: read_note(self._places, pair), asked), strict=True)
         return {pair: note for pair, note in found if note is not None}
 
-    def all_notes(self) -> dict[str, Note]:
+    def all_notes(self) -> dict[str, PairNote]:
         """The notes of all pairs."""
         return {pair: note for pair, note in read_notes(self._places).items() if pair in self._planned}
 

@@ -43,7 +43,7 @@ class Result:
         return [f"{pair.id}: {pair.reason}" for pair in self.pairs if pair.state == "failed"]
 
 
-class Watcher:
+class Listener:
     """Is told what happens, from several threads at once; this one keeps it to itself.
 
     Whatever it does must be quick: renders wait for it.
@@ -65,34 +65,34 @@ class Watcher:
         """All is over; summary and contact sheet are written."""
 
 
-class Watchers(Watcher):
+class Listeners(Listener):
     """Tells several watchers, in their order."""
 
-    def __init__(self, *watchers: Watcher) -> None:
-        self._watchers = watchers
+    def __init__(self, *listeners: Listener) -> None:
+        self._watchers = listeners
 
     def planned(self, plan: Plan, at_once: int) -> None:
-        for watcher in self._watchers:
-            watcher.planned(plan, at_once)
+        for listener in self._watchers:
+            listener.planned(plan, at_once)
 
     def started(self, pair: PlannedPair, slot: Slot) -> None:
-        for watcher in self._watchers:
-            watcher.started(pair, slot)
+        for listener in self._watchers:
+            listener.started(pair, slot)
 
     def progress(self, pair: PlannedPair, progress: Progress) -> None:
-        for watcher in self._watchers:
-            watcher.progress(pair, progress)
+        for listener in self._watchers:
+            listener.progress(pair, progress)
 
     def finished(self, pair: PlannedPair, outcome: Outcome) -> None:
-        for watcher in self._watchers:
-            watcher.finished(pair, outcome)
+        for listener in self._watchers:
+            listener.finished(pair, outcome)
 
     def ended(self, result: Result) -> None:
-        for watcher in self._watchers:
-            watcher.ended(result)
+        for listener in self._watchers:
+            listener.ended(result)
 
 
-class LogWatcher(Watcher):
+class LogWatcher(Listener):
     """The run's log: what happens to each pair, its name first."""
 
     def __init__(self, log: logging.LoggerAdapter[logging.Logger] | logging.Logger) -> None:

@@ -1,4 +1,4 @@
-"""A wall before a server of one's own: it answers to its own names, and of web pages to its own alone.
+"""A guard before a server of one's own: it answers to its own names, and of web pages to its own alone.
 
 A browser lets any page send requests to any address, this host's included, and shows the page the answer where the
 page's own name is made to lead here. What tells such requests apart are two headers that no page can set: `Host`,
@@ -33,7 +33,7 @@ def names_with(outside_url: str | None) -> frozenset[str]:
     return frozenset({*LOOPBACK, *filter(None, [outside])})
 
 
-class Wall:
+class HostGuard:
     """An ASGI application that passes on what is asked under one of `names`, by no page of another origin."""
 
     def __init__(self, app: ASGIApp, names: Iterable[str]) -> None:

@@ -1,4 +1,4 @@
-"""A standing Prefect server on this host: started in the background, waited for, and ended with its user."""
+"""A Prefect server on this host: started in the background, waited for, and ended with its user."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Final
 
 from flows.server.environment import farm_environment, python_path
+from flows.server.host_guard import own_origins
 from flows.server.password import CLIENTS_VARIABLE, SERVERS_VARIABLE, keep_password, users_password
-from flows.server.wall import own_origins
 from styletransfer.errors import StyleTransferError
 
 HOST: Final = "127.0.0.1"
@@ -31,7 +31,7 @@ _STOP_TIMEOUT_S: Final = 10
 _POLL_S: Final = 0.2
 
 
-class StandingServer:
+class LocalServer:
     """A Prefect server with its dashboard, services and automations; its database lies in a folder.
 
     The database is SQLite's, unless the environment's PREFECT_API_DATABASE_CONNECTION_URL names another. The
@@ -92,7 +92,7 @@ class StandingServer:
         make_private(self.folder)
         make_private(self._home)
         self._home.chmod(0o700)  # the database has secrets, and what decrypts them
-        command = [sys.executable, "-m", "flows.server.standing_process", "--port", str(self.port)]
+        command = [sys.executable, "-m", "flows.server.local_server_process", "--port", str(self.port)]
         with self.log.open(self._log_mode) as log:
             self._process = subprocess.Popen(
                 command,

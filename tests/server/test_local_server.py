@@ -1,11 +1,11 @@
-"""The standing server: ready when it says so, gone when it should be."""
+"""The server on this host: ready when it says so, gone when it should be."""
 
 import os
 import socket
 
 import pytest
 
-from flows.server.standing import StandingServer, answers, free_port
+from flows.server.local_server import LocalServer, answers, free_port
 from styletransfer.errors import StyleTransferError
 
 
@@ -15,7 +15,7 @@ def test_a_port_in_use_is_said(tmp_path):
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(StyleTransferError, match=rf"^port {port} can't be used: .*; --port names another$"):
-            StandingServer(tmp_path, port).start()
+            LocalServer(tmp_path, port).start()
 
 
 def test_a_standing_server_answers(prefect_server):
@@ -33,16 +33,16 @@ def test_prefect_in_this_process_is_told(farm):
 
 def test_another_start_has_the_same_password(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "environ", {})
-    server = StandingServer(tmp_path / "farm", 4200)
+    server = LocalServer(tmp_path / "farm", 4200)
     assert server.password_file == tmp_path / "farm/password"
-    assert StandingServer(tmp_path / "farm", 4201).password == server.password
+    assert LocalServer(tmp_path / "farm", 4201).password == server.password
     assert server.environment["PREFECT_API_AUTH_STRING"] == server.password
     assert (tmp_path / "farm").stat().st_mode & 0o077 == 0
 
 
 def test_the_users_own_password_stays_and_is_not_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "environ", {"PREFECT_SERVER_API_AUTH_STRING": "me:mine"})
-    server = StandingServer(tmp_path, 4200)
+    server = LocalServer(tmp_path, 4200)
     assert (server.password, server.password_file) == ("me:mine", None)
     assert server.environment["PREFECT_API_AUTH_STRING"] == "me:mine"
     assert list(tmp_path.iterdir()) == []
@@ -52,4 +52,4 @@ def test_a_folder_that_can_not_be_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "environ", {})
     (tmp_path / "file").touch()
     with pytest.raises(StyleTransferError, match=rf"^the folder {tmp_path}/file can't be made: File exists$"):
-        StandingServer(tmp_path / "file", 4200).start()
+        LocalServer(tmp_path / "file", 4200).start()

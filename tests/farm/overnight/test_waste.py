@@ -12,17 +12,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flows.farm.nights.clean import folders_in
-from flows.farm.nights.removal import _remove_file
-from flows.farm.nights.waste import KeepLimits, cache_waste, folder_waste
-from flows.farm.notes import Note
-from styletransfer.renders.places import Places
+from flows.farm.overnight.clean import folders_in
+from flows.farm.overnight.removal import _remove_file
+from flows.farm.overnight.waste import KeepLimits, cache_waste, folder_waste
+from flows.farm.pair_notes import PairNote
+from styletransfer.renders.output_places import OutputPlaces
 
 NOTHING_STAYS = KeepLimits(timedelta(0), 0, 0)
 LONG_AGO = time.time() - 90 * 86_400
 F64, N32 = "0" * 64, "1" * 32
 OLD = datetime(2020, 1, 1, tzinfo=UTC)
-NOTE = Note(
+NOTE = PairNote(
     pair="a", fingerprint=F64, state="held", since=OLD, submission="s", run="r", host="h"
 ).model_dump_json()
 
@@ -71,7 +71,7 @@ def files_below(root):
 
 def clean(output):
     """All that is found in the folder `demo` is removed; what was in the way."""
-    found = folder_waste(Places(str(output), "demo"), NOTHING_STAYS, set())
+    found = folder_waste(OutputPlaces(str(output), "demo"), NOTHING_STAYS, set())
     return [fault for fault in map(_remove_file, found) if fault]
 
 
@@ -141,7 +141,7 @@ def test_what_is_no_plain_file_is_left(tmp_path, monkeypatch, make):
 
 def test_a_link_that_is_put_there_after_the_look_is_not_followed(tmp_path):
     ours = put(tmp_path / "demo", f".checkpoints/a-{F64}.safetensors")
-    (waste,) = folder_waste(Places(str(tmp_path), "demo"), NOTHING_STAYS, set())
+    (waste,) = folder_waste(OutputPlaces(str(tmp_path), "demo"), NOTHING_STAYS, set())
     shutil.move(ours.parent, tmp_path / "elsewhere")
     ours.parent.symlink_to(tmp_path / "elsewhere")
     assert "it is a link, or no folder" in str(_remove_file(waste))
@@ -159,7 +159,7 @@ def test_on_s3_foreign_keys_stay(bucket):
     for name in (*OURS, *OTHERS):
         if ".partial" not in name and "\n" not in name:
             bucket.put(f"out/demo/{name}", NOTE.encode())
-    found = folder_waste(Places(f"{bucket.url}/out", "demo"), NOTHING_STAYS, set())
+    found = folder_waste(OutputPlaces(f"{bucket.url}/out", "demo"), NOTHING_STAYS, set())
     assert {each.what for each in found} == {
         f"{bucket.url}/out/demo/{name}" for name in OURS if ".partial" not in name
     }
