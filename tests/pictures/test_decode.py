@@ -2,9 +2,6 @@
 
 import contextlib
 import io
-import struct
-import warnings
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -20,40 +17,18 @@ from styletransfer.pictures import decode as decoding
 from styletransfer.pictures.decode import decode, inspect
 from styletransfer.pictures.headers import Header
 from styletransfer.pictures.icc import SRGB_PROFILE
-
-P3 = pyvips.Operation.call("profile_load", "p3")
-CMYK = pyvips.Operation.call("profile_load", "cmyk")
-
-RNG = np.random.default_rng(0)
-PIXELS = RNG.integers(0, 256, (23, 34, 3), np.uint8)
-FLOATS = PIXELS.astype(np.float32) / 255
-DEEP = RNG.integers(0, 65536, (23, 34, 3), np.uint16)
-
-
-def pillow_file(image, kind="PNG", **options):
-    """A file with this Pillow picture, or with these pixels."""
-    file = io.BytesIO()
-    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(file, kind, **options)
-    return file.getvalue()
-
-
-def vips_file(pixels, kind, *, interpretation=None, profile=None, orientation=None, **options):
-    """A PNG or TIFF with these pixels at their own depth."""
-    image = pyvips.Image.new_from_array(pixels)
-    if interpretation is not None:
-        image = image.copy(interpretation=interpretation)
-    if profile is not None:
-        image = colour.embed_profile(image, profile)
-    if orientation is not None:
-        image.set_type(pyvips.GValue.gint_type, "orientation", orientation)
-    return bytes(getattr(image, f"{kind}save_buffer")(**options))
-
-
-def orientation_exif(orientation):
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    return exif.tobytes()
-
+from tests.pictures.picture_files import (
+    CMYK,
+    DEEP,
+    P3,
+    PIXELS,
+    RNG,
+    WHOLE,
+    orientation_exif,
+    pillow_file,
+    vips_file,
+    with_png_chunk,
+)
 
 # --- Orientation
 
@@ -83,17 +58,6 @@ def test_orientation_is_honoured_at_16_bits(kind, orientation):
     picture = decode(data, "a")
     np.testing.assert_array_equal(picture.pixels >> 8, np.asarray(ImageOps.exif_transpose(high)))
     assert inspect(data, "a") == picture.size
-
-
-def with_png_chunk(data, kind, content):
-    """A PNG file with one more chunk after its header."""
-    chunk = struct.pack(">I", len(content)) + kind + content
-    return data[:33] + chunk + struct.pack(">I", zlib.crc32(kind + content)) + data[33:]
-
-
-def test_a_damaged_exif_block_spoils_no_picture():
-    picture = decode(pillow_file(PIXELS, exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"), "a")
-    np.testing.assert_array_equal(picture.pixels, PIXELS)
 
 
 # --- 8 bits
@@ -285,87 +249,7 @@ def test_a_phones_second_picture_is_not_mentioned():
     assert decode(pillow_file(first, "MPO", save_all=True, append_images=[preview]), "a").warnings == ()
 
 
-# --- Resolution
-
-
-def jpeg_with_exif_resolution(x, y, unit):
-    exif = Image.Exif()
-    exif[282], exif[283], exif[296] = x, y, unit
-    jfif = pillow_file(PIXELS, "JPEG", exif=exif)
-    return jfif[:2] + jfif[20:]             # without the JFIF segment, as cameras write them
-
-
-@pytest.mark.parametrize(
-    ("data", "dpi"),
-    [
-        (pillow_file(PIXELS), None),
-        (pillow_file(PIXELS, dpi=(300, 150)), (300, 150)),
-        (pillow_file(PIXELS, "JPEG"), None),
-        (pillow_file(PIXELS, "JPEG", dpi=(300, 150)), (300, 150)),
-        (pillow_file(PIXELS, "JPEG", exif=orientation_exif(1)), None),
-        (pillow_file(PIXELS, "JPEG", exif=orientation_exif(6), dpi=(300, 150)), (150, 300)),
-        (jpeg_with_exif_resolution(300.0, 150.0, 2), (300, 150)),
-        (jpeg_with_exif_resolution(100.0, 50.0, 3), (254, 127)),
-        (jpeg_with_exif_resolution(1.0, 1.0, 1), None),
-        (pillow_file(PIXELS, "TIFF", dpi=(300, 150)), (300, 150)),
-        (pillow_file(PIXELS, "TIFF", resolution_unit=3, x_resolution=99.0, y_resolution=50.0), (251.46, 127)),
-        (pillow_file(PIXELS, "TIFF"), None),
-        (pillow_file(PIXELS, "BMP", dpi=(300, 150)), (300, 150)),
-        (vips_file(DEEP, "tiff", xres=10.0, yres=5.0), (254, 127)),
-        (vips_file(DEEP, "tiff", xres=10.0, yres=5.0, orientation=6), (127, 254)),
-    ],
-)
-def test_resolution_is_read(data, dpi):
-    read = decode(data, "a").dpi
-    assert read == (None if dpi is None else pytest.approx(dpi, rel=1e-3))
-
-
 # --- What is refused
-
-
-PIXELLESS = b"".join(
-    b"\0\0\0\0" + kind + struct.pack(">I", zlib.crc32(kind)) for kind in (b"IDAT", b"IEND")
-)
-
-
-def png_of_size(width, height):
-    """A PNG that says it is this large, and has no pixels."""
-    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n\0\0\0\r" + header + struct.pack(">I", zlib.crc32(header)) + PIXELLESS
-
-
-REFUSED = {
-    "empty": (b"", r"is empty; must be a picture"),
-    "text": (b"Dear Sir or Madam", r"is not a picture that can be read \(begins with b'Dear Sir'\); PNG"),
-    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", r"is not a picture that can be read"),
-    "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", r"is not a picture that can be read"),
-    "no png": (b"\x89PNG\r\n\x1a\n", r"is not a picture that can be read"),
-    "bomb": (png_of_size(30_000, 20_000), r"is 30000x20000 px, 600.0 megapixels; at most 512 "),
-    "float tiff": (vips_file(FLOATS, "tiff"), r"has 32-bit floating point pixels; 8 or 16 bits"),
-    "float gray": (pillow_file(FLOATS[..., 0], "TIFF"), r"has 32-bit floating point pixels; 8 or 16 bits"),
-    "int tiff": (vips_file(PIXELS.astype(np.uint32), "tiff"), r"has 32-bit unsigned pixels; 8 or 16 bits"),
-    "pfm": (pillow_file(FLOATS[..., 0], "PPM"), r"has floating point pixels; 8 or 16 bits"),
-    "tiff start": (b"II*\0", r"damaged, can't be decoded"),
-    "tiff junk": (b"II*\0" + b"\xff" * 40, r"damaged, can't be decoded"),
-}
-
-
-@pytest.mark.parametrize(("data", "message"), REFUSED.values(), ids=REFUSED)
-def test_what_can_not_be_read_is_refused_by_name(data, message):
-    with pytest.raises(ImageError, match=f"^in/a.png: .*{message}"):
-        decode(data, "in/a.png")
-
-
-WHOLE = {
-    "png": pillow_file(PIXELS),
-    "png16": vips_file(DEEP, "png"),
-    "jpeg": pillow_file(PIXELS, "JPEG", quality=95),
-    "webp": pillow_file(PIXELS, "WEBP", quality=95),
-    "tiff": pillow_file(PIXELS, "TIFF", compression="tiff_lzw"),
-    "tiff16": vips_file(DEEP, "tiff", compression="deflate", profile=P3),
-    "gif": pillow_file(Image.fromarray(PIXELS).quantize(64), "GIF"),
-    "bmp": pillow_file(PIXELS, "BMP"),
-}
 
 
 @pytest.mark.parametrize("data", WHOLE.values(), ids=WHOLE)
@@ -390,29 +274,6 @@ def test_damaged_files_give_a_picture_or_an_image_error(kind, data):
         damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(ImageError):   # any other error fails the test
         assert decode(bytes(damaged), "a", max_megapixels=1).size == inspect(bytes(damaged), "a")
-
-
-def test_the_limit_is_ours_to_set():
-    data = pillow_file(PIXELS)
-    decode(data, "a", max_megapixels=34 * 23 / 1e6)
-    for read in (decode, inspect):
-        with pytest.raises(ImageError, match=r"is 34x23 px, 0.0 megapixels; at most 0.0007 megapixels are"):
-            read(data, "a", max_megapixels=0.0007)
-
-
-@pytest.mark.parametrize("kind", ["PNG", "TIFF", "JPEG", "GIF", "BMP"])
-def test_pillows_own_limit_neither_warns_nor_refuses(kind, monkeypatch):
-    data = pillow_file(Image.new("L", (4000, 3000), 77), kind)
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5_000_000)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        picture = decode(data, "a")
-    assert picture.pixels.mean() == 77
-    assert Image.MAX_IMAGE_PIXELS == 5_000_000
-
-
-def test_large_pictures_are_opened_without_decoding():
-    assert inspect(png_of_size(20_000, 20_000), "a") == (20_000, 20_000)
 
 
 # --- Threads and strips

@@ -12,7 +12,7 @@ from styletransfer.errors import ImageError
 from styletransfer.pictures.decode import decode, inspect
 from styletransfer.pictures.resize import thumbnail
 from tests.checkout import ROOT
-from tests.pictures.test_decode import DEEP, P3, PIXELS, WHOLE, pillow_file, vips_file
+from tests.pictures.picture_files import DEEP, P3, PIXELS, WHOLE, pillow_file, vips_file
 
 PHOTOGRAPHS = sorted((ROOT / "manifests" / "images").rglob("*.jpg"))
 

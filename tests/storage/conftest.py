@@ -1,10 +1,18 @@
-"""A small web server, and an S3 endpoint in its place."""
+"""A folder on each kind of storage; a small web server, and an S3 endpoint in its place."""
 
 import threading
 
 import pytest
 
 from tests.storage.web_server import Web
+
+
+@pytest.fixture(params=["local", "s3", "memory"])
+def folder(request, tmp_path) -> str:
+    """A fresh folder to write into, on each kind of storage."""
+    if request.param == "s3":
+        return f"{request.getfixturevalue('bucket').url}/out"
+    return str(tmp_path) if request.param == "local" else f"memory://{tmp_path.name}"
 
 
 @pytest.fixture

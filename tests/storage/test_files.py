@@ -1,6 +1,5 @@
 """Files on every kind of storage: what is the same everywhere."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -18,14 +17,6 @@ ODD_NAMES = [
     "%20.png",
     "a'b\".png",
 ]
-
-
-@pytest.fixture(params=["local", "s3", "memory"])
-def folder(request, tmp_path) -> str:
-    """A fresh folder to write into, on each kind of storage."""
-    if request.param == "s3":
-        return f"{request.getfixturevalue('bucket').url}/out"
-    return str(tmp_path) if request.param == "local" else f"memory://{tmp_path.name}"
 
 
 @pytest.mark.parametrize("name", ODD_NAMES)
@@ -63,26 +54,6 @@ def test_a_missing_file_is_a_lasting_error_that_names_it(folder):
     assert caught.value.__cause__ is not None
     with pytest.raises(StorageError, match=r"cannot look at .*none\.bin: there is no such"):
         storage.stat(url)
-
-
-def test_a_file_over_the_limit_is_refused(folder):
-    url = storage.join(folder, "big.bin")
-    storage.write(url, bytes(1001))
-    assert len(storage.read(url, limit_bytes=1001)) == 1001
-    with pytest.raises(StorageError, match="has 1,001 bytes or more; at most 1,000 are read here"):
-        storage.read(url, limit_bytes=1000)
-
-
-def test_stat_tells_a_changed_file(folder):
-    url = storage.join(folder, "a.bin")
-    storage.write(url, b"one")
-    before = storage.stat(url)
-    assert storage.stat(url) == before
-    assert before.modified is not None
-    assert before.modified.tzinfo is not None
-    time.sleep(0.02)
-    storage.write(url, b"two")
-    assert storage.stat(url) != before
 
 
 GLOBS = {

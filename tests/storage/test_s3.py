@@ -7,8 +7,8 @@ import pytest
 
 from styletransfer import storage
 from styletransfer.errors import StorageError
-from styletransfer.storage import filesystems, s3
-from tests.storage.web_server import cut_short, hang_up
+from styletransfer.storage import s3
+from tests.storage.web_server import cut_short, hang_up, s3_error
 
 
 def test_what_another_host_writes_is_seen_at_once(bucket):
@@ -58,29 +58,6 @@ def test_objects_carry_the_type_that_browsers_need(bucket):
     assert types == ["text/html; charset=utf-8", "image/png"]
 
 
-@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_the_endpoint_comes_from_either_variable(bucket, monkeypatch, s3_endpoint, variable, host):
-    monkeypatch.delenv("AWS_ENDPOINT_URL")
-    monkeypatch.setenv(variable, s3_endpoint.replace("127.0.0.1", host))
-    storage.write(f"{bucket.url}/a", b"x")
-    assert bucket.get("a") == b"x"
-
-
-def test_endpoint_and_credentials_come_from_a_profile(bucket, monkeypatch, s3_endpoint, tmp_path):
-    config = tmp_path / "config"
-    config.write_text(
-        f"[profile studio]\nregion = eu-central-1\nendpoint_url = {s3_endpoint}\n"
-        "aws_access_key_id = a\naws_secret_access_key = b\n"
-    )
-    for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION"):
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
-    monkeypatch.setenv("AWS_PROFILE", "studio")
-    storage.write(f"{bucket.url}/a", b"x")
-    assert bucket.get("a") == b"x"
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -112,10 +89,6 @@ def test_a_url_without_a_key_is_refused(bucket, url):
     for attempt in (storage.read, storage.stat, lambda url: storage.write(url, b"")):
         with pytest.raises(StorageError, match="it names no object; write s3://BUCKET/KEY"):
             attempt(url)
-
-
-def s3_error(status: int, code: str) -> tuple[int, bytes]:
-    return status, f"<Error><Code>{code}</Code><Message>words</Message></Error>".encode()
 
 
 @pytest.mark.parametrize(
@@ -167,22 +140,6 @@ def test_an_endpoint_that_is_down_is_a_passing_error_found_quickly(aws_environme
         storage.read("s3://b/k")
     assert caught.value.transient
     assert time.monotonic() - began < 15
-
-
-def test_an_endpoint_that_never_answers_is_given_up(broken_s3, monkeypatch):
-    monkeypatch.setattr(filesystems, "_READ_TIMEOUT_S", 0.2)
-    broken_s3.answer["/b/k"] = lambda handler: time.sleep(1)
-    with pytest.raises(StorageError, match="no answer in time") as caught:
-        storage.read("s3://b/k")
-    assert caught.value.transient
-
-
-def test_botocore_tries_three_times_unless_told_otherwise(broken_s3, monkeypatch):
-    monkeypatch.delenv("AWS_MAX_ATTEMPTS")
-    broken_s3.answer["/b/k"] = s3_error(503, "SlowDown")
-    with pytest.raises(StorageError):
-        storage.read("s3://b/k")
-    assert len(broken_s3.requests) == 3
 
 
 def test_a_failed_upload_in_parts_leaves_the_old_object(bucket, monkeypatch):

@@ -35,6 +35,11 @@ class Web:
         self.url = f"http://127.0.0.1:{self.server.server_port}"
 
 
+def s3_error(status: int, code: str) -> tuple[int, bytes]:
+    """As S3 answers what fails."""
+    return status, f"<Error><Code>{code}</Code><Message>words</Message></Error>".encode()
+
+
 def hang_up(handler) -> None:
     handler.close_connection = True
 

@@ -1,0 +1,154 @@
+"""What a file says of itself: size, depth, orientation, resolution; and what is refused before any decoding."""
+
+import warnings
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from styletransfer.errors import ImageError
+from styletransfer.pictures.decode import decode, inspect
+from styletransfer.pictures.headers import read_header
+from tests.pictures.picture_files import (
+    DEEP,
+    P3,
+    PIXELS,
+    WHOLE,
+    orientation_exif,
+    pillow_file,
+    png_of_size,
+    vips_file,
+    with_png_chunk,
+)
+
+FLOATS = PIXELS.astype(np.float32) / 255
+
+# What it says
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_size_and_resolution_are_those_of_the_upright_picture(orientation):
+    data = pillow_file(PIXELS, "JPEG", exif=orientation_exif(orientation), dpi=(300, 150))
+    header = read_header(data, "a", max_megapixels=1)
+    assert (header.stored, header.orientation) == ((34, 23), orientation)
+    turned = orientation >= 5
+    assert header.size == ((23, 34) if turned else (34, 23))
+    assert header.upright_dpi == ((150, 300) if turned else (300, 150))
+
+
+@pytest.mark.parametrize(
+    ("kind", "deep", "needs_vips"),
+    [
+        ("png", False, False),
+        ("png16", True, True),
+        ("jpeg", False, False),
+        ("webp", False, False),
+        ("tiff", False, True),
+        ("tiff16", True, True),
+        ("gif", False, False),
+        ("bmp", False, False),
+    ],
+)
+def test_depth_decides_who_decodes(kind, deep, needs_vips):
+    """Pillow reads TIFF's and PNG's 16 bits as 8."""
+    header = read_header(WHOLE[kind], "a", max_megapixels=1)
+    assert (header.stored, header.deep, header.needs_vips) == ((34, 23), deep, needs_vips)
+
+
+@pytest.mark.parametrize("data", [pillow_file(PIXELS, icc_profile=P3), vips_file(DEEP, "tiff", profile=P3)])
+def test_the_profile_is_the_files(data):
+    assert read_header(data, "a", max_megapixels=1).profile == P3
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+def test_an_orientation_that_is_none_counts_as_upright(orientation):
+    data = with_png_chunk(pillow_file(PIXELS), b"eXIf", orientation_exif(orientation)[6:])
+    assert read_header(data, "a", max_megapixels=1).orientation == 1
+
+
+def test_a_damaged_exif_block_spoils_no_picture():
+    picture = decode(pillow_file(PIXELS, exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"), "a")
+    np.testing.assert_array_equal(picture.pixels, PIXELS)
+
+
+# Resolution
+
+
+def jpeg_with_exif_resolution(x, y, unit):
+    exif = Image.Exif()
+    exif[282], exif[283], exif[296] = x, y, unit
+    jfif = pillow_file(PIXELS, "JPEG", exif=exif)
+    return jfif[:2] + jfif[20:]             # without the JFIF segment, as cameras write them
+
+
+@pytest.mark.parametrize(
+    ("data", "dpi"),
+    [
+        (pillow_file(PIXELS), None),
+        (pillow_file(PIXELS, dpi=(300, 150)), (300, 150)),
+        (pillow_file(PIXELS, "JPEG"), None),
+        (pillow_file(PIXELS, "JPEG", dpi=(300, 150)), (300, 150)),
+        (pillow_file(PIXELS, "JPEG", exif=orientation_exif(1)), None),
+        (pillow_file(PIXELS, "JPEG", exif=orientation_exif(6), dpi=(300, 150)), (150, 300)),
+        (jpeg_with_exif_resolution(300.0, 150.0, 2), (300, 150)),
+        (jpeg_with_exif_resolution(100.0, 50.0, 3), (254, 127)),
+        (jpeg_with_exif_resolution(1.0, 1.0, 1), None),
+        (pillow_file(PIXELS, "TIFF", dpi=(300, 150)), (300, 150)),
+        (pillow_file(PIXELS, "TIFF", resolution_unit=3, x_resolution=99.0, y_resolution=50.0), (251.46, 127)),
+        (pillow_file(PIXELS, "TIFF"), None),
+        (pillow_file(PIXELS, "BMP", dpi=(300, 150)), (300, 150)),
+        (vips_file(DEEP, "tiff", xres=10.0, yres=5.0), (254, 127)),
+        (vips_file(DEEP, "tiff", xres=10.0, yres=5.0, orientation=6), (127, 254)),
+    ],
+)
+def test_resolution_is_read(data, dpi):
+    read = decode(data, "a").dpi
+    assert read == (None if dpi is None else pytest.approx(dpi, rel=1e-3))
+
+
+# What is refused
+
+
+REFUSED = {
+    "empty": (b"", r"is empty; must be a picture"),
+    "text": (b"Dear Sir or Madam", r"is not a picture that can be read \(begins with b'Dear Sir'\); PNG"),
+    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", r"is not a picture that can be read"),
+    "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", r"is not a picture that can be read"),
+    "no png": (b"\x89PNG\r\n\x1a\n", r"is not a picture that can be read"),
+    "bomb": (png_of_size(30_000, 20_000), r"is 30000x20000 px, 600.0 megapixels; at most 512 "),
+    "float tiff": (vips_file(FLOATS, "tiff"), r"has 32-bit floating point pixels; 8 or 16 bits"),
+    "float gray": (pillow_file(FLOATS[..., 0], "TIFF"), r"has 32-bit floating point pixels; 8 or 16 bits"),
+    "int tiff": (vips_file(PIXELS.astype(np.uint32), "tiff"), r"has 32-bit unsigned pixels; 8 or 16 bits"),
+    "pfm": (pillow_file(FLOATS[..., 0], "PPM"), r"has floating point pixels; 8 or 16 bits"),
+    "tiff start": (b"II*\0", r"damaged, can't be decoded"),
+    "tiff junk": (b"II*\0" + b"\xff" * 40, r"damaged, can't be decoded"),
+}
+
+
+@pytest.mark.parametrize(("data", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_can_not_be_read_is_refused_by_name(data, message):
+    with pytest.raises(ImageError, match=f"^in/a.png: .*{message}"):
+        decode(data, "in/a.png")
+
+
+def test_the_limit_is_ours_to_set():
+    data = pillow_file(PIXELS)
+    decode(data, "a", max_megapixels=34 * 23 / 1e6)
+    for read in (decode, inspect):
+        with pytest.raises(ImageError, match=r"is 34x23 px, 0.0 megapixels; at most 0.0007 megapixels are"):
+            read(data, "a", max_megapixels=0.0007)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "JPEG", "GIF", "BMP"])
+def test_pillows_own_limit_neither_warns_nor_refuses(kind, monkeypatch):
+    data = pillow_file(Image.new("L", (4000, 3000), 77), kind)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5_000_000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        picture = decode(data, "a")
+    assert picture.pixels.mean() == 77
+    assert Image.MAX_IMAGE_PIXELS == 5_000_000
+
+
+def test_large_pictures_are_opened_without_decoding():
+    assert inspect(png_of_size(20_000, 20_000), "a") == (20_000, 20_000)
