@@ -1,8 +1,9 @@
-"""Shared fixtures: a real S3 server over HTTP, in a process of its own, with a fresh bucket for each test."""
+"""Shared fixtures: a real S3 server over HTTP in a process of its own, a bucket for each test; a web server."""
 
 import logging
 import os
 import signal
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -16,6 +17,7 @@ from hypothesis import settings
 from flows.server.environment import farm_environment
 from flows.server.local_server import LocalServer, free_port
 from tests.s3 import s3_server
+from tests.storage.web_server import Web
 from tests.studio import Studio
 
 # How long an example takes says more about the machine than about the code.
@@ -113,6 +115,19 @@ def bucket(
     name = f"test-{uuid.uuid4().hex[:12]}"
     s3_client.create_bucket(Bucket=name)
     return Bucket(name, s3_client)
+
+
+@pytest.fixture
+def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+    """A small web server."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    web = Web()
+    thread = threading.Thread(target=web.server.serve_forever, args=(0.01,))
+    thread.start()
+    yield web
+    web.server.shutdown()
+    web.server.server_close()
+    thread.join()
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from styletransfer.errors import (
     StorageError,
     StyleTransferError,
 )
+from styletransfer.limits import PICTURE_BYTES, PROFILE_BYTES
 from styletransfer.machine.devices import Slot, parse_devices
 from styletransfer.pictures import resize
 from styletransfer.pictures.resize import Dpi, Format, Picture
@@ -54,11 +55,11 @@ def chosen_devices(names: Sequence[str]) -> tuple[str, ...]:
 
 def read_pictures(locations: Sequence[str], proof: str | None) -> list[Picture]:
     """The pictures at these locations, soft-proofed; ImageError tells of all that can't be had."""
-    profile = None if proof is None else storage.read(proof)
+    profile = None if proof is None else storage.read(proof, limit_bytes=PROFILE_BYTES)
     pictures, faults = {}, []
     for location in dict.fromkeys(locations):
         try:
-            picture = resize.decode(storage.read(location), storage.public(location))
+            picture = resize.decode(storage.read(location, limit_bytes=PICTURE_BYTES), storage.public(location))
             pictures[location] = picture if profile is None else resize.proof(picture, profile, proof or "")
         except (ImageError, StorageError) as error:
             faults.append(str(error))

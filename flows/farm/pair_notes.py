@@ -13,6 +13,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from styletransfer import storage
+from styletransfer.limits import RECORD_BYTES
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import READERS
 from styletransfer.renders.records import UtcTime
@@ -66,7 +67,7 @@ def read_notes(places: OutputPlaces) -> dict[str, PairNote]:
 
 
 def _read_note(url: str) -> PairNote | None:
-    contents = storage.read_if_exists(url)
+    contents = storage.read_if_exists(url, limit_bytes=RECORD_BYTES)
     if contents is None:  # deleted since it was listed
         return None
     try:

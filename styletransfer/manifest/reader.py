@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from styletransfer import storage
 from styletransfer.errors import Fault, ManifestError, SettingsError, StorageError
+from styletransfer.limits import MANIFEST_BYTES
 from styletransfer.manifest import strict_yaml
 from styletransfer.manifest.names import LONGEST_NAME_BYTES, RESERVED, name_fault, name_key, shorten, slug
 from styletransfer.manifest.schema import (
@@ -37,7 +38,6 @@ from styletransfer.pictures.formats import Format
 from styletransfer.settings import PictureSettings, Settings, check_settings
 
 __all__ = [
-    "LARGEST_MANIFEST_BYTES",
     "MOST_PAIRS",
     "Manifest",
     "Pair",
@@ -51,8 +51,6 @@ __all__ = [
 
 MOST_PAIRS = 10_000
 """Of one manifest, its grids included."""
-
-LARGEST_MANIFEST_BYTES = strict_yaml.Bounds().size_bytes
 
 _HASH_DIGITS = 6
 _LONGER_HASH_DIGITS = 16  # six digits of some thousand pairs meet by chance
@@ -117,7 +115,7 @@ def load_manifest(
     when the manifest can't be read, or a folder that a glob names can't be for the moment.
     """
     location = storage.resolve(".", location)
-    text = storage.read(location, limit_bytes=LARGEST_MANIFEST_BYTES)
+    text = storage.read(location, limit_bytes=MANIFEST_BYTES)
     return parse_manifest(text, location, output=output, weights=weights, settings=settings)
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import yaml
 
 from styletransfer.errors import Fault
+from styletransfer.limits import MANIFEST_BYTES
 
 Path = tuple[str | int, ...]
 """Keys and list positions that lead to a value from the top: ('pairs', 3, 'settings', 'seed')."""
@@ -46,7 +47,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 class Bounds:
     """What a document may have at most. `nodes` counts values and keys, an alias as what it stands for."""
 
-    size_bytes: int = 8 * 2**20
+    size_bytes: int = MANIFEST_BYTES
     depth: int = 32
     nodes: int = 300_000
     digits: int = 100

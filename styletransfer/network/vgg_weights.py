@@ -9,11 +9,13 @@ import hashlib
 import io
 import json
 import re
+import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from styletransfer.errors import WeightsError
+from styletransfer.limits import WEIGHTS_BYTES
 from styletransfer.vgg_layers import CONVOLUTIONS, LAYERS
 
 if TYPE_CHECKING:
@@ -21,9 +23,6 @@ if TYPE_CHECKING:
 
 RANDOM_RECIPE = 1
 """Version of `random_weights`: raised when the same seed gives other filters."""
-
-LARGEST_FILE_BYTES = 4 * 2**30
-"""Four times VGG-19 with its classifier in float64 would be more than enough."""
 
 _LARGEST_HEADER_BYTES = 100 * 2**20  # what the safetensors library allows
 _CERTAIN_IDENTITY = re.compile(r"sha256:[0-9a-f]{64}|random:[0-9]+/v[0-9]+")
@@ -124,6 +123,7 @@ def _parse(contents: bytes, source: str) -> Mapping[str, Any]:
             return load(contents)
         import torch
 
+        _check_unpacked(contents)
         found = torch.load(io.BytesIO(contents), map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file makes these readers raise nearly anything
         reason = str(error).partition("\n")[0] or type(error).__name__
@@ -133,6 +133,16 @@ def _parse(contents: bytes, source: str) -> Mapping[str, Any]:
     if not isinstance(found, Mapping):
         raise WeightsError(f"weights {source}: holds a {type(found).__name__}; must be a state dict")
     return found
+
+
+def _check_unpacked(contents: bytes) -> None:
+    """Raises ValueError for an archive, as `.pth` files are, that would unfold into too much."""
+    if not contents.startswith(b"PK"):
+        return
+    with zipfile.ZipFile(io.BytesIO(contents)) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+    if size > WEIGHTS_BYTES:
+        raise ValueError(f"it holds {size:,} bytes; at most {WEIGHTS_BYTES:,} are read here")
 
 
 def _refuse(faults: Iterable[str | None], source: str) -> None:

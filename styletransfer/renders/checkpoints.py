@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from styletransfer import storage
 from styletransfer.errors import RecordError, StorageError
+from styletransfer.limits import LARGEST_BYTES
 from styletransfer.storage.retries import MINUTE_DELAYS_S, Retries
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ class Checkpoints:
         self._clock = clock
         self._saved_at, self._cost_s = clock(), 0.0
 
-    def load(self, sleep: Callable[[float], None] = time.sleep) -> State | None:
+    def load(
+        self, sleep: Callable[[float], None] = time.sleep, limit_bytes: int = LARGEST_BYTES
+    ) -> State | None:
         """The state that another process left, or None; one that can't be read is worth a warning.
 
         A storage that is away for a moment is waited for: hours of rendering may be lost otherwise.
@@ -48,7 +51,7 @@ class Checkpoints:
 
         try:
             retries = Retries(partial(log.warning, "%s: stylize: %s", self.pair_id), MINUTE_DELAYS_S, sleep=sleep)
-            data = retries.call(lambda: storage.read_if_exists(self.url))
+            data = retries.call(lambda: storage.read_if_exists(self.url, limit_bytes=limit_bytes))
             return State.from_bytes(data) if data is not None else None
         except (RecordError, StorageError) as error:
             log.warning("%s: stylize: %s; it begins anew", self.pair_id, error)

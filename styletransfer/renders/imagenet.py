@@ -13,7 +13,7 @@ from pathlib import Path
 
 from styletransfer import storage
 from styletransfer.errors import StorageError, WeightsError
-from styletransfer.network.vgg_weights import LARGEST_FILE_BYTES
+from styletransfer.limits import WEIGHTS_BYTES
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def read_imagenet() -> bytes:
         with _one_download(path):
             if not path.exists():
                 return _download(path)
-    contents = storage.read(str(path), limit_bytes=LARGEST_FILE_BYTES)
+    contents = storage.read(str(path), limit_bytes=WEIGHTS_BYTES)
     digest = hashlib.sha256(contents).hexdigest()
     if digest != IMAGENET.sha256:
         raise WeightsError(
@@ -87,7 +87,7 @@ def _one_download(path: Path) -> Iterator[None]:
 def _download(path: Path) -> bytes:
     log.info("downloading %s to %s", IMAGENET.url, path)
     try:
-        contents = storage.read(IMAGENET.url, limit_bytes=LARGEST_FILE_BYTES)
+        contents = storage.read(IMAGENET.url, limit_bytes=WEIGHTS_BYTES)
     except StorageError as error:
         raise WeightsError(_by_hand(path, str(error)), transient=error.transient) from error
     digest = hashlib.sha256(contents).hexdigest()

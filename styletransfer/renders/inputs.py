@@ -20,6 +20,7 @@ import numpy as np
 
 from styletransfer import storage
 from styletransfer.errors import Fault, ImageError, StorageError
+from styletransfer.limits import PICTURE_BYTES, PROFILE_BYTES
 from styletransfer.manifest.reader import Pair
 from styletransfer.pictures import resize
 from styletransfer.pictures.picture import Picture
@@ -79,6 +80,11 @@ def input_uses(pair: Pair) -> Iterator[InputUse]:
         yield use("proof", pair.settings.proof, "settings.proof")
 
 
+def largest_bytes(role: InputRole) -> int:
+    """How large an input may be."""
+    return PROFILE_BYTES if role == "proof" else PICTURE_BYTES
+
+
 def gather(
     read: Callable[[_Key], _Value], keys: Iterable[_Key], readers: Executor, retries: Retries
 ) -> dict[_Key, _Value | StorageError]:
@@ -134,11 +140,11 @@ def look_at_input(url: str, role: InputRole, known: Sequence[InputRecord] = ()) 
     """
     try:
         stat = storage.stat(url)
-        unchanged = next((entry for entry in known if _is_unchanged(entry, stat)), None)
+        unchanged = next((entry for entry in known if _is_unchanged(url, entry, stat)), None)
         if unchanged is not None:
             return FoundInput(stat, unchanged.sha256, unchanged.dimensions)
-        with _LARGE_READS if stat.size > _LARGE_BYTES else nullcontext():
-            return _examine(storage.read(url), storage.public(url), role, stat)
+        with nullcontext() if 0 <= stat.size <= _LARGE_BYTES else _LARGE_READS:
+            return _examine(storage.read(url, limit_bytes=largest_bytes(role)), storage.public(url), role, stat)
     except ImageError as error:
         return FoundInput(fault=str(error))
     except StorageError as error:
@@ -147,10 +153,13 @@ def look_at_input(url: str, role: InputRole, known: Sequence[InputRecord] = ()) 
         return FoundInput(fault=str(error))
 
 
-def _is_unchanged(entry: InputRecord, stat: storage.Stat) -> bool:
-    """Whether a recorded input is still the same. A size alone proves nothing."""
-    recorded = storage.Stat(entry.size, entry.etag, entry.modified)
-    return recorded == stat and (stat.etag is not None or stat.modified is not None)
+def _is_unchanged(url: str, entry: InputRecord, stat: storage.Stat) -> bool:
+    """Whether a recorded input is still the same. A size alone proves nothing.
+
+    Nor does the time of change where the URL has a query, which no record keeps: another may have been asked for.
+    """
+    told = stat.etag is not None or (stat.modified is not None and storage.public(url) == url)
+    return told and storage.Stat(entry.size, entry.etag, entry.modified) == stat
 
 
 def _examine(contents: bytes, name: str, role: InputRole, stat: storage.Stat) -> FoundInput:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from styletransfer import storage
 from styletransfer.errors import Cancelled, RecordError, StorageError
+from styletransfer.limits import checkpoint_bytes
 from styletransfer.machine.devices import available_devices, describe, slots
 from styletransfer.machine.hardware import CPU
 from styletransfer.manifest.reader import Manifest, Pair
@@ -26,7 +27,7 @@ from styletransfer.pictures import resize
 from styletransfer.pictures.picture import Dpi, Picture
 from styletransfer.renders.checkpoints import Checkpoints, remove_all
 from styletransfer.renders.fingerprint import fingerprint, fingerprint_parts
-from styletransfer.renders.inputs import InputUse, input_uses
+from styletransfer.renders.inputs import InputUse, input_uses, largest_bytes
 from styletransfer.renders.output_folder import find_record, picture_is_there
 from styletransfer.renders.plan import PlannedPair, plan_manifest
 from styletransfer.renders.records import (
@@ -125,7 +126,7 @@ class _Read:
 
 def _read_input(use: InputUse) -> _Read:
     stat = storage.stat(use.url)
-    contents = storage.read(use.url)
+    contents = storage.read(use.url, limit_bytes=largest_bytes(use.role))
     return _Read(contents, stat, hashlib.sha256(contents).hexdigest())
 
 
@@ -202,7 +203,8 @@ def _run(
         weights = [style.weight for style in pair.styles]
         return stylizer.run(fetched.content, fetched.styles, weights, callback=watch, resume=resume)
 
-    state = checkpoints.load()
+    size = fetched.planned.size or fetched.content.size
+    state = checkpoints.load(limit_bytes=checkpoint_bytes(size))
     if state is not None:
         try:
             where = f"iteration {state.iteration} of scale number {state.scale_index + 1}"

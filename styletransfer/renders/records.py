@@ -27,6 +27,7 @@ from pydantic import (
 
 from styletransfer import storage
 from styletransfer.errors import RecordError
+from styletransfer.limits import RECORD_BYTES, SUMMARY_BYTES
 from styletransfer.pictures.formats import Format
 from styletransfer.transfer.report import ScaleReport
 
@@ -184,13 +185,13 @@ _Read = TypeVar("_Read", Record, Summary)
 def read_record(url: str) -> Record | None:
     """The record at `url`, None if there is none. Raises RecordError for half or garbled ones,
     StorageError."""
-    return _read(url, Record)
+    return _read(url, Record, RECORD_BYTES)
 
 
 def read_summary(url: str) -> Summary | None:
     """The summary at `url`, None if there is none. Raises RecordError for half or garbled ones,
     StorageError."""
-    return _read(url, Summary)
+    return _read(url, Summary, SUMMARY_BYTES)
 
 
 def write_record(url: str, record: Record) -> None:
@@ -208,8 +209,8 @@ def to_json(document: Record | Summary) -> bytes:
     return document.model_dump_json(indent=2).encode() + b"\n"
 
 
-def _read(url: str, kind: type[_Read]) -> _Read | None:
-    contents = storage.read_if_exists(url)
+def _read(url: str, kind: type[_Read], limit_bytes: int) -> _Read | None:
+    contents = storage.read_if_exists(url, limit_bytes=limit_bytes)
     if contents is None:
         return None
     try:

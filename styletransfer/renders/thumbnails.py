@@ -10,6 +10,7 @@ import logging
 
 from styletransfer import storage
 from styletransfer.errors import ImageError, StorageError
+from styletransfer.limits import PICTURE_BYTES, THUMBNAIL_BYTES
 from styletransfer.pictures import resize
 from styletransfer.pictures.picture import Picture
 from styletransfer.renders.output_places import OutputPlaces
@@ -63,12 +64,12 @@ class Thumbnails:
         return self._known[key]
 
     def _read(self, sha256: str, px: int) -> bytes | None:
-        return storage.read_if_exists(self._url(sha256, px))
+        return storage.read_if_exists(self._url(sha256, px), limit_bytes=THUMBNAIL_BYTES)
 
     def _make(self, sha256: str, url: str, px: int) -> bytes:
         larger = self._read(sha256, LARGE_PX) if px < LARGE_PX else None
         if larger is None:
-            larger = storage.read(url)
+            larger = storage.read(url, limit_bytes=PICTURE_BYTES)
             if hashlib.sha256(larger).hexdigest() != sha256:
                 raise ImageError(f"{storage.public(url)}: is not the picture that was rendered, it has changed")
         small = resize.thumbnail(larger, px, name=storage.public(url))

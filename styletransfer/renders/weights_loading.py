@@ -14,10 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from styletransfer import storage
-from styletransfer.errors import WeightsError
+from styletransfer.errors import StorageError, WeightsError
+from styletransfer.limits import WEIGHTS_BYTES
 from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.network.vgg_weights import (
-    LARGEST_FILE_BYTES,
     Weights,
     check_shapes,
     file_identity,
@@ -62,9 +62,9 @@ def check_weights(weights: WeightsSource, last_layer: str) -> bool:
     if path is None:
         return False
     try:
-        with path.open("rb") as file:
+        with storage.opened(path) as file:
             shapes = shapes_in_header(file)
-    except OSError:  # loading tells what is wrong with it
+    except (OSError, StorageError):  # loading tells what is wrong with it
         return False
     if shapes is None:
         return False
@@ -118,7 +118,7 @@ def _read(url: str) -> bytes:
     kept = _copies().read(name) if name else None
     if kept is not None:
         return kept
-    contents = storage.read(url, limit_bytes=LARGEST_FILE_BYTES)
+    contents = storage.read(url, limit_bytes=WEIGHTS_BYTES)
     if name:
         _copies().write(name, contents)
     return contents
@@ -145,11 +145,15 @@ def _digest(url: str) -> str:
 
 
 def _name_in_cache(url: str) -> str | None:
-    """Name in the cache of the file in this state; None where no change of it would be told."""
+    """Name in the cache of the file in this state; None where no change of it would be told.
+
+    With an ETag the same whatever the URL's signature, so that one of tomorrow finds it, too.
+    """
     stat = storage.stat(url)
     if stat.etag is None and stat.modified is None:
         return None
-    return hashlib.sha256(repr((storage.public(url), stat)).encode()).hexdigest()[:32]
+    known_as = url if stat.etag is None else storage.public(url)
+    return hashlib.sha256(repr((known_as, stat)).encode()).hexdigest()[:32]
 
 
 def _copies() -> CachedFiles:

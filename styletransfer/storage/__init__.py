@@ -1,6 +1,6 @@
 """Bytes by path or URL, local, on S3 or the web: read, written whole or not at all. Never what they mean."""
 
-from styletransfer.storage.files import delete, exists, glob, read, read_if_exists, stat, write
+from styletransfer.storage.files import delete, exists, glob, opened, read, read_if_exists, stat, write
 from styletransfer.storage.local import PARTIAL_SUFFIX
 from styletransfer.storage.patterns import escape, is_pattern
 from styletransfer.storage.stats import Stat
@@ -17,6 +17,7 @@ __all__ = [
     "is_pattern",
     "join",
     "name",
+    "opened",
     "parent",
     "public",
     "read",

@@ -15,6 +15,9 @@ from typing import Final
 
 from styletransfer import storage
 from styletransfer.errors import StorageError
+from styletransfer.limits import LARGEST_BYTES
+from styletransfer.storage import local
+from styletransfer.storage.faults import Refused
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +76,8 @@ class CachedFiles:
         if not self.most_bytes:
             return None
         path = self.path(name)
-        with suppress(OSError):
-            contents = path.read_bytes()
+        with suppress(OSError, Refused):
+            contents = local.read(path, int(min(self.most_bytes, LARGEST_BYTES)))
             with suppress(OSError):  # on a disk that can only be read
                 os.utime(path)
             return contents

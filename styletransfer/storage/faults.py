@@ -17,11 +17,11 @@ class Explanation(NamedTuple):
 
 
 class Refused(Exception):  # noqa: N818  (never leaves this room)
-    """What we do not do: the reason, and what to do instead."""
+    """What we do not do: the reason, what to do instead, and whether trying again can help."""
 
-    def __init__(self, reason: str, advice: str | None = None) -> None:
+    def __init__(self, reason: str, advice: str | None = None, *, transient: bool = False) -> None:
         super().__init__(reason)
-        self.advice = advice
+        self.advice, self.transient = advice, transient
 
 
 _SECRETS_IN_TEXT = re.compile(r"(?<=://)[^/\s@'\"]+@|(?<=\w)\?[^\s'\",)]+")
@@ -61,7 +61,7 @@ _OS_TRANSIENT = frozenset(  # network file systems have bad moments
 def explain(error: Exception) -> Explanation:
     """The meaning of whatever was raised: by us, the operating system, botocore, aiohttp or another."""
     if isinstance(error, Refused):
-        return Explanation(str(error), error.advice)
+        return Explanation(str(error), error.advice, error.transient)
     response = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
     if isinstance(response, dict):
         return _explain_s3(response)

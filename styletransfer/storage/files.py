@@ -1,8 +1,9 @@
 """Files in and out, by URL: local paths, `s3://`, `http(s)://` (to read), `memory://`, others fsspec knows.
 
 Nothing is cached between calls: what another host has just written is seen. Every function may be called from
-any thread. Every error leaves as a `StorageError`; its `transient` says whether another try can help. Retries
-with growing delays are the caller's business, so in here an S3 request is tried three times at most.
+any thread, and ends: sizes and times are bounded (`styletransfer.limits`). Every error leaves as a `StorageError`;
+its `transient` says whether another try can help. Retries with growing delays are the caller's business, so in here
+an S3 request is tried three times at most.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from styletransfer.errors import StorageError
+from styletransfer.limits import LARGEST_BYTES
 from styletransfer.storage import local, s3, web
 from styletransfer.storage.faults import Refused, explain
 from styletransfer.storage.filesystems import filesystem_of
@@ -23,19 +25,25 @@ from styletransfer.storage.stats import Stat, check_size
 from styletransfer.storage.urls import SCHEME, is_local, is_s3, is_web, parent, public, scheme
 
 
-def read(url: str, *, limit_bytes: int | None = None) -> bytes:
+def read(url: str, *, limit_bytes: int = LARGEST_BYTES) -> bytes:
     """The whole file. Raises StorageError, also when it is larger than `limit_bytes`."""
     with _translated("read", url):
         return _read(url, limit_bytes)
 
 
-def read_if_exists(url: str, *, limit_bytes: int | None = None) -> bytes | None:
+def read_if_exists(url: str, *, limit_bytes: int = LARGEST_BYTES) -> bytes | None:
     """The whole file, or None when there is none. Raises StorageError for anything else."""
     with _translated("read", url):
         try:
             return _read(url, limit_bytes)
         except (FileNotFoundError, NotADirectoryError):
             return None
+
+
+def opened(path: Path) -> BinaryIO:
+    """A local file, to read a part of it. Raises StorageError, also for what is no regular file."""
+    with _translated("read", str(path)):
+        return local.opened(path)
 
 
 def write(url: str, contents: bytes | bytearray | memoryview) -> None:
@@ -112,7 +120,7 @@ def _glob(pattern: str) -> list[str]:
     return [f"{scheme(pattern)}://{name}" for name in found if matches(name.split("/"), wanted)]
 
 
-def _read(url: str, limit_bytes: int | None) -> bytes:
+def _read(url: str, limit_bytes: int) -> bytes:
     if is_local(url):
         return local.read(Path(url), limit_bytes)
     if is_s3(url):

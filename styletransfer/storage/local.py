@@ -10,6 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from glob import iglob
 from pathlib import Path
+from typing import BinaryIO
 
 from styletransfer.storage.faults import Refused
 from styletransfer.storage.stats import Stat, check_size
@@ -18,14 +19,38 @@ PARTIAL_SUFFIX = ".partial"
 """Ends the hidden name of a local file that is still being written; only a killed process leaves one."""
 
 
-def read(path: Path, limit_bytes: int | None) -> bytes:
-    status = path.stat()
+def read(path: Path, limit_bytes: int) -> bytes:
+    """As many bytes as the file had when it was opened."""
+    if _regular_size(path.stat()) == 0:
+        return b""  # unopened: the kernel's files in /proc claim to be regular and empty, and may never end
+    with opened(path) as file:
+        size = _regular_size(os.fstat(file.fileno()))
+        check_size(size, limit_bytes)
+        return file.read(size)
+
+
+def opened(path: Path) -> BinaryIO:
+    """The file, to read, if it is a regular one: opening a device may do something, a pipe may never end."""
+    _regular_size(path.stat())
+    file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115  (Path.open has no opener)
+    try:
+        _regular_size(os.fstat(file.fileno()))  # it may be another by now
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+def _regular_size(status: os.stat_result) -> int:
     if stat_flags.S_ISDIR(status.st_mode):
-        raise IsADirectoryError(errno.EISDIR, "is a folder", str(path))
-    if not stat_flags.S_ISREG(status.st_mode):  # reading a pipe or a device might never end
+        raise IsADirectoryError(errno.EISDIR, "is a folder")
+    if not stat_flags.S_ISREG(status.st_mode):
         raise Refused("it is not a regular file", "name a file")
-    check_size(status.st_size, limit_bytes)
-    return path.read_bytes()
+    return status.st_size
 
 
 def write(path: Path, contents: bytes | bytearray | memoryview) -> None:

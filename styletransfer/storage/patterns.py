@@ -6,6 +6,8 @@ import fnmatch
 import glob
 import re
 
+from styletransfer.limits import LISTED_FILES
+from styletransfer.storage.faults import Refused
 from styletransfer.storage.urls import is_web, parent, without_query
 
 MAGIC = re.compile(r"[*?\[]")
@@ -43,6 +45,12 @@ def matches(parts: list[str], wanted: list[str]) -> bool:
         below = not parts[0].startswith(".") and matches(parts[1:], wanted)
         return below or matches(parts, wanted[1:])
     return name_matches(parts[0], wanted[0]) and matches(parts[1:], wanted[1:])
+
+
+def check_listed(names: int) -> None:
+    """Raises Refused where a pattern would be held against too many names."""
+    if names > LISTED_FILES:
+        raise Refused(f"there are more than {LISTED_FILES:,} files", "name a folder that holds fewer")
 
 
 def name_matches(name: str, wanted: str) -> bool:

@@ -7,18 +7,18 @@ from glob import has_magic
 from typing import Any
 
 from styletransfer.storage.faults import Refused
-from styletransfer.storage.filesystems import drain, filesystem_of, run
-from styletransfer.storage.patterns import MAGIC, matches, name_matches
+from styletransfer.storage.filesystems import answered, drain, filesystem_of, run
+from styletransfer.storage.patterns import MAGIC, check_listed, matches, name_matches
 from styletransfer.storage.stats import Stat, check_size
 
 _PART_BYTES = 32 * 2**20  # objects of two parts and more go up as a multipart upload, four parts at once
 _PARTS_AT_ONCE = 4
 
 
-def read(url: str, limit_bytes: int | None) -> bytes:
+def read(url: str, limit_bytes: int) -> bytes:
     filesystem = filesystem_of("s3")
     bucket, key = _bucket_and_key(url)
-    return run(filesystem, _get(filesystem, bucket, key, limit_bytes))
+    return run(_get(filesystem, bucket, key, limit_bytes))
 
 
 def write(url: str, contents: bytes | bytearray | memoryview) -> None:
@@ -38,14 +38,14 @@ def write(url: str, contents: bytes | bytearray | memoryview) -> None:
 def stat(url: str) -> Stat:
     filesystem = filesystem_of("s3")
     bucket, key = _bucket_and_key(url)
-    head: dict[str, Any] = run(filesystem, filesystem._call_s3("head_object", Bucket=bucket, Key=key))
+    head: dict[str, Any] = run(answered(filesystem._call_s3("head_object", Bucket=bucket, Key=key)))
     return Stat(head["ContentLength"], head.get("ETag"), head.get("LastModified"))
 
 
 def glob(bucket: str, path: str) -> list[str]:
     """URLs of the bucket's objects whose keys match the pattern `path`."""
     filesystem = filesystem_of("s3")
-    keys = run(filesystem, _glob(filesystem, bucket, "", path.split("/")))
+    keys = run(_glob(filesystem, bucket, "", path.split("/")))
     return [f"s3://{bucket}/{key}" for key in keys]
 
 
@@ -56,9 +56,9 @@ def _bucket_and_key(url: str) -> tuple[str, str]:
     return bucket, key
 
 
-async def _get(filesystem: Any, bucket: str, key: str, limit_bytes: int | None) -> bytes:
+async def _get(filesystem: Any, bucket: str, key: str, limit_bytes: int) -> bytes:
     """One GET, so that the bytes are of one version of the object, and the size is known before reading."""
-    response = await filesystem._call_s3("get_object", Bucket=bucket, Key=key)
+    response = await answered(filesystem._call_s3("get_object", Bucket=bucket, Key=key))
     body = response["Body"]
     try:
         check_size(response["ContentLength"], limit_bytes)
@@ -94,11 +94,11 @@ async def _list(filesystem: Any, bucket: str, prefix: str, delimiter: str) -> tu
     folders: list[str] = []
     more: dict[str, str] = {}
     while True:
-        page = await filesystem._call_s3(
-            "list_objects_v2", Bucket=bucket, Prefix=prefix, Delimiter=delimiter, **more
-        )
+        asked = filesystem._call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, Delimiter=delimiter, **more)
+        page = await answered(asked)
         keys += [found["Key"] for found in page.get("Contents", []) if not found["Key"].endswith("/")]
         folders += [found["Prefix"] for found in page.get("CommonPrefixes", [])]
+        check_listed(len(keys) + len(folders))
         if not page.get("IsTruncated"):
             return keys, folders
         more = {"ContinuationToken": page["NextContinuationToken"]}

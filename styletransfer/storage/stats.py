@@ -21,6 +21,7 @@ class Stat:
     modified: datetime | None
 
 
-def check_size(size: int, limit_bytes: int | None) -> None:
-    if limit_bytes is not None and size > limit_bytes:
+def check_size(size: int, limit_bytes: int) -> None:
+    """Raises Refused for a file that is too large to be read, or has already sent more than may be."""
+    if size > limit_bytes:
         raise Refused(f"it has {size:,} bytes or more; at most {limit_bytes:,} are read here")

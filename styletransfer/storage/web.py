@@ -5,35 +5,41 @@ from __future__ import annotations
 import errno
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
-from styletransfer.storage.filesystems import drain, filesystem_of, run
+from styletransfer.limits import UNTOLD_BYTES
+from styletransfer.storage.filesystems import drain, run
 from styletransfer.storage.stats import Stat, check_size
-from styletransfer.storage.urls import public, scheme
+from styletransfer.storage.urls import public
+
+if TYPE_CHECKING:
+    import aiohttp
 
 
-def read(url: str, limit_bytes: int | None) -> bytes:
-    filesystem = filesystem_of(scheme(url))
-    return run(filesystem, _get(filesystem, url, limit_bytes))
+def read(url: str, limit_bytes: int) -> bytes:
+    return run(_get(url, limit_bytes))
 
 
 def stat(url: str) -> Stat:
-    filesystem = filesystem_of(scheme(url))
-    return run(filesystem, _head(filesystem, url))
+    return run(_head(url))
 
 
-async def _get(filesystem: Any, url: str, limit_bytes: int | None) -> bytes:
-    session = await filesystem.set_session()
-    async with session.get(filesystem.encode_url(url)) as response:
+async def _get(url: str, limit_bytes: int) -> bytes:
+    from styletransfer.storage.web_client import answer_to  # aiohttp is slow to import
+
+    async with answer_to(url) as response:
         _raise_for_status(response, url)
-        check_size(response.content_length or 0, limit_bytes)
+        size = response.content_length
+        if size is None or "Content-Encoding" in response.headers:
+            limit_bytes = min(limit_bytes, UNTOLD_BYTES)
+        check_size(size or 0, limit_bytes)
         return await drain(response.content.read, limit_bytes)
 
 
-async def _head(filesystem: Any, url: str) -> Stat:
-    session = await filesystem.set_session()
-    # GET, its body left unread: presigned URLs and some servers refuse HEAD.
-    async with session.get(filesystem.encode_url(url), headers={"Accept-Encoding": "identity"}) as response:
+async def _head(url: str) -> Stat:
+    from styletransfer.storage.web_client import answer_to
+
+    async with answer_to(url) as response:
         _raise_for_status(response, url)
         modified = response.headers.get("Last-Modified")
         return Stat(
@@ -43,7 +49,7 @@ async def _head(filesystem: Any, url: str) -> Stat:
         )
 
 
-def _raise_for_status(response: Any, url: str) -> None:
+def _raise_for_status(response: aiohttp.ClientResponse, url: str) -> None:
     if response.status in (404, 410):
         raise FileNotFoundError(errno.ENOENT, "no such file", public(url))
     response.raise_for_status()

@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import zipfile
 from dataclasses import replace
 
 import pytest
@@ -121,6 +122,18 @@ class Trap:
 )
 def test_a_damaged_file_is_refused(contents):
     assert "neither a safetensors file nor a state dict" in fault(contents)
+
+
+def test_an_archive_that_would_unfold_into_too_much_is_refused_unread():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("network/data/0", "w") as part:
+        for _ in range(2**7):
+            part.write(bytes(2**20))
+    bomb = bytearray(file.getvalue())
+    at = bomb.rindex(b"PK\x01\x02") + 24  # how much it says to hold, in the list at its end
+    bomb[at : at + 4] = (2**31 + 1).to_bytes(4, "little")
+    assert len(bomb) < 200_000
+    assert fault(bytes(bomb)).endswith("it holds 2,147,483,649 bytes; at most 2,147,483,648 are read here")
 
 
 @pytest.mark.parametrize("write", [pth, pickle.dumps], ids=["pth", "pickle"])

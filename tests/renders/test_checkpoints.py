@@ -107,12 +107,12 @@ def test_a_storage_that_is_away_for_a_moment_is_waited_for(checkpoints, caplog, 
     storage.write(checkpoints.url, b"not a state, but read")
     read, tries = storage.read_if_exists, 0
 
-    def fails_at_first(url):
+    def fails_at_first(url, **options):
         nonlocal tries
         tries += 1
         if tries <= away:
             raise StorageError("no connection", transient=True)
-        return read(url)
+        return read(url, **options)
 
     monkeypatch.setattr(storage, "read_if_exists", fails_at_first)
     monkeypatch.setattr(retries, "JITTER", 0)

@@ -1,5 +1,6 @@
 """Inputs: known by their bytes, read only where they may have changed, named by the manifest's line."""
 
+import hashlib
 import os
 
 import pytest
@@ -8,7 +9,9 @@ import pyvips
 from styletransfer import storage
 from styletransfer.errors import ManifestError, StorageError
 from styletransfer.manifest.reader import parse_manifest
+from styletransfer.renders.inputs import look_at_input
 from styletransfer.renders.plan import plan_manifest
+from styletransfer.renders.records import InputRecord
 from styletransfer.storage.retries import Retries
 from tests.studio import QUICK, picture_file, plan_faults, plan_one, pretend_all
 
@@ -39,6 +42,28 @@ def test_an_unchanged_input_is_not_read_again(studio):
     forged = record.replace(planned.hashes[studio.url("in/a.png")].encode(), b"f" * 64)
     studio.put("out/demo/a--b.json", forged)
     assert plan_one(studio.simple()).hashes[studio.url("in/a.png")] == "f" * 64
+
+
+def test_a_date_proves_nothing_of_urls_that_differ_in_their_query(studio, web):
+    """Two pictures of equal size and date, and a record that only knows the address without its query."""
+    bodies = {"a": picture_file(1), "b": picture_file(1)[:-1] + b"\x83"}
+
+    def answer(handler):
+        body = bodies[handler.path[-1]]
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.send_header("Last-Modified", "Thu, 26 Nov 2026 01:00:00 GMT")
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    web.answer["/p.png"] = answer
+    a, b = (f"{web.url}/p.png?id={name}" for name in "ab")
+    first = look_at_input(a, "content")
+    assert first.stat is not None
+    assert first.sha256 is not None
+    size, modified = first.stat.size, first.stat.modified
+    known = InputRecord(role="content", url=a, sha256=first.sha256, size=size, modified=modified)
+    assert look_at_input(b, "content", [known]).sha256 == hashlib.sha256(bodies["b"]).hexdigest()
 
 
 def test_a_good_profile_is_no_fault_and_is_part_of_the_fingerprint(studio):

@@ -103,6 +103,30 @@ def test_an_object_on_s3_is_read_once_for_all_processes_until_it_changes(bucket)
     assert second == identify_weights(url) != first
 
 
+def test_urls_that_differ_in_their_query_are_told_apart_without_an_etag(web):
+    """Of equal size and date: `?net=a` and `?net=b` are two networks."""
+    date = "Thu, 26 Nov 2026 01:00:00 GMT"
+
+    def answer(handler):
+        body = pth(network(seed="ab".index(handler.path[-1])))
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.send_header("Last-Modified", date)
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    web.answer["/w"] = answer
+    a, b = (identify_weights(f"{web.url}/w?net={name}") for name in "ab")
+    assert a == f"sha256:{sha256(pth(network(seed=0)))}"
+    assert b == f"sha256:{sha256(pth(network(seed=1)))}"
+
+
+def test_with_an_etag_a_new_signature_finds_the_same_copy(web):
+    web.answer["/w"] = (200, pth(network()))
+    assert identify_weights(f"{web.url}/w?sig=today") == identify_weights(f"{web.url}/w?sig=tomorrow")
+    assert len(storage.glob(str(cache_folder("weights") / "*.weights"))) == 1
+
+
 def test_only_so_many_copies_are_kept(bucket):
     for number in range(6):
         bucket.put(f"{number}.pth", b"%d" % number)

@@ -1,10 +1,6 @@
-"""A folder on each kind of storage; a small web server, and an S3 endpoint in its place."""
-
-import threading
+"""A folder on each kind of storage, and an S3 endpoint in the place of a small web server."""
 
 import pytest
-
-from tests.storage.web_server import Web
 
 
 @pytest.fixture(params=["local", "s3", "memory"])
@@ -13,18 +9,6 @@ def folder(request, tmp_path) -> str:
     if request.param == "s3":
         return f"{request.getfixturevalue('bucket').url}/out"
     return str(tmp_path) if request.param == "local" else f"memory://{tmp_path.name}"
-
-
-@pytest.fixture
-def web(monkeypatch):
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    web = Web()
-    thread = threading.Thread(target=web.server.serve_forever, args=(0.01,))
-    thread.start()
-    yield web
-    web.server.shutdown()
-    web.server.server_close()
-    thread.join()
 
 
 @pytest.fixture

@@ -56,6 +56,12 @@ def test_a_removed_file_is_gone_and_may_be_removed_again(folder):
         assert files(folder).read(named("a")) is None
 
 
+def test_a_pipe_in_the_cache_holds_nobody_up(folder):
+    folder.mkdir()
+    os.mkfifo(folder / f"{named('a')}.kind")
+    assert files(folder).read(named("a")) is None
+
+
 def test_the_least_recently_used_goes_first(folder):
     kept = files(folder)
     for name in "abcd":

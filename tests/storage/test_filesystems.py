@@ -76,12 +76,12 @@ def test_endpoint_and_credentials_come_from_a_profile(bucket, monkeypatch, s3_en
 
 def test_the_region_comes_from_the_variable_that_botocore_does_not_read(aws_environment, monkeypatch):
     monkeypatch.setenv("AWS_REGION", "eu-north-1")
-    client = run(filesystem_of("s3"), filesystem_of("s3").set_session())
+    client = run(filesystem_of("s3").set_session())
     assert client.meta.region_name == "eu-north-1"
 
 
 def test_an_endpoint_that_never_answers_is_given_up(broken_s3, monkeypatch):
-    monkeypatch.setattr(filesystems, "_READ_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(filesystems, "READ_TIMEOUT_S", 0.2)
     broken_s3.answer["/b/k"] = lambda handler: time.sleep(1)
     with pytest.raises(StorageError, match="no answer in time") as caught:
         storage.read("s3://b/k")
@@ -113,7 +113,7 @@ def test_what_a_coroutine_raises_comes_out(aws_environment):
         raise KeyError("no such thing")
 
     with pytest.raises(KeyError, match="no such thing"):
-        run(filesystem_of("s3"), fail())
+        run(fail())
 
 
 def test_chunks_are_joined_until_the_limit_is_passed():
