@@ -29,7 +29,8 @@ if TYPE_CHECKING:
         StyleTransferError,
         WeightsError,
     )
-    from styletransfer.manifest.reader import Manifest, Pair, PairStyle, load_manifest
+    from styletransfer.manifest.pairs import Manifest, Pair, PairStyle
+    from styletransfer.manifest.reader import load_manifest
     from styletransfer.manifest.weights_source import WeightsSource
     from styletransfer.network.vgg_weights import Weights
     from styletransfer.pictures.resize import Picture, decode, encode

@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 
 from styletransfer import storage
-from styletransfer.manifest.reader import Manifest, parse_manifest
+from styletransfer.manifest.pairs import Manifest
+from styletransfer.manifest.reader import parse_manifest
 from styletransfer.renders.pair import Rendered, fetch, store
 from styletransfer.renders.plan import PlannedPair, plan_manifest
 from styletransfer.renders.records import Record, WeightsRecord

@@ -19,7 +19,8 @@ from flows.farm.submissions import live_workers
 from flows.server.connection import is_on_this_host
 from styletransfer import storage
 from styletransfer.errors import Fault, SettingsError, StorageError, StyleTransferError
-from styletransfer.manifest.reader import Manifest, load_manifest
+from styletransfer.manifest.pairs import Manifest
+from styletransfer.manifest.reader import load_manifest
 from styletransfer.renders.plan import plan_manifest
 
 _NOT_SEEN = "the server has planned no run of it yet; is its scheduler at work? See: styletransfer schedule --list"

@@ -18,7 +18,7 @@ from flows.farm.submissions import LiveWorker, Submission
 from flows.server.connection import is_on_this_host
 from styletransfer import storage
 from styletransfer.errors import Fault, ManifestError, SettingsError
-from styletransfer.manifest.reader import Manifest
+from styletransfer.manifest.pairs import Manifest
 from styletransfer.renders.plan import Plan, plan_manifest
 from styletransfer.storage.retries import Retries
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, get_args
 from styletransfer.hints import did_you_mean, hint
 
 if TYPE_CHECKING:
-    from styletransfer.manifest.reader import Manifest
+    from styletransfer.manifest.pairs import Manifest
 
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 """Exit statuses. 130 is what shells give a program that Ctrl-C ended."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
 
     from flows.commands.terminal import Lines
-    from styletransfer.manifest.reader import Manifest
+    from styletransfer.manifest.pairs import Manifest
     from styletransfer.renders.records import Summary
 
 USAGE: Final = "RUN [--wait]"

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from styletransfer import storage
-from styletransfer.manifest.reader import Manifest, Pair
+from styletransfer.manifest.pairs import Manifest, Pair
 from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.renders.output_places import OutputPlaces
 

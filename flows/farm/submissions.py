@@ -25,7 +25,9 @@ from prefect.utilities.urls import url_for
 
 from flows.farm import names
 from styletransfer.errors import Fault, FaultsError, StyleTransferError
-from styletransfer.manifest.reader import Manifest, Priority, load_manifest
+from styletransfer.manifest.pairs import Manifest
+from styletransfer.manifest.reader import load_manifest
+from styletransfer.manifest.schema import Priority
 from styletransfer.renders.output_places import OutputPlaces
 
 PAGE: Final = 200

@@ -7,99 +7,29 @@ pair. Whether the inputs exist is found out later, by `renders`; only globs are 
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 import unicodedata
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path as LocalPath
 from typing import Any, TypeVar
 
 from styletransfer import storage
-from styletransfer.errors import Fault, ManifestError, SettingsError, StorageError
+from styletransfer.errors import Fault, ManifestError, StorageError
 from styletransfer.limits import MANIFEST_BYTES
 from styletransfer.manifest import strict_yaml
-from styletransfer.manifest.names import LONGEST_NAME_BYTES, RESERVED, name_fault, name_key, shorten, slug
-from styletransfer.manifest.schema import (
-    GridEntry,
-    ManifestFile,
-    PairEntry,
-    Priority,
-    StyleEntry,
-    check_entry,
-    json_schema,
-    shown,
-)
+from styletransfer.manifest.ids import Draft, default_id, settle_ids
+from styletransfer.manifest.locations import Locations
+from styletransfer.manifest.names import name_fault, slug
+from styletransfer.manifest.pair_settings import PairSettings
+from styletransfer.manifest.pairs import Manifest, Pair, PairStyle
+from styletransfer.manifest.schema import GridEntry, ManifestFile, PairEntry, StyleEntry, check_entry, shown
 from styletransfer.manifest.strict_yaml import Document, Path, place
 from styletransfer.manifest.weights_source import WeightsSource, seed_fault
-from styletransfer.pictures.formats import Format
-from styletransfer.settings import PictureSettings, Settings, check_settings
-
-__all__ = [
-    "MOST_PAIRS",
-    "Manifest",
-    "Pair",
-    "PairStyle",
-    "Priority",
-    "WeightsSource",
-    "json_schema",
-    "load_manifest",
-    "parse_manifest",
-]
+from styletransfer.settings import Settings, check_settings
 
 MOST_PAIRS = 10_000
 """Of one manifest, its grids included."""
-
-_HASH_DIGITS = 6
-_LONGER_HASH_DIGITS = 16  # six digits of some thousand pairs meet by chance
-_LONGEST_DEFAULT_ID_BYTES = LONGEST_NAME_BYTES - 1 - _LONGER_HASH_DIGITS
-_LONGEST_SLUG_BYTES = 48
-
-
-@dataclass(frozen=True)
-class PairStyle:
-    """A style picture and its part of the blend, greater than 0 and relative to the other weights."""
-
-    image: str
-    weight: float = 1.0
-
-
-@dataclass(frozen=True)
-class Pair:
-    """One picture to make. All locations are absolute URLs; dpi None takes the content's.
-
-    `place` (`pairs[3]`) and `line` say where the manifest asks for it, `lines` where each input is named.
-    """
-
-    id: str
-    content: str
-    styles: tuple[PairStyle, ...]
-    settings: Settings
-    format: Format
-    dpi: float | None
-    priority: Priority
-    place: str
-    line: int | None = None
-    lines: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
-
-    def line_of(self, key: str) -> int | None:
-        """Line of a key of the entry (`styles[1]`), or else of the entry."""
-        return self.lines.get(key, self.line)
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """A named set of pairs. `notes` tell what it asks for that has an effect on a farm only."""
-
-    name: str
-    location: str
-    output: str
-    weights: WeightsSource
-    pairs: tuple[Pair, ...]
-    priority: Priority = "normal"
-    notes: tuple[str, ...] = ()
 
 
 def load_manifest(
@@ -158,19 +88,6 @@ def _in_order(faults: Iterable[Fault]) -> list[Fault]:
     return sorted(dict.fromkeys(faults), key=lambda fault: fault.line or 0)
 
 
-@dataclass(frozen=True)
-class _Draft:
-    """A pair whose id is not settled: `pair.id` is the one it asks for, or else its default.
-
-    Without `sound` settings the pair has the program's, for want of better.
-    """
-
-    pair: Pair
-    path: Path
-    explicit: bool
-    sound: bool
-
-
 _Entry = TypeVar("_Entry", PairEntry, GridEntry)
 
 
@@ -181,12 +98,9 @@ class _Reader:
         self.document = document
         self.faults = list(document.faults)
         self.location = location
-        self.folder = storage.parent(location)
+        self.locations = Locations(storage.parent(location), self.fault)
         self.overrides = overrides
-        self.defaults: dict[str, Any] = {}
         self._asked = 0
-        self._settings: dict[str, Settings | SettingsError] = {}
-        self._found: dict[str, list[str]] = {}
 
     def read(self) -> Manifest | None:
         value = self.document.value
@@ -196,11 +110,11 @@ class _Reader:
             return None
         head = self._head(value)
         name, output, weights = self._name(head), self._output(head), self._weights(head)
-        self.defaults = self._read_defaults(head)
-        drafts = [*self._pairs(value, head), *self._grids(value, head)]
+        settings = PairSettings(head.defaults, self.overrides, self.locations, self.fault)
+        drafts = [*self._pairs(value, head, settings), *self._grids(value, head, settings)]
         if not drafts and not self.faults:
             self.fault((), "asks for no renders; give it `pairs` or a `grid`")
-        pairs = self._settle_ids(drafts)
+        pairs = settle_ids(drafts, self.fault, self.locations.relative)
         if self.faults:
             return None
         return Manifest(name, self.location, output, weights, pairs, head.priority or "normal", self._notes(value))
@@ -222,16 +136,6 @@ class _Reader:
     def _is_sound(self, head: dict[str, Any]) -> bool:
         return check_entry(ManifestFile, head, (), self.document, []) is not None
 
-    def _read_defaults(self, head: ManifestFile) -> dict[str, Any]:
-        """The defaults whose values are sound by themselves; the others become faults here, once."""
-        located = self._locate_proof(head.defaults, ("defaults",))
-        checked = self._check(located)
-        if isinstance(checked, Settings):
-            return located
-        self._add_settings_faults(checked, ("defaults",))
-        faulty = {fault.place for fault in checked.faults}
-        return {key: value for key, value in located.items() if key not in faulty}
-
     def _name(self, head: ManifestFile) -> str:
         if head.name is None:
             return slug(LocalPath(storage.name(self.location)).stem)
@@ -241,7 +145,7 @@ class _Reader:
         return name
 
     def _output(self, head: ManifestFile) -> str:
-        output = self._resolve(("output",), head.output)
+        output = self.locations.resolve(("output",), head.output)
         if storage.scheme(output) in ("http", "https"):
             self.fault(("output",), "is a web address; results go to a path or to s3://BUCKET/FOLDER")
         return output
@@ -253,7 +157,7 @@ class _Reader:
             self.fault(("weights",), f"is {shown(asked.source)}; {fault}")
             return asked
         try:
-            return asked.located(self.folder)
+            return asked.located(self.locations.folder)
         except StorageError as error:
             self.fault(("weights",), f"leads nowhere: {error}")
             return asked
@@ -277,31 +181,35 @@ class _Reader:
             if checked is not None:
                 yield path, checked
 
-    def _pairs(self, value: dict[str, Any], head: ManifestFile) -> Iterator[_Draft]:
+    def _pairs(
+        self, value: dict[str, Any], head: ManifestFile, settings: PairSettings
+    ) -> Iterator[Draft]:
         for path, entry in self._entries(value, "pairs", PairEntry):
-            content = self._resolve((*path, "content"), entry.content)
+            content = self.locations.resolve((*path, "content"), entry.content)
             if entry.style is not None:
-                styles = [PairStyle(self._resolve((*path, "style"), entry.style))]
+                styles = [PairStyle(self.locations.resolve((*path, "style"), entry.style))]
             else:
                 styles = list(self._styles(path, entry.styles or []))
-            settings = self._pair_settings(entry.settings, (*path, "settings"))
+            checked = settings.of(entry.settings, (*path, "settings"))
             if self._has_room(1, path, "is one render too many"):
-                yield self._draft(entry, head, path, content, styles, settings)
+                yield self._draft(entry, head, path, content, styles, checked)
 
     def _styles(self, path: Path, entries: Iterable[StyleEntry]) -> Iterator[PairStyle]:
         for number, entry in enumerate(entries):
-            image = self._resolve((*path, "styles", number, "image"), entry.image)
+            image = self.locations.resolve((*path, "styles", number, "image"), entry.image)
             yield PairStyle(image, entry.weight)
 
-    def _grids(self, value: dict[str, Any], head: ManifestFile) -> Iterator[_Draft]:
+    def _grids(
+        self, value: dict[str, Any], head: ManifestFile, settings: PairSettings
+    ) -> Iterator[Draft]:
         for path, entry in self._entries(value, "grid", GridEntry):
-            contents = self._find((*path, "contents"), entry.contents)
-            styles = self._find((*path, "styles"), entry.styles)
-            settings = self._pair_settings(entry.settings, (*path, "settings"))
+            contents = self.locations.find((*path, "contents"), entry.contents)
+            styles = self.locations.find((*path, "styles"), entry.styles)
+            checked = settings.of(entry.settings, (*path, "settings"))
             size = f"makes {len(contents):,} x {len(styles):,} renders"
             if self._has_room(len(contents) * len(styles), path, size):
                 for content, style in itertools.product(contents, styles):
-                    yield self._draft(entry, head, path, content, [PairStyle(style)], settings)
+                    yield self._draft(entry, head, path, content, [PairStyle(style)], checked)
 
     def _lines(self, path: Path, styles: int) -> dict[str, int]:
         """Lines of the keys that name inputs; a key that isn't there has the entry's."""
@@ -325,10 +233,10 @@ class _Reader:
         content: str,
         styles: list[PairStyle],
         settings: Settings | None,
-    ) -> _Draft:
+    ) -> Draft:
         asked = entry.id if isinstance(entry, PairEntry) else None
         pair = Pair(
-            id=_default_id(content, styles) if asked is None else unicodedata.normalize("NFC", asked),
+            id=default_id(content, styles) if asked is None else unicodedata.normalize("NFC", asked),
             content=content,
             styles=tuple(styles),
             settings=settings or Settings(),
@@ -339,144 +247,4 @@ class _Reader:
             line=self.document.line(path),
             lines=self._lines(path, len(styles)),
         )
-        return _Draft(pair, path, explicit=asked is not None, sound=settings is not None)
-
-    # Settings
-
-    def _pair_settings(self, own: Mapping[str, Any], path: Path) -> Settings | None:
-        """A pair's settings over the defaults, or None where they are faulty."""
-        merged = {**self.defaults, **self._locate_proof(own, path), **self.overrides}
-        checked = self._check(merged)
-        if isinstance(checked, Settings):
-            return checked
-        if own:  # else it is the defaults' fault, and reported there
-            self._add_settings_faults(checked, path)
-        return None
-
-    def _check(self, values: Mapping[str, Any]) -> Settings | SettingsError:
-        """Checked settings, or what is wrong; the same values are checked once for all pairs."""
-        key = json.dumps(values, sort_keys=True, default=repr)
-        if key not in self._settings:
-            try:
-                self._settings[key] = check_settings(values, "")
-            except SettingsError as error:
-                self._settings[key] = error
-        return self._settings[key]
-
-    def _add_settings_faults(self, error: SettingsError, path: Path) -> None:
-        for fault in error.faults:
-            self.fault((*path, *([fault.place] if fault.place else [])), fault.message)
-
-    def _locate_proof(self, values: Mapping[str, Any], path: Path) -> dict[str, Any]:
-        """The one setting that is a location, made absolute."""
-        proof = values.get("proof")
-        if not isinstance(proof, str) or not proof:
-            return dict(values)
-        return {**values, "proof": self._resolve((*path, "proof"), proof)}
-
-    # Locations
-
-    def _resolve(self, path: Path, location: str) -> str:
-        return self._resolve_in(self.folder, path, location) or location
-
-    def _resolve_in(self, folder: str, path: Path, location: str) -> str | None:
-        try:
-            return storage.resolve(folder, location)
-        except StorageError as error:
-            self.fault(path, f"leads nowhere: {error}")
-            return None
-
-    def _find(self, path: Path, patterns: Iterable[str]) -> list[str]:
-        """Locations that the patterns of a grid stand for, each once, in their order."""
-        found: dict[str, None] = {}
-        for number, pattern in enumerate(patterns):
-            found |= dict.fromkeys(self._glob((*path, number), pattern))
-        return list(found)
-
-    def _glob(self, path: Path, pattern: str) -> list[str]:
-        if not storage.is_pattern(pattern):
-            return [self._resolve(path, pattern)]
-        url = self._resolve_in(storage.escape(self.folder), path, pattern)
-        if url is None:
-            return []
-        try:
-            return self._listed(url) or self._no_match(path, pattern)
-        except StorageError as error:
-            if error.transient:
-                raise
-            self.fault(path, f"cannot be looked up: {error}")
-            return []
-
-    def _listed(self, url: str) -> list[str]:
-        if url not in self._found:
-            self._found[url] = storage.glob(url)
-        return self._found[url]
-
-    def _no_match(self, path: Path, pattern: str) -> list[str]:
-        self.fault(path, f"is {shown(pattern)}; no file matches it")
-        return []
-
-    # Ids
-
-    def _settle_ids(self, drafts: list[_Draft]) -> tuple[Pair, ...]:
-        """Every pair with an id of its own. Default ids give way to each other and to those asked for."""
-        taken = self._check_explicit_ids(drafts)
-        ids = {number: draft.pair.id for number, draft in enumerate(drafts)}
-        for digits in (_HASH_DIGITS, _LONGER_HASH_DIGITS):
-            for number in _clashing(drafts, ids, taken):
-                pair = drafts[number].pair
-                ids[number] = f"{pair.id}-{self._digest(pair)[:digits]}"
-        first: dict[str, _Draft] = {}
-        for number in _clashing(drafts, ids, taken):
-            draft = drafts[number]
-            if draft.sound and (other := first.setdefault(ids[number], draft)) is not draft:
-                what = f"the same render as {other.pair.place} (line {other.pair.line}): {draft.pair.id}"
-                self.fault(draft.path, f"asks for {what}; remove one, or give it an `id`")
-        return tuple(replace(draft.pair, id=ids[number]) for number, draft in enumerate(drafts))
-
-    def _check_explicit_ids(self, drafts: list[_Draft]) -> set[str]:
-        taken: dict[str, Pair] = {}
-        for draft in drafts:
-            if not draft.explicit:
-                continue
-            pair, path, key = draft.pair, (*draft.path, "id"), name_key(draft.pair.id)
-            if fault := name_fault(pair.id):
-                self.fault(path, f"is {shown(pair.id)}; it {fault}")
-            elif key in RESERVED:
-                self.fault(path, f"is {shown(pair.id)}, which is taken; choose another")
-            elif key in taken:
-                other = taken[key]
-                message = f"is {shown(pair.id)}, already the id of {other.place} (line {other.line})"
-                self.fault(path, f"{message}; ids must differ in more than case")
-            taken.setdefault(key, pair)
-        return set(taken)
-
-    def _digest(self, pair: Pair) -> str:
-        """Hash of what the pair renders, the same wherever the folder of the manifest lies."""
-        settings = pair.settings.differences()
-        own = {name: value for name, value in settings.items() if name in PictureSettings.model_fields}
-        if pair.settings.proof is not None:
-            own["proof"] = self._relative(pair.settings.proof)
-        styles = [[self._relative(style.image), style.weight] for style in pair.styles]
-        parts = [self._relative(pair.content), styles, own]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-    def _relative(self, url: str) -> str:
-        return storage.public(url).removeprefix(f"{self.folder}/")
-
-
-def _default_id(content: str, styles: Iterable[PairStyle]) -> str:
-    """`<content>--<style>[--<style>...]`, from the files' names."""
-    urls = [content, *(style.image for style in styles)]
-    slugs = [slug(LocalPath(storage.name(url)).stem, _LONGEST_SLUG_BYTES) for url in urls]
-    return shorten("--".join(slugs), _LONGEST_DEFAULT_ID_BYTES)
-
-
-def _clashing(drafts: list[_Draft], ids: Mapping[int, str], taken: set[str]) -> list[int]:
-    """Pairs with a default id that another pair has as well."""
-    sharing: dict[str, list[int]] = defaultdict(list)
-    for number, draft in enumerate(drafts):
-        if not draft.explicit:
-            sharing[name_key(ids[number])].append(number)
-    groups = ((key, numbers) for key, numbers in sharing.items() if len(numbers) > 1 or key in taken)
-    return [number for _, numbers in groups for number in numbers]
+        return Draft(pair, path, explicit=asked is not None, sound=settings is not None)

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from styletransfer.manifest.reader import Pair
+    from styletransfer.manifest.pairs import Pair
 
 FINGERPRINT_VERSION = 1
 """Raised when the recipe in this file changes: every picture is then rendered again."""

@@ -21,7 +21,7 @@ import numpy as np
 from styletransfer import storage
 from styletransfer.errors import Fault, ImageError, StorageError
 from styletransfer.limits import PICTURE_BYTES, PROFILE_BYTES
-from styletransfer.manifest.reader import Pair
+from styletransfer.manifest.pairs import Pair
 from styletransfer.pictures import resize
 from styletransfer.pictures.picture import Picture
 from styletransfer.renders.records import InputRecord, InputRole, Record

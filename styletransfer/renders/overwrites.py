@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from styletransfer import storage
 from styletransfer.errors import Fault
 from styletransfer.manifest.names import name_key
-from styletransfer.manifest.reader import Manifest, Pair
+from styletransfer.manifest.pairs import Manifest, Pair
 from styletransfer.renders.inputs import input_uses
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.records import Record

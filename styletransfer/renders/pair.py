@@ -22,7 +22,7 @@ from styletransfer.errors import Cancelled, RecordError, StorageError
 from styletransfer.limits import checkpoint_bytes
 from styletransfer.machine.devices import available_devices, describe, slots
 from styletransfer.machine.hardware import CPU
-from styletransfer.manifest.reader import Manifest, Pair
+from styletransfer.manifest.pairs import Manifest, Pair
 from styletransfer.pictures import resize
 from styletransfer.pictures.picture import Dpi, Picture
 from styletransfer.renders.checkpoints import Checkpoints, remove_all

@@ -16,7 +16,7 @@ from styletransfer import storage
 from styletransfer.errors import Fault, ManifestError, StorageError, WeightsError
 from styletransfer.hints import did_you_mean
 from styletransfer.manifest.names import name_key
-from styletransfer.manifest.reader import Manifest, Pair
+from styletransfer.manifest.pairs import Manifest, Pair
 from styletransfer.renders.fingerprint import digest, fingerprint_parts, what_changed
 from styletransfer.renders.inputs import (
     FoundInput,

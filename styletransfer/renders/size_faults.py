@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 from styletransfer.errors import Fault, ImageError
-from styletransfer.manifest.reader import Pair
+from styletransfer.manifest.pairs import Pair
 from styletransfer.pictures.formats import check_format_size
 from styletransfer.pictures.resize import MAX_MEGAPIXELS
 from styletransfer.renders.inputs import FoundInput, InputUse, input_uses

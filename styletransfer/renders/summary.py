@@ -10,7 +10,7 @@ from datetime import datetime
 
 from styletransfer import storage
 from styletransfer.errors import RecordError
-from styletransfer.manifest.reader import Pair
+from styletransfer.manifest.pairs import Pair
 from styletransfer.renders.output_folder import find_record
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import READERS, Plan, PlannedPair

@@ -15,7 +15,9 @@ from styletransfer.errors import ManifestError, SettingsError, StorageError
 from styletransfer.manifest import reader as manifests
 from styletransfer.manifest import strict_yaml
 from styletransfer.manifest.names import name_fault, name_key
-from styletransfer.manifest.reader import PairStyle, json_schema, load_manifest, parse_manifest
+from styletransfer.manifest.pairs import PairStyle
+from styletransfer.manifest.reader import load_manifest, parse_manifest
+from styletransfer.manifest.schema import json_schema
 from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.settings import Settings
 from tests.checkout import ROOT

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from styletransfer.manifest.reader import Pair, PairStyle
+from styletransfer.manifest.pairs import Pair, PairStyle
 from styletransfer.renders import fingerprint as module
 from styletransfer.renders.fingerprint import (
     canonical_json,

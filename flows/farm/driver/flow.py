@@ -38,7 +38,7 @@ from flows.pairs.sheet import LiveSheet
 from flows.pairs.steps import make_plan, write_sheet
 from styletransfer import storage
 from styletransfer.errors import StorageError, StyleTransferError
-from styletransfer.manifest.reader import Priority
+from styletransfer.manifest.schema import Priority
 from styletransfer.renders.plan import Plan
 from styletransfer.storage.retries import Retries
 

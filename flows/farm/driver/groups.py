@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from flows.farm.names import GpuCount
-from styletransfer.manifest.reader import Priority
+from styletransfer.manifest.schema import Priority
 from styletransfer.renders.plan import PlannedPair
 from styletransfer.renders.records import Record
 

@@ -35,7 +35,7 @@ from flows.farm import names, submissions
 from flows.farm.driver.attempts import RunEnd
 from flows.farm.driver.groups import Group
 from flows.farm.names import HELD, GpuCount
-from styletransfer.manifest.reader import Priority
+from styletransfer.manifest.schema import Priority
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import PlannedPair
 

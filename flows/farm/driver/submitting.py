@@ -9,7 +9,7 @@ from flows.farm.driver.groups import make_groups
 from flows.farm.driver.pair_states import PairStates
 from flows.farm.driver.render_runs import RenderRun, RenderRuns
 from flows.farm.names import RENDER_POOLS, GpuCount
-from styletransfer.manifest.reader import Priority
+from styletransfer.manifest.schema import Priority
 
 SLOTS_S: Final = 15.0
 """Between two looks for workers: Prefect hears from each every 30 s."""

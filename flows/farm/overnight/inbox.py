@@ -22,7 +22,8 @@ from flows.farm import messages, names, submissions
 from flows.farm.submissions import Submission
 from styletransfer import storage
 from styletransfer.errors import FaultsError, StyleTransferError
-from styletransfer.manifest.reader import Priority, load_manifest
+from styletransfer.manifest.reader import load_manifest
+from styletransfer.manifest.schema import Priority
 from styletransfer.renders.plan import Plan, plan_manifest
 from styletransfer.storage.retries import Retries
 

@@ -20,7 +20,7 @@ from flows.farm.driver.groups import (
     kind_of,
     make_groups,
 )
-from styletransfer.manifest.reader import Pair, PairStyle
+from styletransfer.manifest.pairs import Pair, PairStyle
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import PlannedPair
 from styletransfer.settings import Settings

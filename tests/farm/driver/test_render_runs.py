@@ -1,7 +1,7 @@
 """What keeps a driver from submitting the same pairs twice: keys of their groups."""
 
 from flows.farm.driver.render_runs import group_key
-from styletransfer.manifest.reader import Pair, PairStyle
+from styletransfer.manifest.pairs import Pair, PairStyle
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import PlannedPair
 from styletransfer.settings import Settings

@@ -1,0 +1,55 @@
+"""What a manifest comes to: pairs of pictures, each with all that is needed to render it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from styletransfer.manifest.schema import Priority
+from styletransfer.manifest.weights_source import WeightsSource
+from styletransfer.pictures.formats import Format
+from styletransfer.settings import Settings
+
+
+@dataclass(frozen=True)
+class PairStyle:
+    """A style picture and its part of the blend, greater than 0 and relative to the other weights."""
+
+    image: str
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One picture to make. All locations are absolute URLs; dpi None takes the content's.
+
+    `place` (`pairs[3]`) and `line` say where the manifest asks for it, `lines` where each input is named.
+    """
+
+    id: str
+    content: str
+    styles: tuple[PairStyle, ...]
+    settings: Settings
+    format: Format
+    dpi: float | None
+    priority: Priority
+    place: str
+    line: int | None = None
+    lines: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
+
+    def line_of(self, key: str) -> int | None:
+        """Line of a key of the entry (`styles[1]`), or else of the entry."""
+        return self.lines.get(key, self.line)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A named set of pairs. `notes` tell what it asks for that has an effect on a farm only."""
+
+    name: str
+    location: str
+    output: str
+    weights: WeightsSource
+    pairs: tuple[Pair, ...]
+    priority: Priority = "normal"
+    notes: tuple[str, ...] = ()
