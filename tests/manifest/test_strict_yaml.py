@@ -1,6 +1,7 @@
 """YAML as data: the 1.2 core schema, lines, faults and bounds."""
 
 import json
+import re
 import math
 import time
 
@@ -73,11 +74,20 @@ def test_octal_and_hexadecimal_come_back(number):
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], max_codepoint=0xFFFF), max_size=30)
 """JSON escapes higher ones as two surrogates, which YAML does not know."""
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
-    max_leaves=20,
-)
+
+
+def json_values(texts):
+    return st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(texts, inner, max_size=4),
+        max_leaves=20,
+    )
+
+
+JSON = json_values(TEXT)
+
+NUMBER_OF_1_2 = re.compile(r"[-+]?\.?[0-9][0-9.]*[eE][-+]?[0-9]+|0o[0-7]+")
+"""`1e5` and `0o7` are numbers there; to PyYAML, which writes YAML 1.1, they are texts that need no quotes."""
 
 
 @given(JSON)
@@ -86,9 +96,9 @@ def test_json_is_yaml(value):
     assert (document.value, document.faults) == (value, ())
 
 
-@given(JSON)
+@given(json_values(TEXT.filter(lambda text: not NUMBER_OF_1_2.fullmatch(text))))
 def test_what_pyyaml_writes_is_read(value):
-    """PyYAML quotes what would not be text in YAML 1.1; 1.2 has fewer such words."""
+    """PyYAML quotes what would not be text in YAML 1.1; but for some numbers 1.2 has fewer such words."""
     text = yaml.safe_dump(value, allow_unicode=False)
     assert load(text, Bounds(digits=10_000)).value == value
 
