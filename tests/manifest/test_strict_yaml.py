@@ -1,8 +1,8 @@
 """YAML as data: the 1.2 core schema, lines, faults and bounds."""
 
 import json
-import re
 import math
+import re
 import time
 
 import pytest
