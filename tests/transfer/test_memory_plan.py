@@ -1,6 +1,5 @@
 """What a render needs is known beforehand, and a render that does not fit whole is made to fit in tiles."""
 
-import weakref
 
 import pytest
 import torch
@@ -8,12 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from styletransfer.errors import OutOfMemoryError
-from styletransfer.machine.hardware import Hardware
 from styletransfer.network.tiles import ALL_BLOCKS, Tiling
-from styletransfer.network.vgg_weights import Weights
 from styletransfer.objective.objective import Objective
 from styletransfer.objective.style import LayerMoments
-from styletransfer.pictures.picture import Picture
 from styletransfer.settings import Settings
 from styletransfer.transfer.memory_plan import (
     FIXED_BYTES,
@@ -23,7 +19,6 @@ from styletransfer.transfer.memory_plan import (
     memory_plans,
     plan_memory,
 )
-from styletransfer.transfer.stylizer import Stylizer
 from styletransfer.vgg_layers import LAYERS
 from tests.networks import shallow_network
 
@@ -195,68 +190,3 @@ def test_where_devices_are_split_nothing_is_lost_or_counted_twice():
 def test_a_device_named_twice_is_used_as_two():
     plan = plan_memory(SIZE, Settings(), 2, Budget(("cpu", "cpu"), {"cpu": PLENTY}))
     assert plan.devices == ("cpu", "cpu")
-
-
-# While it runs
-
-
-class Cramped:
-    """An objective on a device whose memory holds no picture whole."""
-
-    def __init__(self, objective):
-        self.objective, self.tiling = objective, None
-        self.held = []
-
-    def __getattr__(self, name):
-        return getattr(self.objective, name)
-
-    def value_and_gradient(self, image, targets):
-        assert all(features() is None for features in self.held), "a failed try still holds its memory"
-        if self.tiling is None or self.tiling.blocks < 3:
-            features = torch.zeros(3)
-            self.held.append(weakref.ref(features))
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        self.objective.tiling = self.tiling
-        return self.objective.value_and_gradient(image, targets)
-
-
-def _rendered(tiles="auto", wrap=None):
-    settings = Settings(
-        end_scale=64,
-        min_scale=45,
-        initial_iterations=2,
-        iterations=2,
-        tiles=tiles,
-        precision="float64",
-        content_layers=("relu2_2",),
-        style_layers={"relu1_1": 1.0, "relu3_1": 1.0},
-    )
-    stylizer = Stylizer(Weights("random", "random", shallow_network()), settings)
-    if wrap:
-        stylizer.objective = wrap(stylizer.objective)
-    noise = torch.randint(0, 256, (64, 48, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    picture = Picture(noise.numpy())
-    return stylizer, stylizer.run(picture, [picture], [1.0])
-
-
-def test_out_of_memory_goes_on_in_tiles_from_where_it_stood(caplog):
-    _, whole = _rendered()
-    stylizer, image = _rendered(wrap=Cramped)
-    torch.testing.assert_close(image, whole, rtol=0, atol=1e-9)
-    assert "out of memory at scale 45 (34x45 px) on cpu; going on with blocks 1-2 in tiles of" in caplog.text
-    assert [report.tiling["blocks"] for report in stylizer.scales_report] == [3, 3]
-
-
-def test_out_of_memory_with_nothing_cheaper_left_says_where():
-    with pytest.raises(OutOfMemoryError, match=r"out of memory at scale 45 \(34x45 px\) on cpu"):
-        _rendered(tiles="off", wrap=Cramped)
-
-
-def test_tiles_of_a_fixed_size_change_nothing():
-    torch.testing.assert_close(_rendered(tiles=16)[1], _rendered(tiles="off")[1], rtol=0, atol=1e-9)
-
-
-def test_a_render_that_can_not_fit_ends_before_it_begins(monkeypatch):
-    monkeypatch.setattr(Hardware, "free_memory", lambda self, device: 10 * 2**20)
-    with pytest.raises(OutOfMemoryError, match="need about"):
-        _rendered()

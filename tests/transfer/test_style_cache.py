@@ -24,16 +24,10 @@ from styletransfer.transfer import style_cache
 from styletransfer.transfer.style_cache import StyleCache, code_digest, file_name
 from tests.checkout import ROOT
 from tests.networks import shallow_network
+from tests.transfer import small_renders
+from tests.transfer.small_renders import CONTENT, STYLES, random_picture
 
-QUICK: dict[str, Any] = {
-    "end_scale": 24,
-    "min_scale": 16,
-    "initial_iterations": 3,
-    "iterations": 2,
-    "content_layers": ("relu2_1",),
-    "style_layers": {"relu1_1": 1, "relu2_1": 1},
-}
-"""Two scales, 17 and 24 px."""
+QUICK: dict[str, Any] = small_renders.QUICK | {"initial_iterations": 3, "iterations": 2}
 
 
 def forget():
@@ -49,14 +43,6 @@ def folder(tmp_path, monkeypatch):
     forget()
     yield tmp_path / "style-targets"
     forget()
-
-
-def random_picture(seed: int, width: int, height: int) -> Picture:
-    return Picture(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8))
-
-
-CONTENT = random_picture(0, 30, 20)
-STYLES = [random_picture(1, 26, 40), random_picture(2, 19, 12)]
 
 
 class Render:

@@ -2,64 +2,35 @@
 
 import dataclasses
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pytest
-import safetensors.torch
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
 from styletransfer.errors import Cancelled, ImageError, RecordError
-from styletransfer.network.vgg_weights import Weights, random_weights
+from styletransfer.network.vgg_weights import random_weights
 from styletransfer.pictures.picture import Picture
 from styletransfer.settings import Settings
 from styletransfer.transfer.report import ScaleReport
 from styletransfer.transfer.schedule import Work
 from styletransfer.transfer.state import State
 from styletransfer.transfer.stylizer import Progress, Stylizer
-from tests.networks import shallow_network
 from tests.reference.objective import reference_stylizer
-
-QUICK: dict[str, Any] = {
-    "end_scale": 24,
-    "min_scale": 16,
-    "initial_iterations": 4,
-    "iterations": 3,
-    "content_layers": ("relu2_1",),
-    "style_layers": {"relu1_1": 1, "relu2_1": 1},
-}
-"""Two scales, 17 and 24 px, seven iterations, up to relu2_1: some hundredths of a second."""
+from tests.transfer.small_renders import (
+    CONTENT,
+    QUICK,
+    STYLES,
+    make_stylizer,
+    progress_of,
+    random_picture,
+    render,
+    weights,
+)
 
 ITERATIONS = 7
-
-
-def random_picture(seed: int, width: int, height: int) -> Picture:
-    return Picture(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8))
-
-
-CONTENT = random_picture(0, 30, 20)
-STYLES = [random_picture(1, 26, 40), random_picture(2, 19, 12)]
-
-
-def weights() -> Weights:
-    return Weights("shallow", "shallow", shallow_network("relu2_1"))
-
-
-def make_stylizer(**values: Any) -> Stylizer:
-    return Stylizer(weights(), Settings.model_validate(QUICK | values))
-
-
-def render(stylizer: Stylizer, style_weights: tuple[float, ...] = (1, 2), **options: Any) -> Tensor:
-    return stylizer.run(CONTENT, STYLES, style_weights, **options)
-
-
-def progress_of(stylizer: Stylizer) -> list[Progress]:
-    seen: list[Progress] = []
-    render(stylizer, callback=seen.append)
-    return seen
 
 
 class StopError(Exception):
@@ -111,12 +82,6 @@ def test_only_the_seed_decides_a_random_start(init):
     assert not torch.equal(render(make_stylizer(init=init, seed=1)), first)
 
 
-def test_only_the_proportions_of_style_weights_count():
-    # Powers of two: the shares are the same to the last bit.
-    assert torch.equal(render(make_stylizer(), (1, 3)), render(make_stylizer(), (4, 12)))
-    assert not torch.equal(render(make_stylizer(), (1, 3)), render(make_stylizer(), (3, 1)))
-
-
 def test_two_devices_give_the_same_bits_as_one():
     two = Stylizer(weights(), Settings.model_validate(QUICK), devices=("cpu", "cpu"))
     assert torch.equal(render(two), render(make_stylizer()))
@@ -153,36 +118,6 @@ def test_with_a_moving_average_the_result_is_not():
 
 
 # Sizes
-
-
-def sizes_of_styles(**values: Any) -> list[tuple[int, int]]:
-    """Width and height at which each style is measured, in order; the real objective does the measuring."""
-    stylizer, sizes = make_stylizer(**values), []
-    measure = stylizer.objective.style_moments
-
-    def style_moments(style):
-        sizes.append((style.shape[3], style.shape[2]))
-        return measure(style)
-
-    stylizer.objective.style_moments = style_moments  # type: ignore[method-assign]
-    render(stylizer)
-    return sizes
-
-
-@pytest.mark.parametrize(
-    ("values", "sizes"),
-    [
-        # Each scale: the 26 x 40 style, then the 19 x 12 one.
-        ({}, [(11, 17), (17, 11), (16, 24), (19, 12)]),
-        ({"style_scale_fac": 0.5}, [(5, 8), (8, 5), (8, 12), (12, 8)]),
-        ({"style_scale_fac": 10.0}, [(26, 40), (19, 12)] * 2),
-        ({"style_size": 10}, [(6, 10), (10, 6)] * 2),
-        ({"style_size": 10, "style_scale_fac": 3.0}, [(6, 10), (10, 6)] * 2),
-        ({"style_size": 1000}, [(26, 40), (19, 12)] * 2),
-    ],
-)
-def test_styles_follow_the_scale_or_their_own_size_and_are_never_enlarged(values, sizes):
-    assert sizes_of_styles(**values) == sizes
 
 
 def test_a_content_smaller_than_the_scale_is_enlarged():
@@ -272,22 +207,6 @@ def test_the_picture_so_far_is_the_result_in_the_end():
     assert [tuple(image.shape[-2:]) for image in images] == [(11, 17)] * 4 + [(16, 24)] * 3
 
 
-def test_a_picture_or_state_taken_along_the_way_stays_as_it_was():
-    taken: list[tuple[Tensor, Tensor, State, bytes]] = []
-
-    def callback(progress):
-        image, state = progress.image(), progress.state()
-        taken.append((image, image.clone(), state, state.to_bytes()))
-
-    for optimizer in ("adam", "lbfgs"):
-        render(make_stylizer(optimizer=optimizer), callback=callback)
-    for image, before, state, stored in taken:
-        assert torch.equal(image, before)
-        now, then = safetensors.torch.load(state.to_bytes()), safetensors.torch.load(stored)
-        assert now.keys() == then.keys()
-        assert all(torch.equal(now[name], then[name]) for name in now)
-
-
 def test_asking_along_the_way_changes_nothing():
     def callback(progress):
         progress.image().zero_()
@@ -311,18 +230,6 @@ def test_each_finished_scale_has_a_report():
     assert second.losses == totals[6]
     assert all(report.seconds > 0 for report in (first, second))
     assert all(report.peak_memory is not None for report in (first, second))
-
-
-def test_a_trace_holds_the_loss_of_every_iteration_where_asked_for():
-    stylizer, totals = make_stylizer(trace=True), []
-    render(stylizer, callback=lambda progress: totals.append(progress.losses()["total"]))
-    first, second = stylizer.scales_report
-    # The trace adds terms up in float32 on the device, `losses` in float64.
-    assert first.trace == pytest.approx(totals[:4], rel=1e-6)
-    assert second.trace == pytest.approx(totals[4:], rel=1e-6)
-    plain = make_stylizer()
-    render(plain)
-    assert [report.trace for report in plain.scales_report] == [(), ()]
 
 
 def test_before_a_run_there_is_nothing_to_tell():
@@ -418,26 +325,6 @@ def stop_and_store(count: int, stored: list[State]):
     return callback
 
 
-def test_time_and_fraction_go_on_from_the_checkpoint():
-    stored: list[State] = []
-    render(make_stylizer(), callback=lambda progress: stored.append(progress.state()))
-    seen = progress_of(make_stylizer())
-    later = dataclasses.replace(stored[4], seconds=100.0, scale_seconds=50.0)
-    resumed = make_stylizer()
-    left: list[Progress] = []
-    render(resumed, resume=later, callback=left.append)
-    assert [step.fraction for step in left] == [step.fraction for step in seen[5:]]
-    assert all(step.seconds > 100 for step in left)
-    assert resumed.scales_report[-1].seconds > 50
-
-
-def test_resuming_leaves_the_state_as_it_was():
-    stored: list[State] = []
-    expected = render(make_stylizer(), callback=lambda progress: stored.append(progress.state()))
-    for _ in range(2):
-        assert torch.equal(render(make_stylizer(), resume=stored[2]), expected)
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -454,14 +341,6 @@ def test_a_state_of_another_render_is_refused(changes, message):
     render(make_stylizer(), callback=lambda progress: stored.append(progress.state()))
     with pytest.raises(RecordError, match=f"^{message}$"):
         render(make_stylizer(), resume=dataclasses.replace(stored[1], **changes))
-
-
-@pytest.mark.parametrize(("optimizer", "other"), [("adam", "lbfgs"), ("lbfgs", "adam")])
-def test_a_state_of_another_optimizer_is_refused(optimizer, other):
-    stored: list[State] = []
-    render(make_stylizer(optimizer=other), callback=lambda progress: stored.append(progress.state()))
-    with pytest.raises(RecordError, match="another optimizer"):
-        render(make_stylizer(optimizer=optimizer), resume=stored[1])
 
 
 # Refusals
