@@ -1,0 +1,111 @@
+"""What `image` is asked to do: all that is wrong is told at once, and nothing that is there is lost."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.commands.image_job import check_size, make_job
+from flows.commands.main import make_parser
+from styletransfer.errors import SettingsError
+from styletransfer.pictures.resize import decode
+from tests.commands.programs import QUICKLY
+
+
+def job_of(*arguments):
+    return make_job(make_parser("image").parse_args(["a.png", "b.png", *arguments]))
+
+
+def test_a_job_has_what_the_options_say_and_absolute_locations(two_pictures, monkeypatch):
+    monkeypatch.chdir(two_pictures.root)
+    options = "-o new/out.tif -sw 3 1 -s 64 --style-layers relu1_1=2 --preview p.jpg"
+    job = job_of("c.png", *options.split())
+    assert (job.content, job.output) == (two_pictures.url("a.png"), two_pictures.url("new/out.tif"))
+    assert job.styles == (two_pictures.url("b.png"), two_pictures.url("c.png"))
+    assert (job.format, job.preview_format) == ("tiff", "jpeg")
+    assert job.style_weights == (3.0, 1.0)
+    assert (job.settings.end_scale, dict(job.settings.style_layers)) == (64, {"relu1_1": 2})
+    assert job.what_is_what() == "content: a.png; styles: b.png (75 %), c.png (25 %)"
+
+
+@pytest.mark.parametrize(
+    ("name", "file_format"),
+    [("o.png", "png"), ("o.JPG", "jpeg"), ("o.jpeg", "jpeg"), ("o.webp", "webp"), ("s3://b/o.tiff", "tiff")],
+)
+def test_the_name_of_the_result_tells_its_format(name, file_format, tmp_path, monkeypatch, bucket):
+    monkeypatch.chdir(tmp_path)
+    assert job_of("-o", name.replace("s3://b", bucket.url)).format == file_format
+
+
+def test_a_size_is_refused_for_every_file_that_can_not_hold_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    job = job_of("-o", "o.webp", "--preview", "p.jpg")
+    check_size(job, (16_383, 100))
+    with pytest.raises(SettingsError) as caught:
+        check_size(job, (65_501, 10_000))
+    assert [fault.place for fault in caught.value.faults] == ["--end-scale", "--output", "--preview"]
+
+
+def test_every_wrong_option_is_told_at_once(call):
+    wrong = "-s 3++ -i 1.5 -cw -1 --pooling min --style-layers relu1_1=x relu9_9=1 -sw 1 2 --save-every 0"
+    done = call("image", "a.png", "b.png", "-o", "out.gif", "--preview", "now.bmp", *wrong.split())
+    assert done.returncode == 2
+    assert done.stdout == ""
+    told = done.stderr.splitlines()
+    assert all(line.startswith("error: --") for line in told)
+    options = {line.split()[1] for line in told}
+    assert options == {
+        "--end-scale", "--iterations", "--content-weight", "--pooling", "--style-layers", "--style-weights",
+        "--save-every", "--output", "--preview",
+    }  # fmt: skip
+    assert "error: --pooling is 'min'; must be 'max' or 'average' or 'l2'" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["a.png", "none.png", "-o", "o.png"], 1, "none.png: there is no such file"),
+        (["a.png", "b.png", "-o", "o.png", "--preview", "./o.png"], 2, "--preview is the same file as --output"),
+        (["a.png", "b.png", "-o", "./b.png"], 2, "--output is the same file as an input"),
+        (
+            ["a.png", "b.png", "-o", "o.png", "--preview", "in/../a.png"],
+            2,
+            "--preview is the same file as an input",
+        ),
+        (["a.png", "b.png", "-o", "o.png", "--proof", "o.png"], 2, "--output is the same file as an input"),
+        (
+            ["a.png", "b.png", "-o", "o.webp", "-s", "17000", "--weights", "none.pth"],
+            2,
+            "--output can't be written",
+        ),
+        (["a.png", "b.png", "-o", "o.png", "-s", "30000", "--weights", "none.pth"], 2, "at most 512 megapixels"),
+        (["a.png", "b.png", "-o", "o.png", "--devices", "gpu"], 2, "device 'gpu' is not known"),
+        (["a.png", "b.png", "-o", "o.png", "--devices", "cpu", "cpu", "cpu"], 2, "on one device, or on two"),
+        (["a.png", "b.png", "-o", "o.png", "--weights", "none.pth"], 1, "none.pth"),
+        (["a.png", "b.png", "-o", "o.png", "-sw", "0"], 2, "--style-weights has 0; must be finite numbers > 0"),
+    ],
+)
+def test_image_says_what_is_wrong_in_a_line(call, two_pictures, arguments, status, message):
+    done = call("image", *arguments)
+    assert done.returncode == status
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not two_pictures.has("o.png")
+
+
+def test_a_picture_that_is_there_is_replaced_only_if_told_to(call, two_pictures):
+    two_pictures.put("out.png", b"of last night")
+    done = call("image", "a.png", "b.png", "-o", "out.png", *QUICKLY)
+    message = f"--output is {two_pictures.root}/out.png, which is there already; --overwrite replaces it"
+    assert (done.returncode, done.stderr) == (2, f"error: {message}\n")
+    assert two_pictures.read("out.png") == b"of last night"
+    done = call("image", "a.png", "b.png", "-o", "out.png", "--overwrite", *QUICKLY)
+    assert (done.returncode, done.stdout.splitlines()[0]) == (0, "content: a.png; style: b.png")
+    assert decode(two_pictures.read("out.png"), "out.png").size == (32, 24)
+
+
+def test_an_input_is_not_replaced_through_a_link(call, two_pictures):
+    Path(two_pictures.url("link.png")).symlink_to(two_pictures.url("a.png"))
+    before = two_pictures.read("a.png")
+    done = call("image", "link.png", "b.png", "-o", "a.png", *QUICKLY)
+    assert (done.returncode, two_pictures.read("a.png")) == (2, before)

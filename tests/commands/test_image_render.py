@@ -1,0 +1,96 @@
+"""One picture rendered here: read, previewed, stopped, and never lost once it is rendered."""
+
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from flows.commands.image_render import chosen_devices, read_pictures
+from styletransfer.errors import ImageError, NoSuchDeviceError
+from styletransfer.pictures import resize
+from styletransfer.pictures.resize import decode
+from tests.commands.programs import LONG, QUICKLY, command, environment
+from tests.waiting import until
+
+
+def test_one_device_or_two_render_a_picture():
+    assert chosen_devices(["cpu"]) == ("cpu",)
+    assert chosen_devices(["cpu,cpu"]) == chosen_devices(["cpu", "cpu"]) == ("cpu", "cpu")
+    assert len(chosen_devices([])) == 1
+    message = "devices cpu, cpu, cpu: one picture is rendered on one device, or on two"
+    with pytest.raises(NoSuchDeviceError, match=message):
+        chosen_devices(["cpu,cpu", "cpu"])
+
+
+def test_a_picture_that_is_named_twice_is_read_once(two_pictures):
+    content, style = two_pictures.url("a.png"), two_pictures.url("b.png")
+    first, second, third = read_pictures([content, style, content], None)
+    assert first is third
+    assert first.digest != second.digest
+
+
+def test_all_pictures_that_can_not_be_had_are_told(two_pictures):
+    two_pictures.put("text.png", b"Dear Sir or Madam")
+    with pytest.raises(ImageError) as caught:
+        read_pictures([two_pictures.url(name) for name in ("a.png", "none.png", "text.png")], None)
+    missing, text = str(caught.value).splitlines()
+    assert "none.png: there is no such file" in missing
+    assert "text.png: is not a picture" in text
+
+
+def test_a_picture_that_cannot_be_written_is_not_lost(call, two_pictures):
+    two_pictures.put("taken", b"a file, not a folder")
+    done = call("image", "a.png", "b.png", "-o", "taken/out.png", *QUICKLY)
+    assert done.returncode == 1
+    kept = re.search(r"the picture is kept in (\S+)", done.stderr)
+    assert kept is not None
+    assert decode(Path(kept[1]).read_bytes(), "kept").size == (32, 24)
+
+
+@pytest.fixture
+def no_jpeg(monkeypatch):
+    encode = resize.encode
+
+    def fail_at_jpeg(image, file_format, dpi=None):
+        if file_format == "jpeg":
+            raise ImageError("no JPEG today")
+        return encode(image, file_format, dpi)
+
+    monkeypatch.setattr(resize, "encode", fail_at_jpeg)
+
+
+def test_a_picture_that_cannot_be_encoded_as_asked_is_kept_in_another_format(call, no_jpeg):
+    done = call("image", "a.png", "b.png", "-o", "out.jpg", *QUICKLY)
+    assert done.returncode == 1
+    kept = re.search(r"no JPEG today; the picture is kept in (\S+/out\.tif)$", done.stderr.strip())
+    assert kept is not None
+    assert decode(Path(kept[1]).read_bytes(), "kept").size == (32, 24)
+
+
+def test_a_preview_that_cannot_be_encoded_does_not_end_the_render(call, two_pictures, no_jpeg):
+    done = call("image", "a.png", "b.png", "-o", "out.png", "--preview", "p.jpg", "--save-every", "2", *QUICKLY)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "preview not written: no JPEG today" in done.stdout
+    assert two_pictures.has("out.png")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_image_is_written_as_far_as_it_got(two_pictures, number):
+    arguments = ["image", "a.png", "b.png", "-o", "out.png", "--preview", "now.jpg", "--save-every", "2"]
+    with subprocess.Popen(
+        command(*arguments, *QUICKLY, *LONG),
+        cwd=two_pictures.root,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        until(lambda: two_pictures.has("now.jpg"), "a picture of what is rendered")
+        assert not two_pictures.has("out.png")  # previews never go to the final name
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "out.png: written as far as it had got (23x17 px" in output
+    assert decode(two_pictures.read("out.png"), "out.png").size == (23, 17)
+    assert decode(two_pictures.read("now.jpg"), "now.jpg").size == (23, 17)
