@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from styletransfer.manifest.reader import load_manifest
     from styletransfer.manifest.weights_source import WeightsSource
     from styletransfer.network.vgg_weights import Weights
-    from styletransfer.pictures.resize import Picture, decode, encode
+    from styletransfer.pictures.decode import decode
+    from styletransfer.pictures.encode import encode
+    from styletransfer.pictures.picture import Picture
     from styletransfer.renders.pair import render_pair
     from styletransfer.renders.plan import Plan, PlannedPair, plan_manifest
     from styletransfer.renders.records import Record
@@ -85,7 +87,9 @@ _MODULES = {
         "Cancelled DeviceError Fault ImageError ManifestError OutOfMemoryError RecordError SettingsError"
         " StorageError StyleTransferError WeightsError"
     ),
-    "pictures.resize": "Picture decode encode",
+    "pictures.decode": "decode",
+    "pictures.encode": "encode",
+    "pictures.picture": "Picture",
     "manifest": "Manifest Pair PairStyle load_manifest",
     "manifest.weights_source": "WeightsSource",
     "renders.plan": "Plan PlannedPair plan_manifest",

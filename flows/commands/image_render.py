@@ -23,8 +23,11 @@ from styletransfer.errors import (
 )
 from styletransfer.limits import PICTURE_BYTES, PROFILE_BYTES
 from styletransfer.machine.devices import Slot, parse_devices
-from styletransfer.pictures import resize
-from styletransfer.pictures.resize import Dpi, Format, Picture
+from styletransfer.pictures.decode import decode
+from styletransfer.pictures.encode import encode
+from styletransfer.pictures.formats import Format, extension
+from styletransfer.pictures.picture import Dpi, Picture
+from styletransfer.pictures.soft_proof import soft_proof
 from styletransfer.sizes import Size, pyramid, resolve_end_scale, size_to_fit
 from styletransfer.transfer.schedule import Work
 
@@ -59,8 +62,8 @@ def read_pictures(locations: Sequence[str], proof: str | None) -> list[Picture]:
     pictures, faults = {}, []
     for location in dict.fromkeys(locations):
         try:
-            picture = resize.decode(storage.read(location, limit_bytes=PICTURE_BYTES), storage.public(location))
-            pictures[location] = picture if profile is None else resize.proof(picture, profile, proof or "")
+            picture = decode(storage.read(location, limit_bytes=PICTURE_BYTES), storage.public(location))
+            pictures[location] = picture if profile is None else soft_proof(picture, profile, proof or "")
         except (ImageError, StorageError) as error:
             faults.append(str(error))
     if faults:
@@ -109,7 +112,7 @@ class Render:
     def _write_preview(self, preview: str, progress: Progress) -> None:
         """A preview that can't be written is no reason to stop."""
         try:
-            storage.write(preview, resize.encode(progress.image(), self.job.preview_format))
+            storage.write(preview, encode(progress.image(), self.job.preview_format))
         except StyleTransferError as error:
             self.lines.note(f"preview not written: {error}")
 
@@ -145,7 +148,7 @@ def shown(job: Job, content: Picture) -> DisplayedImage:
 def write_result(job: Job, image: Tensor, dpi: Dpi | None) -> None:
     """Write the picture where and as it was asked for, or else where and as it is not lost."""
     try:
-        contents = resize.encode(image, job.format, dpi)
+        contents = encode(image, job.format, dpi)
     except ImageError as error:
         raise ImageError(f"{error}; {_rescued(job, *_encode_otherwise(job, image, dpi, error))}") from error
     try:
@@ -158,7 +161,7 @@ def _encode_otherwise(job: Job, image: Tensor, dpi: Dpi | None, error: ImageErro
     """The picture in a format that holds every size; `error` when that fails, too."""
     other: Format = "tiff" if job.format != "tiff" else "png"
     try:
-        return resize.encode(image, other, dpi), other
+        return encode(image, other, dpi), other
     except ImageError:
         raise error from None
 
@@ -167,7 +170,7 @@ def _rescued(job: Job, contents: bytes, file_format: Format) -> str:
     """Write the picture to this machine's temporary folder; tells where."""
     name = Path(storage.name(job.output))
     if file_format != job.format:
-        name = name.with_suffix(resize.extension(file_format))
+        name = name.with_suffix(extension(file_format))
     rescue = Path(tempfile.mkdtemp(prefix="styletransfer-")) / name
     storage.write(str(rescue), contents)
     return f"the picture is kept in {rescue}"

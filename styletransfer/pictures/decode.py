@@ -16,9 +16,9 @@ import numpy as np
 from PIL import Image
 
 from styletransfer.errors import ImageError
-from styletransfer.pictures import colour
+from styletransfer.pictures import icc_conversion
 from styletransfer.pictures.headers import Header, damage_as_image_error, read_header
-from styletransfer.pictures.icc import SRGB_PROFILE
+from styletransfer.pictures.icc_profile import SRGB_PROFILE
 from styletransfer.pictures.picture import Picture, Pixels, strips
 from styletransfer.pictures.truncation import FORMATS_WITH_AN_END
 from styletransfer.sizes import Size
@@ -139,9 +139,9 @@ def _deep_gray(strip: Image.Image) -> Pixels:
 
 def _conversion(profile: bytes | None, mode: str, warnings: list[str]) -> Callable[[Image.Image], Pixels]:
     """How 8-bit strips of Pillow's `mode` become sRGB pixels."""
-    convert = _by_profile(colour.to_srgb, profile, mode, warnings)
+    convert = _by_profile(icc_conversion.to_srgb, profile, mode, warnings)
     if convert is None and mode == "LAB":
-        convert = colour.lab_to_srgb()
+        convert = icc_conversion.lab_to_srgb()
     if convert is None and mode == "CMYK":
         warnings.append(_GUESSED_CMYK)
     if convert is None:
@@ -178,7 +178,7 @@ def _vips_rows(data: bytes, header: Header, warnings: list[str]) -> Iterator[Pix
     alpha = image.extract_band(channels) if image.bands > channels else None
     image = image.extract_band(0, n=channels)
     if mode == "LAB":
-        image = colour.deep_lab_to_srgb(image)
+        image = icc_conversion.deep_lab_to_srgb(image)
     profile, mode = (None, "RGB") if mode == "LAB" else (header.profile, mode)
     convert = _array_conversion(image.format, profile, mode, warnings)
     transparent = False
@@ -216,7 +216,7 @@ def _array_conversion(
     if vips_format == "uchar":
         convert = _conversion(profile, mode, warnings)
         return lambda strip: convert(_as_image(strip, mode))
-    deep = _by_profile(colour.deep_to_srgb, profile, mode, warnings)
+    deep = _by_profile(icc_conversion.deep_to_srgb, profile, mode, warnings)
     if deep is None and mode == "CMYK":
         warnings.append(_GUESSED_CMYK)
         return _naive_rgb

@@ -22,8 +22,9 @@ from styletransfer import storage
 from styletransfer.errors import Fault, ImageError, StorageError
 from styletransfer.limits import PICTURE_BYTES, PROFILE_BYTES
 from styletransfer.manifest.pairs import Pair
-from styletransfer.pictures import resize
+from styletransfer.pictures.decode import inspect
 from styletransfer.pictures.picture import Picture
+from styletransfer.pictures.soft_proof import soft_proof
 from styletransfer.renders.records import InputRecord, InputRole, Record
 from styletransfer.sizes import Size
 from styletransfer.storage.retries import Retries
@@ -165,6 +166,6 @@ def _is_unchanged(url: str, entry: InputRecord, stat: storage.Stat) -> bool:
 def _examine(contents: bytes, name: str, role: InputRole, stat: storage.Stat) -> FoundInput:
     digest = hashlib.sha256(contents).hexdigest()
     if role == "proof":
-        resize.proof(_PROBE, contents, name)  # raises what it would raise later, for any picture
+        soft_proof(_PROBE, contents, name)  # raises what it would raise later, for any picture
         return FoundInput(stat, digest)
-    return FoundInput(stat, digest, resize.inspect(contents, name))
+    return FoundInput(stat, digest, inspect(contents, name))

@@ -23,8 +23,10 @@ from styletransfer.limits import checkpoint_bytes
 from styletransfer.machine.devices import available_devices, describe, slots
 from styletransfer.machine.hardware import CPU
 from styletransfer.manifest.pairs import Manifest, Pair
-from styletransfer.pictures import resize
+from styletransfer.pictures.decode import decode
+from styletransfer.pictures.encode import encode, from_tensor
 from styletransfer.pictures.picture import Dpi, Picture
+from styletransfer.pictures.soft_proof import soft_proof
 from styletransfer.renders.checkpoints import Checkpoints, remove_all
 from styletransfer.renders.fingerprint import fingerprint, fingerprint_parts
 from styletransfer.renders.inputs import InputUse, input_uses, largest_bytes
@@ -91,14 +93,14 @@ def fetch(planned: PlannedPair) -> Fetched:
     pair, started = planned.pair, now()
     contents = {use.url: _read_input(use) for use in input_uses(pair)}
     pictures = {
-        use.url: resize.decode(contents[use.url].contents, storage.public(use.url))
+        use.url: decode(contents[use.url].contents, storage.public(use.url))
         for use in input_uses(pair)
         if use.role != "proof"
     }
     if pair.settings.proof is not None:
         profile = contents[pair.settings.proof].contents
         name = storage.public(pair.settings.proof)
-        pictures = {url: resize.proof(picture, profile, name) for url, picture in pictures.items()}
+        pictures = {url: soft_proof(picture, profile, name) for url, picture in pictures.items()}
     fetched = Fetched(
         planned,
         pictures[pair.content],
@@ -235,7 +237,7 @@ def store(rendered: Rendered, *, attempts: int = 1) -> Record:
     before = find_record(planned.places, planned.id)
     if before is not None and _stored_meanwhile(before, rendered):
         return before
-    contents = resize.encode(rendered.image, planned.pair.format, _dpi(rendered.fetched))
+    contents = encode(rendered.image, planned.pair.format, _dpi(rendered.fetched))
     url = planned.places.picture(planned.id, planned.pair.format)
     _write_picture(url, contents)
     record = _record(rendered, url, contents, attempts)
@@ -306,7 +308,7 @@ def _record(rendered: Rendered, url: str, contents: bytes, attempts: int) -> Rec
 def _keep_thumbnails(rendered: Rendered, record: Record) -> None:
     """Make the contact sheet's small pictures while the large ones are at hand."""
     thumbnails = Thumbnails(rendered.fetched.planned.places)
-    thumbnails.keep(record.output.sha256, resize.from_tensor(rendered.image))
+    thumbnails.keep(record.output.sha256, from_tensor(rendered.image))
     if rendered.fetched.planned.pair.settings.proof is not None:
         return  # what is at hand is the proof, not the file that the hash is of
     pictures = (rendered.fetched.content, *rendered.fetched.styles)

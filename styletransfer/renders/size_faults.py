@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 
 from styletransfer.errors import Fault, ImageError
 from styletransfer.manifest.pairs import Pair
+from styletransfer.pictures.decode import MAX_MEGAPIXELS
 from styletransfer.pictures.formats import check_format_size
-from styletransfer.pictures.resize import MAX_MEGAPIXELS
 from styletransfer.renders.inputs import FoundInput, InputUse, input_uses
 from styletransfer.settings import Settings
 from styletransfer.sizes import Size, size_to_fit

@@ -11,8 +11,8 @@ import logging
 from styletransfer import storage
 from styletransfer.errors import ImageError, StorageError
 from styletransfer.limits import PICTURE_BYTES, THUMBNAIL_BYTES
-from styletransfer.pictures import resize
 from styletransfer.pictures.picture import Picture
+from styletransfer.pictures.thumbnail import thumbnail
 from styletransfer.renders.output_places import OutputPlaces
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class Thumbnails:
             return
         try:
             if not storage.exists(url):
-                storage.write(url, resize.thumbnail(picture, LARGE_PX))
+                storage.write(url, thumbnail(picture, LARGE_PX))
         except StorageError as error:
             log.warning("thumbnail not kept: %s", error)
         if len(_kept) < _MOST_KEPT:
@@ -72,7 +72,7 @@ class Thumbnails:
             larger = storage.read(url, limit_bytes=PICTURE_BYTES)
             if hashlib.sha256(larger).hexdigest() != sha256:
                 raise ImageError(f"{storage.public(url)}: is not the picture that was rendered, it has changed")
-        small = resize.thumbnail(larger, px, name=storage.public(url))
+        small = thumbnail(larger, px, name=storage.public(url))
         try:
             storage.write(self._url(sha256, px), small)
         except StorageError as error:

@@ -14,8 +14,7 @@ from torch import Tensor
 
 from styletransfer.objective.moments import Moments
 from styletransfer.objective.objective import Objective
-from styletransfer.pictures.picture import Picture
-from styletransfer.pictures.resize import resize, to_tensor
+from styletransfer.pictures.picture import Picture, resize, to_tensor
 from styletransfer.settings import Settings
 from styletransfer.sizes import size_to_fit
 

@@ -11,8 +11,7 @@ from torch import Tensor
 from styletransfer import decode, load_weights
 from styletransfer.network.tiles import Tiling
 from styletransfer.objective.objective import Objective, Targets
-from styletransfer.pictures.picture import Picture
-from styletransfer.pictures.resize import resize, to_tensor
+from styletransfer.pictures.picture import Picture, resize, to_tensor
 from styletransfer.settings import Settings
 from styletransfer.sizes import size_to_fit
 from tests.checkout import ROOT

@@ -10,7 +10,7 @@ import pytest
 from flows.commands.image import SHORT_FORMS
 from flows.commands.main import make_parser
 from styletransfer.errors import DeviceError, NoSuchDeviceError, OutOfMemoryError
-from styletransfer.pictures.resize import decode
+from styletransfer.pictures.decode import decode
 from styletransfer.settings import Settings
 from tests.commands.programs import LONG, QUICKLY, Started, command, environment
 

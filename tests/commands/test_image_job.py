@@ -7,7 +7,7 @@ import pytest
 from flows.commands.image_job import check_size, make_job
 from flows.commands.main import make_parser
 from styletransfer.errors import SettingsError
-from styletransfer.pictures.resize import decode
+from styletransfer.pictures.decode import decode
 from tests.commands.programs import QUICKLY
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from flows.commands.image_render import chosen_devices, read_pictures
 from styletransfer.errors import ImageError, NoSuchDeviceError
-from styletransfer.pictures import resize
-from styletransfer.pictures.resize import decode
+from styletransfer.pictures.decode import decode
+from styletransfer.pictures.encode import encode
 from tests.commands.programs import LONG, QUICKLY, command, environment
 from tests.waiting import until
 
@@ -51,14 +51,12 @@ def test_a_picture_that_cannot_be_written_is_not_lost(call, two_pictures):
 
 @pytest.fixture
 def no_jpeg(monkeypatch):
-    encode = resize.encode
-
     def fail_at_jpeg(image, file_format, dpi=None):
         if file_format == "jpeg":
             raise ImageError("no JPEG today")
         return encode(image, file_format, dpi)
 
-    monkeypatch.setattr(resize, "encode", fail_at_jpeg)
+    monkeypatch.setattr("flows.commands.image_render.encode", fail_at_jpeg)
 
 
 def test_a_picture_that_cannot_be_encoded_as_asked_is_kept_in_another_format(call, no_jpeg):

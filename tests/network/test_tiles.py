@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from styletransfer.network.tiles import ALL_BLOCKS, Tiling, halo_px, stride
 from styletransfer.objective.moments import blend
 from styletransfer.objective.objective import Objective
-from styletransfer.pictures.resize import resize, to_tensor
+from styletransfer.pictures.picture import resize, to_tensor
 from styletransfer.settings import Settings
 from styletransfer.sizes import size_to_fit
 from styletransfer.vgg_layers import LAYERS, POOLING_INDICES

@@ -6,9 +6,10 @@ import zlib
 
 import numpy as np
 import pyvips
+import torch
 from PIL import Image
 
-from styletransfer.pictures import colour
+from styletransfer.pictures import icc_conversion
 
 P3 = pyvips.Operation.call("profile_load", "p3")
 CMYK = pyvips.Operation.call("profile_load", "cmyk")
@@ -16,6 +17,19 @@ CMYK = pyvips.Operation.call("profile_load", "cmyk")
 RNG = np.random.default_rng(0)
 PIXELS = RNG.integers(0, 256, (23, 34, 3), np.uint8)
 DEEP = RNG.integers(0, 65536, (23, 34, 3), np.uint16)
+
+
+def smooth_tensor(height=48, width=64):
+    """A picture without fine detail, which JPEG and WebP keep well."""
+    y, x = torch.meshgrid(torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij")
+    return torch.stack([x, y, (x + y) / 2])[None]
+
+
+def opened(data):
+    """Pillow's picture of a file, decoded."""
+    image = Image.open(io.BytesIO(data))
+    image.load()
+    return image
 
 
 def pillow_file(image, kind="PNG", **options):
@@ -31,7 +45,7 @@ def vips_file(pixels, kind, *, interpretation=None, profile=None, orientation=No
     if interpretation is not None:
         image = image.copy(interpretation=interpretation)
     if profile is not None:
-        image = colour.embed_profile(image, profile)
+        image = icc_conversion.embed_profile(image, profile)
     if orientation is not None:
         image.set_type(pyvips.GValue.gint_type, "orientation", orientation)
     return bytes(getattr(image, f"{kind}save_buffer")(**options))

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
 from styletransfer.errors import ImageError
-from styletransfer.pictures import colour
 from styletransfer.pictures import decode as decoding
+from styletransfer.pictures import icc_conversion
 from styletransfer.pictures.decode import decode, inspect
 from styletransfer.pictures.headers import Header
-from styletransfer.pictures.icc import SRGB_PROFILE
+from styletransfer.pictures.icc_profile import SRGB_PROFILE
 from tests.pictures.picture_files import (
     CMYK,
     DEEP,
@@ -85,7 +85,7 @@ def test_every_kind_of_pixel_becomes_what_pillow_makes_of_it(kind, mode):
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 def test_an_embedded_profile_is_honoured(kind):
-    expected = np.asarray(colour.to_srgb(P3, "RGB")(Image.fromarray(PIXELS)))
+    expected = np.asarray(icc_conversion.to_srgb(P3, "RGB")(Image.fromarray(PIXELS)))
     picture = decode(pillow_file(PIXELS, kind, icc_profile=P3), "a")
     np.testing.assert_array_equal(picture.pixels, expected)
     assert np.abs(expected.astype(int) - PIXELS).max() > 20
@@ -174,7 +174,7 @@ def test_16_bit_gray_fills_all_channels(kind):
 @pytest.mark.parametrize("kind", ["png", "tiff"])
 def test_an_embedded_profile_is_honoured_at_16_bits(kind):
     picture = decode(vips_file(DEEP, kind, profile=P3), "a")
-    np.testing.assert_array_equal(picture.pixels, colour.deep_to_srgb(P3, "RGB")(DEEP))
+    np.testing.assert_array_equal(picture.pixels, icc_conversion.deep_to_srgb(P3, "RGB")(DEEP))
     assert picture.warnings == ()
 
 

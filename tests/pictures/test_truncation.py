@@ -10,7 +10,7 @@ from PIL import Image
 
 from styletransfer.errors import ImageError
 from styletransfer.pictures.decode import decode, inspect
-from styletransfer.pictures.resize import thumbnail
+from styletransfer.pictures.thumbnail import thumbnail
 from tests.checkout import ROOT
 from tests.pictures.picture_files import DEEP, P3, PIXELS, WHOLE, pillow_file, vips_file
 

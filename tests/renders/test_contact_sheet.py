@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from styletransfer import storage
-from styletransfer.pictures.resize import thumbnail
+from styletransfer.pictures.thumbnail import thumbnail
 from styletransfer.renders.contact_sheet import MANY, ContactSheet, Pictures, duration, page
 from styletransfer.renders.pair import store
 from styletransfer.renders.plan import plan_manifest

@@ -15,7 +15,7 @@ from PIL import Image
 from styletransfer import storage
 from styletransfer.errors import ImageError, ManifestError, StorageError
 from styletransfer.network.vgg_weights import Weights
-from styletransfer.pictures import resize
+from styletransfer.pictures.decode import decode
 from styletransfer.renders import pair
 from styletransfer.renders.pair import fetch, render_pair, store, stylize_pair, versions
 from styletransfer.renders.records import InputRecord, read_record, to_json
@@ -114,7 +114,7 @@ def test_fetch_reads_blends_in_order(studio):
     studio.picture("in/c.png", 3)
     styles = [{"image": "in/c.png", "weight": 3}, {"image": "in/b.png", "weight": 1}]
     fetched = fetch(plan_one(studio.manifest({"content": "in/a.png", "styles": styles})))
-    expected = [resize.decode(studio.read(f"in/{name}.png"), name) for name in "cb"]
+    expected = [decode(studio.read(f"in/{name}.png"), name) for name in "cb"]
     assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(fetched.styles, expected, strict=True))
     assert [entry.weight for entry in fetched.inputs] == [None, 3.0, 1.0]
 
@@ -241,7 +241,7 @@ def test_dpi_is_the_contents_or_the_one_asked_for(studio, own, asked, expected, 
     studio.put("in/a.png", picture_file(1, dpi=(own, own)) if own else picture_file(1))
     keys = {"format": kind, **({"dpi": asked} if asked else {})}
     record = store(pretend_rendered(plan_one(studio.simple(**keys))))
-    found = resize.decode(storage.read(record.output.url), "result").dpi
+    found = decode(storage.read(record.output.url), "result").dpi
     if expected is None:
         assert record.output.dpi is None
     else:
@@ -251,7 +251,7 @@ def test_dpi_is_the_contents_or_the_one_asked_for(studio, own, asked, expected, 
 
 def test_a_16_bit_result_has_16_bits(studio):
     store(pretend_rendered(plan_one(studio.simple(format="tiff"))))
-    assert resize.decode(studio.read("out/demo/a--b.tif"), "result").bits == 16
+    assert decode(studio.read("out/demo/a--b.tif"), "result").bits == 16
 
 
 def test_the_record_holds_no_secret(studio):

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from styletransfer import storage
-from styletransfer.pictures.resize import decode
+from styletransfer.pictures.decode import decode
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.thumbnails import LARGE_PX, Thumbnails
 from tests.studio import picture_file

@@ -14,7 +14,7 @@ from styletransfer.network.vgg import VGG19
 from styletransfer.network.vgg_weights import Weights
 from styletransfer.objective.moments import blend
 from styletransfer.objective.objective import Objective, Targets
-from styletransfer.pictures.resize import resize, to_tensor
+from styletransfer.pictures.picture import resize, to_tensor
 from styletransfer.settings import Pooling, Settings
 from styletransfer.sizes import size_to_fit
 from styletransfer.transfer.stylizer import Stylizer

@@ -15,7 +15,7 @@ from flows.farm.artifacts import CLOSE_S, Artifacts, Content, data_url
 from flows.pairs.listeners import Result
 from styletransfer import storage
 from styletransfer.errors import ImageError
-from styletransfer.pictures import resize
+from styletransfer.pictures.thumbnail import thumbnail
 from styletransfer.renders.contact_sheet import duration
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import READERS, Plan, PlannedPair
@@ -142,7 +142,7 @@ def _cell(places: OutputPlaces, thumbnails: Thumbnails, pair: SummaryPair) -> tu
     if jpeg is None:
         return "(gone)", pair.id
     try:
-        small = resize.thumbnail(jpeg, GRID_PX, quality=GRID_QUALITY)
+        small = thumbnail(jpeg, GRID_PX, quality=GRID_QUALITY)
     except ImageError:
         return "(damaged)", pair.id
     return f"![{pair.id}]({data_url(small)})", pair.id

@@ -13,7 +13,8 @@ from flows.pairs.estimate import Estimate, clock_text, pair_seconds_left, speed_
 from flows.pairs.listeners import Listener
 from styletransfer.machine.devices import Slot
 from styletransfer.machine.memory import is_out_of_memory
-from styletransfer.pictures import resize
+from styletransfer.pictures.encode import from_tensor
+from styletransfer.pictures.thumbnail import thumbnail
 from styletransfer.renders.plan import PlannedPair
 from styletransfer.renders.summary import Outcome
 
@@ -184,10 +185,10 @@ def preview(image: Tensor, caption: str, limit_bytes: int = PREVIEW_BYTES) -> Co
 
     It is the description: that is what the run's list of artifacts shows, and keeps up to date.
     """
-    picture = resize.from_tensor(image)
+    picture = from_tensor(image)
     markdown = ""
     for px, quality in _PREVIEWS:
-        markdown = f"![{caption}]({data_url(resize.thumbnail(picture, px, quality=quality))})"
+        markdown = f"![{caption}]({data_url(thumbnail(picture, px, quality=quality))})"
         if len(markdown) <= limit_bytes:
             break
     return Content("markdown", caption, markdown)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from styletransfer.pictures import icc
-from styletransfer.pictures.icc import SRGB_PROFILE, read_matrix_profile
+from styletransfer.pictures import icc_profile
+from styletransfer.pictures.icc_profile import SRGB_PROFILE, read_matrix_profile
 
 
 def para(kind, *values):
@@ -35,19 +35,19 @@ CURVES = {
 
 
 def gray_profile(curve):
-    return icc.write_profile(b"GRAY", {**icc.common_tags(b"gray"), b"kTRC": curve})
+    return icc_profile.write_profile(b"GRAY", {**icc_profile.common_tags(b"gray"), b"kTRC": curve})
 
 
 def rgb_profile(curve):
-    primaries = {tag: icc.xyz_tag(*xyz) for tag, xyz in SRGB_PRIMARIES.items()}
+    primaries = {tag: icc_profile.xyz_tag(*xyz) for tag, xyz in SRGB_PRIMARIES.items()}
     curves = dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
-    return icc.write_profile(b"RGB ", {**icc.common_tags(b"test"), **primaries, **curves})
+    return icc_profile.write_profile(b"RGB ", {**icc_profile.common_tags(b"test"), **primaries, **curves})
 
 
 def test_curves_are_each_others_inverse():
     values = np.linspace(0, 1, 10_001)
     # The two branches of the standard meet with a gap of 3e-8 at the join.
-    np.testing.assert_allclose(icc.linear_to_srgb(icc.srgb_to_linear(values)), values, atol=1e-7)
+    np.testing.assert_allclose(icc_profile.linear_to_srgb(icc_profile.srgb_to_linear(values)), values, atol=1e-7)
 
 
 def test_the_srgb_profile_never_changes():
@@ -78,7 +78,7 @@ def test_every_kind_of_curve_is_read_as_littlecms_reads_it(curve):
     data = rgb_profile(curve)
     profile = read_matrix_profile(data)
     assert profile is not None
-    ours = icc.linear_to_srgb(profile.curves[1][np.arange(256) * 257]) * 255
+    ours = icc_profile.linear_to_srgb(profile.curves[1][np.arange(256) * 257]) * 255
     ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None, :, None].repeat(3, 2))
     theirs = ImageCms.profileToProfile(ramp, io.BytesIO(data), io.BytesIO(SRGB_PROFILE))
     assert theirs is not None

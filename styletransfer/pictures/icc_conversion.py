@@ -1,4 +1,4 @@
-"""Colour: conversions of pixels between ICC profiles.
+"""Where ICC profiles are applied: conversions of pixels to sRGB, and through CMYK and back.
 
 All conversions use the perceptual intent without black point compensation, as the original program does, and
 work pixel by pixel, so that a picture may be converted in strips.
@@ -22,7 +22,13 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from styletransfer.errors import ImageError
-from styletransfer.pictures.icc import SRGB_PROFILE, MatrixProfile, linear_to_srgb, read_matrix_profile, srgb_to_xyz
+from styletransfer.pictures.icc_profile import (
+    SRGB_PROFILE,
+    MatrixProfile,
+    linear_to_srgb,
+    read_matrix_profile,
+    srgb_to_xyz,
+)
 from styletransfer.pictures.picture import Pixels
 
 if TYPE_CHECKING:
