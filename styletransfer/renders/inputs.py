@@ -56,14 +56,15 @@ class InputUse:
 class FoundInput:
     """What is at one location: its stat, its hash and a picture's size in px; or else the fault.
 
-    `unreachable`: the fault may pass, but has not for as long as was waited.
+    `alone`: the fault is a storage's, of a file that can't be reached for now or be named in a record, and keeps
+    no other pair from being rendered.
     """
 
     stat: storage.Stat | None = None
     sha256: str | None = None
     size: Size | None = None
     fault: str | None = None
-    unreachable: bool = False
+    alone: bool = False
 
 
 def input_uses(pair: Pair) -> Iterator[InputUse]:
@@ -129,7 +130,7 @@ def look_at_inputs(
         return look_at_input(url, roles[url], known.get(storage.public(url), ()))
 
     return {
-        url: FoundInput(fault=str(found), unreachable=True) if isinstance(found, StorageError) else found
+        url: FoundInput(fault=str(found), alone=True) if isinstance(found, StorageError) else found
         for url, found in gather(look, roles, readers, retries).items()
     }
 
@@ -137,8 +138,10 @@ def look_at_inputs(
 def look_at_input(url: str, role: InputRole, known: Sequence[InputRecord] = ()) -> FoundInput:
     """What is at one location. Its bytes are read only if `known` has no entry with the same stat.
 
-    A fault that will last is a finding; raises StorageError for one that may pass (`transient`).
+    A fault that will last is a finding; raises StorageError for one that may pass (`transient`), and for a name
+    that is not UTF-8: a pattern may find such a file among good ones.
     """
+    storage.check_utf8(url)
     try:
         stat = storage.stat(url)
         unchanged = next((entry for entry in known if _is_unchanged(url, entry, stat)), None)

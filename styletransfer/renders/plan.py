@@ -204,7 +204,7 @@ class _Planner:
         if faults := [*self.overwrites.pair_faults(pair, record)]:
             return self._failed(planned, faults)
         if faults := [use.fault(finding.fault) for use, finding in found.items() if finding.fault]:
-            alone = all(finding.unreachable for finding in found.values() if finding.fault)
+            alone = all(finding.alone for finding in found.values() if finding.fault)
             return replace(self._failed(planned, faults), alone=alone)
         content = self.found_inputs[pair.content].size
         assert content is not None  # only a profile has no size

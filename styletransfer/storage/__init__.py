@@ -4,11 +4,12 @@ from styletransfer.storage.files import delete, exists, glob, opened, read, read
 from styletransfer.storage.local import PARTIAL_SUFFIX
 from styletransfer.storage.patterns import escape, is_pattern
 from styletransfer.storage.stats import Stat
-from styletransfer.storage.urls import is_local, join, name, parent, public, resolve, scheme
+from styletransfer.storage.urls import check_utf8, is_local, join, legible, name, parent, public, resolve, scheme
 
 __all__ = [
     "PARTIAL_SUFFIX",
     "Stat",
+    "check_utf8",
     "delete",
     "escape",
     "exists",
@@ -16,6 +17,7 @@ __all__ = [
     "is_local",
     "is_pattern",
     "join",
+    "legible",
     "name",
     "opened",
     "parent",

@@ -22,7 +22,7 @@ from styletransfer.storage.faults import Refused, explain
 from styletransfer.storage.filesystems import filesystem_of
 from styletransfer.storage.patterns import is_pattern, literal_folder, matches, unescape
 from styletransfer.storage.stats import Stat, check_size
-from styletransfer.storage.urls import SCHEME, is_local, is_s3, is_web, parent, public, scheme
+from styletransfer.storage.urls import SCHEME, check_utf8, is_local, is_s3, is_web, parent, public, scheme
 
 
 def read(url: str, *, limit_bytes: int = LARGEST_BYTES) -> bytes:
@@ -158,6 +158,7 @@ def _modified(filesystem: Any, url: str) -> datetime | None:
 def _translated(action: str, url: str) -> Iterator[None]:
     """Turns whatever a backend raises into a StorageError that names the URL and says what to do."""
     try:
+        check_utf8(url)
         yield
     except (StorageError, MemoryError):
         raise

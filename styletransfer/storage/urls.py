@@ -19,6 +19,8 @@ from styletransfer.errors import StorageError
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+)://")
 
 _LOOKS_LIKE_QUERY = re.compile(r"\?[\w.%\-]+=.*", re.DOTALL)
+_NOT_LEGIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_OTHER_NAMES = {"s3a": "s3", "local": "file"}  # of protocols
 
 
 def scheme(url: str) -> str:
@@ -43,8 +45,15 @@ def resolve(base: str, location: str) -> str:
     """Absolute URL of `location`, which may be relative to the folder `base`.
 
     `file://` becomes a local path, `~` the home folder, `..` is worked out. Raises StorageError for a scheme
-    that nothing here can read, and for `..` beyond the root of a bucket.
+    that nothing here can read, for what names no bucket or host, for `..` beyond the root of a bucket, and for
+    a name that is not UTF-8.
     """
+    url = _resolved(base, location)
+    check_utf8(url)
+    return url
+
+
+def _resolved(base: str, location: str) -> str:
     if SCHEME.match(location):
         return _absolute(location)
     if location.startswith("~"):
@@ -80,8 +89,22 @@ def name(url: str) -> str:
     return unquote(last) if is_web(url) else last
 
 
+def check_utf8(url: str) -> None:
+    """Raises StorageError for a file name that is not UTF-8, which no record, page or bucket can hold."""
+    try:
+        url.encode()
+    except UnicodeEncodeError:
+        raise StorageError(f"cannot use {public(url)}: its name is not UTF-8; rename it") from None
+
+
+def legible(text: str) -> str:
+    """The text with `\\x1b` and `\\xff` for what terminals obey, and for bytes of a name that are not UTF-8."""
+    return _NOT_LEGIBLE.sub(lambda found: f"\\x{ord(found[0]) & 0xFF:02x}", text)
+
+
 def public(url: str) -> str:
-    """The URL without credentials and query string: fit for records, logs and messages."""
+    """The URL without credentials and query string, and legible: fit for records, logs and messages."""
+    url = legible(url)
     if is_local(url):
         return url
     match = SCHEME.match(url)
@@ -99,7 +122,7 @@ def without_query(url: str) -> str:
 def _absolute(url: str) -> str:
     match = SCHEME.match(url)
     assert match is not None
-    protocol = {"s3a": "s3"}.get(match[1].lower(), match[1].lower())
+    protocol = _OTHER_NAMES.get(match[1].lower(), match[1].lower())
     rest = url[match.end() :]
     if protocol == "file":
         host, _, path = rest.partition("/")
@@ -110,6 +133,9 @@ def _absolute(url: str) -> str:
         raise StorageError(
             f"cannot reach {public(url)}: nothing here reads {protocol}://; use a path, s3://, http:// or https://"
         )
+    if not rest.strip("/") or (protocol in ("s3", "http", "https") and rest.startswith("/")):
+        what = "bucket" if protocol == "s3" else "host"
+        raise StorageError(f"cannot reach {public(url)}: it names no {what}")
     return f"{protocol}://{rest}"
 
 

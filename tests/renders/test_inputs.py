@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from pathlib import Path
 
 import pytest
 import pyvips
@@ -9,11 +10,14 @@ import pyvips
 from styletransfer import storage
 from styletransfer.errors import ManifestError, StorageError
 from styletransfer.manifest.reader import parse_manifest
+from styletransfer.renders.contact_sheet import ContactSheet
 from styletransfer.renders.inputs import look_at_input
+from styletransfer.renders.pair import store
 from styletransfer.renders.plan import plan_manifest
 from styletransfer.renders.records import InputRecord
+from styletransfer.renders.summary import Outcome
 from styletransfer.storage.retries import Retries
-from tests.studio import QUICK, picture_file, plan_faults, plan_one, pretend_all
+from tests.studio import QUICK, picture_file, plan_faults, plan_one, pretend_all, pretend_rendered
 
 CMYK: bytes = pyvips.Operation.call("profile_load", "cmyk")
 
@@ -138,3 +142,21 @@ grid:
         "grid[0].contents (line 17",
         "grid[0].styles (line 16",
     ]
+
+
+def test_a_file_whose_name_is_not_utf8_is_the_trouble_of_its_pair_alone(studio):
+    studio.picture("b.png", 2)
+    studio.picture("in/good.png")
+    Path(studio.url("in/bad\udcff.png")).write_bytes(picture_file(1))
+    manifest = studio.manifest(grid=[{"contents": ["in/*.png"], "styles": ["b.png"]}])
+    plan = plan_manifest(manifest)
+    plan.check(troubles=False)
+    assert {pair.id: pair.state for pair in plan.pairs} == {"bad--b": "failed", "good--b": "queued"}
+    message = f"cannot use {studio.url('in')}/bad\\xff.png: its name is not UTF-8; rename it"
+    assert [str(fault) for fault in plan.troubles] == [f"grid[0].contents (line 1) {message}"]
+    (good,) = plan.having("queued")
+    record = store(pretend_rendered(good))
+    summary = ContactSheet(plan).write({good.id: Outcome("done", record=record)})
+    assert summary.counts == {"done": 1, "failed": 1}
+    assert b"bad\\xff.png: its name is not UTF-8" in studio.read("out/demo/index.html")
+    assert studio.has("out/demo/summary.json")

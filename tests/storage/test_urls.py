@@ -17,6 +17,7 @@ from styletransfer.errors import StorageError
         ("/m", "a#b?c=%20.png", "/m/a#b?c=%20.png"),
         ("/m", "file:///abs/a%20b%23.png", "/abs/a b#.png"),
         ("/m", "file://localhost/abs/a.png", "/abs/a.png"),
+        ("/m", "local:///abs/a%20b.png", "/abs/a b.png"),
         ("/m", "S3://Bucket/Key", "s3://Bucket/Key"),
         ("/m", "s3a://b/k", "s3://b/k"),
         ("/m", "C:", "/m/C:"),
@@ -43,6 +44,12 @@ def test_the_home_folder_and_the_working_folder_are_known(monkeypatch, tmp_path)
 @pytest.mark.parametrize(
     ("base", "location", "message"),
     [
+        ("/m", "s3://", "cannot reach s3://: it names no bucket"),
+        ("/m", "s3:///key", "cannot reach s3:///key: it names no bucket"),
+        ("/m", "https:///a.png", "cannot reach https:///a.png: it names no host"),
+        ("/m", "memory://", "cannot reach memory://: it names no host"),
+        ("/m", "bad\udcff.jpg", r"cannot use /m/bad\xff.jpg: its name is not UTF-8; rename it"),
+        ("/m\udcff", "a.jpg", r"cannot use /m\xff/a.jpg: its name is not UTF-8; rename it"),
         ("s3://b/m", "../../a.png", "../../a.png leaves s3://b, seen from s3://b/m"),
         (
             "/m",
@@ -98,3 +105,9 @@ def test_any_file_name_stays_one_part_of_a_url(name):
         assert storage.join(folder, name) == f"{folder}/{name}"
         assert storage.name(storage.join(folder, name)) == name
         assert storage.parent(storage.join(folder, name)) == folder
+
+
+@pytest.mark.parametrize("url", ["/m/{}.png", "s3://b/{}.png", "https://h/{}.png"])
+def test_what_terminals_obey_is_spelled_out_in_what_is_shown(url):
+    shown = storage.public(url.format("a\x1b]0;gone\x07\nfailed: b\x9b2J\x7f"))
+    assert shown == url.format(r"a\x1b]0;gone\x07\x0afailed: b\x9b2J\x7f")
