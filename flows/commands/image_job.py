@@ -10,8 +10,10 @@ from typing import Any, get_args
 
 from styletransfer import storage
 from styletransfer.errors import Fault, ImageError, SettingsError
+from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.pictures.decode import MAX_MEGAPIXELS
 from styletransfer.pictures.formats import Format, check_format_size, extension
+from styletransfer.renders.same_file import FileKeys
 from styletransfer.settings import Settings, check_settings
 from styletransfer.sizes import Size
 
@@ -60,7 +62,9 @@ def make_job(options: argparse.Namespace) -> Job:
     output = storage.resolve(".", options.output)
     preview = storage.resolve(".", options.preview) if options.preview else None
     proofs = [storage.resolve(".", options.proof)] if options.proof else []
-    faults += _overwriting(output, preview, [content, *styles, *proofs], overwrite=options.overwrite)
+    weights = WeightsSource(options.weights).located()
+    read = [content, *styles, *proofs, *([weights.source] if weights.is_file else [])]
+    faults += _overwriting(output, preview, read, overwrite=options.overwrite)
     if faults or settings is None:
         raise SettingsError(faults)
     return Job(
@@ -93,23 +97,17 @@ def check_size(job: Job, size: Size) -> None:
         raise SettingsError(faults)
 
 
-def _overwriting(
-    output: str, preview: str | None, inputs: Iterable[str], *, overwrite: bool
-) -> Iterator[Fault]:
-    """What would be written over: an input by a result, the result by its preview, what is there by the result."""
-    read = {_place(location) for location in inputs}
+def _overwriting(output: str, preview: str | None, read: Iterable[str], *, overwrite: bool) -> Iterator[Fault]:
+    """What would be written over: what is read, the result by its preview, what is there by the result."""
+    keys = FileKeys()
+    lost = {key for location in read for key in keys.of(location)}
     for option, location in (("--output", output), ("--preview", preview)):
-        if location and _place(location) in read:
+        if location and not lost.isdisjoint(keys.of(location)):
             yield Fault(option, "is the same file as an input, which would be lost; it must be another one")
-    if preview and _place(preview) == _place(output):
+    if preview and not set(keys.of(preview)).isdisjoint(keys.of(output)):
         yield Fault("--preview", "is the same file as --output; it must be another one")
-    if not overwrite and _place(output) not in read and storage.exists(output):
+    if not overwrite and lost.isdisjoint(keys.of(output)) and storage.exists(output):
         yield Fault("--output", f"is {storage.public(output)}, which is there already; --overwrite replaces it")
-
-
-def _place(location: str) -> str:
-    """Where a location leads, the same for every way to write it; links are followed."""
-    return os.path.realpath(location) if storage.is_local(location) else location
 
 
 def _settings(options: argparse.Namespace, faults: list[Fault]) -> Settings | None:

@@ -5,42 +5,37 @@ With `output: .`, `name: in` and `id: harbour`, say, the result would be `in/har
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 from styletransfer import storage
 from styletransfer.errors import Fault
-from styletransfer.manifest.names import name_key
 from styletransfer.manifest.pairs import Manifest, Pair
 from styletransfer.renders.inputs import input_uses
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.records import Record
+from styletransfer.renders.same_file import FileKeys
 
 _ADVICE = "which the manifest reads; choose another `output` or `name`"
 
 
 class Overwrites:
-    """Compares places of results with all that a manifest reads: inputs, weights and itself.
-
-    Names that differ only in case count as the same, as they are on some file systems; symbolic links are
-    followed.
-    """
+    """Compares places of results with all that a manifest reads: inputs, weights and itself."""
 
     def __init__(self, manifest: Manifest, places: OutputPlaces) -> None:
         self._places = places
-        self._folders: dict[str, str] = {}
+        self._keys = FileKeys()
         urls = {use.url: None for pair in manifest.pairs for use in input_uses(pair)}
-        built_in = "/" not in manifest.weights.source
-        urls |= dict.fromkeys([manifest.location, *([] if built_in else [manifest.weights.source])])
-        self._read = {key: url for url in urls for key in self._keys(url)}
+        weights = [manifest.weights.source] if manifest.weights.is_file else []
+        urls |= dict.fromkeys([manifest.location, *weights])
+        self._read = {key: url for url in urls for key in self._keys.of(url)}
 
     def faults(self) -> Iterator[Fault]:
         """What the manifest's own files would overwrite."""
         for url in (self._places.summary, self._places.index):
-            if read := self._read.get(self._key(url)):
+            if read := self._overwritten(url):
                 yield Fault("output", f"would put {storage.name(url)} over {storage.public(read)}, {_ADVICE}")
-        for folder in (self._places.checkpoints, self._places.thumbnails):
-            begin = self._key(storage.join(folder, "x"))[:-1]
+        for folder in (self._places.checkpoints, self._places.thumbnails, self._places.notes):
+            begin = self._keys.place(storage.join(folder, "x"))[:-1]
             if read := next((url for key, url in self._read.items() if key.startswith(begin)), None):
                 message = (
                     f"keeps passing files in {storage.public(folder)}, where {storage.public(read)} is, {_ADVICE}"
@@ -52,18 +47,9 @@ class Overwrites:
         formats = dict.fromkeys([pair.format, *([record.output.format] if record else [])])
         pictures = (self._places.picture(pair.id, each) for each in formats)
         for url in (*pictures, self._places.record(pair.id)):
-            if read := self._read.get(self._key(url)):
+            if read := self._overwritten(url):
                 yield Fault(pair.place, f"would overwrite {storage.public(read)}, {_ADVICE}, or `id`", pair.line)
 
-    def _keys(self, url: str) -> Iterator[str]:
-        yield self._key(url)
-        if storage.is_local(url):
-            yield name_key(os.path.realpath(url))
-
-    def _key(self, url: str) -> str:
-        if not storage.is_local(url):
-            return name_key(storage.public(url))
-        folder, name = os.path.split(url)
-        if folder not in self._folders:
-            self._folders[folder] = os.path.realpath(folder)
-        return name_key(f"{self._folders[folder]}{os.sep}{name}")
+    def _overwritten(self, url: str) -> str | None:
+        """What the manifest reads there."""
+        return next((self._read[key] for key in self._keys.of(url) if key in self._read), None)

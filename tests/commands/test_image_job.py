@@ -109,3 +109,26 @@ def test_an_input_is_not_replaced_through_a_link(call, two_pictures):
     before = two_pictures.read("a.png")
     done = call("image", "link.png", "b.png", "-o", "a.png", *QUICKLY)
     assert (done.returncode, two_pictures.read("a.png")) == (2, before)
+
+
+@pytest.mark.parametrize(
+    ("output", "arguments"),
+    [
+        ("weights.png", ["--weights", "weights.png"]),
+        ("hard.png", []),
+        ("hard.png", ["--proof", "b.png"]),
+        ("local://{root}/a.png", []),
+        ("file://{root}/in/../a.png", []),
+    ],
+)
+@pytest.mark.parametrize("option", ["-o", "--preview"])
+def test_nothing_that_is_read_is_replaced_however_it_is_spelled(call, two_pictures, option, output, arguments):
+    two_pictures.picture("weights.png", 3)
+    Path(two_pictures.url("hard.png")).hardlink_to(two_pictures.url("a.png"))
+    before = {name: two_pictures.read(name) for name in ("a.png", "b.png", "weights.png")}
+    other = ["-o", "out.png"] if option == "--preview" else ["--overwrite"]
+    place = output.format(root=two_pictures.root)
+    done = call("image", "a.png", "b.png", option, place, *other, *arguments, *QUICKLY[2:])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is the same file as an input, which would be lost" in done.stderr
+    assert {name: two_pictures.read(name) for name in before} == before

@@ -45,3 +45,25 @@ def test_a_former_picture_that_has_become_an_input_is_not_removed(studio):
     again = studio.manifest({"id": "a--b", "content": "out/demo/a--b.png", "style": "in/b.png", "format": "jpeg"})
     (fault,) = plan_faults(again)
     assert "would overwrite" in fault
+
+
+@pytest.mark.parametrize("name", ["a--b.png", "a--b.json", "summary.json", "index.html"])
+def test_hard_links_count_as_the_file_that_they_lead_to(studio, name):
+    manifest = studio.simple()
+    assert not plan_faults(manifest)
+    Path(studio.url("out/demo")).mkdir(parents=True)
+    Path(studio.url(f"out/demo/{name}")).hardlink_to(studio.url("in/a.png"))
+    (fault,) = plan_faults(manifest)
+    assert f"over{'write' if name.startswith('a') else ''} {studio.url('in/a.png')}, which" in fault
+
+
+def test_an_output_spelled_otherwise_is_no_other_place(studio):
+    (fault,) = plan_faults(
+        studio.manifest(
+            {"id": "a", "content": "in/a.png", "style": "in/b.png"},
+            name="in",
+            output=f"local://{studio.picture('in/a.png').removesuffix('/in/a.png')}",
+            weights=studio.picture("in/b.png"),
+        )
+    )[:1]
+    assert f"would overwrite {studio.url('in/a.png')}, which" in fault
