@@ -15,7 +15,8 @@ import pytest
 from hypothesis import settings
 
 from flows.server.environment import farm_environment
-from flows.server.local_server import LocalServer, free_port
+from flows.server.local_server import LocalServer
+from tests.ports import free_port
 from tests.s3 import s3_server
 from tests.storage.web_server import Web
 from tests.studio import Studio

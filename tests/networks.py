@@ -7,7 +7,15 @@ import torch
 import torchvision
 from torch import Tensor
 
+from styletransfer.network.vgg import VGG19
 from styletransfer.vgg_layers import CONVOLUTIONS, LAYERS
+
+
+def features(network: VGG19, image: Tensor) -> dict[str, Tensor]:
+    """Features of each of the network's layers by name, shallow to deep; image (1, 3, H, W) in [0, 1]."""
+    names = {LAYERS[name]: name for name in network.layers}
+    outputs = network.run(network.normalise(image), 0, network.last)
+    return {names[index]: output for index, output in outputs if index in names}
 
 
 @cache

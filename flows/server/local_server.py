@@ -170,10 +170,3 @@ def check_port(port: int) -> None:
         except OSError as error:
             reason = f"port {port} can't be used: {error.strerror}; --port names another"
             raise StyleTransferError(reason) from error
-
-
-def free_port() -> int:
-    """A port of this host that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])

@@ -7,44 +7,43 @@ nothing of a render, so threads use one at the same time. What is shared must no
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
 
 from styletransfer.machine.memory import release_memory
+from styletransfer.network.vgg import VGG19
 
-Network = TypeVar("Network")
 Key = tuple[Any, ...]
 
 _building = threading.Lock()
-_in_use: WeakValueDictionary[Key, Any] = WeakValueDictionary()  # as long as a render has them, and those kept
-_kept: dict[Key, Any] = {}  # at most one on each device: on a GPU two may be too many
+_in_use: WeakValueDictionary[Key, VGG19] = WeakValueDictionary()  # as long as a render has them, and those kept
+_kept: dict[Key, VGG19] = {}  # at most one on each device: on a GPU two may be too many
 
 
 def shared_network(
-    kind: Callable[..., Network],
     identity: str,
     tensors: Mapping[str, Tensor],
     layers: Sequence[str],
     *,
     devices: Sequence[torch.device | str],
     **options: Any,
-) -> Network:
-    """`kind(tensors, layers, devices=devices, **options)`, built unless there is one of the same weights.
+) -> VGG19:
+    """`VGG19(tensors, layers, devices=devices, **options)`, built unless there is one of the same weights.
 
     `identity` stands for `tensors`. The last one asked for is kept on its devices for the renders to come; before
     another is built there, the memory of one that no render uses any more is given back.
     """
     names = str(torch.device(devices[0])), str(torch.device(devices[-1]))
-    key = (names, kind, identity, tuple(layers), *sorted(options.items()))
+    key = (names, identity, tuple(layers), *sorted(options.items()))
     with _building:
-        network: Network | None = _in_use.get(key)
+        network = _in_use.get(key)
         _drop_others(key)
         if network is None:
-            network = kind(tensors, layers, devices=devices, **options)
+            network = VGG19(tensors, layers, devices=devices, **options)
             _in_use[key] = network
         _kept[key] = network
     return network
@@ -55,9 +54,3 @@ def _drop_others(wanted: Key) -> None:
     for key in [key for key in _kept if key != wanted and set(key[0]) & set(wanted[0])]:
         del _kept[key]
         release_memory(*key[0])
-
-
-def forget_networks() -> None:
-    """Keep no network; those that renders use last as long as these."""
-    with _building:
-        _kept.clear()

@@ -91,17 +91,6 @@ class VGG19:
                 x = step.forward(x.to(self.device_of(index), non_blocking=True))
                 yield index, x
 
-    def features(self, image: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """Name and features of each of `layers`, shallow to deep; image (1, 3, H, W) in [0, 1].
-
-        Raises ImageError when a side is too short for the deepest layer.
-        """
-        check_size(image, self.smallest_input)
-        names = {LAYERS[name]: name for name in self.layers}
-        for index, output in self.run(self.normalise(image), 0, self.last):
-            if index in names:
-                yield names[index], output
-
     def backward(
         self, outputs: Outputs, gradients: Mapping[int, FeatureGradient], grad: Tensor | None = None
     ) -> Tensor:

@@ -110,7 +110,7 @@ class Objective:
     ) -> None:
         self.weighting = Weighting.of(settings)
         self.tiling = tiling
-        build = VGG19 if identity is None else partial(shared_network, VGG19, identity)
+        build = VGG19 if identity is None else partial(shared_network, identity)
         self._build: Callable[..., VGG19] = partial(
             build, tensors, settings.layers(), pooling=settings.pooling, dtype=dtype
         )

@@ -17,9 +17,9 @@ import psutil
 
 from flows.farm import names
 from flows.server.environment import python_path
-from flows.server.local_server import free_port
 from flows.server.password import authorization, read_password
 from styletransfer.renders.records import now
+from tests.ports import free_port
 from tests.processes import processes_with
 from tests.waiting import until
 

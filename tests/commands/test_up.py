@@ -14,7 +14,7 @@ import pytest
 
 from flows.commands.main import main
 from flows.server.connection import running
-from flows.server.local_server import free_port
+from tests.ports import free_port
 from tests.processes import processes_with
 
 pytestmark = pytest.mark.slow

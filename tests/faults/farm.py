@@ -20,11 +20,12 @@ import psutil
 
 from flows.farm import names
 from flows.server import environment
-from flows.server.local_server import LocalServer, free_port
+from flows.server.local_server import LocalServer
 from flows.server.password import authorization
 from tests.checkout import ROOT
 from tests.faults.account import Account
 from tests.faults.proxy import Proxy
+from tests.ports import free_port
 from tests.processes import processes_with
 from tests.s3 import s3_server
 from tests.studio import SHALLOW, picture_file

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from flows.server.local_server import free_port
+from tests.ports import free_port
 
 _USER = "postgres"
 """Who runs it when we are root, which PostgreSQL refuses to be run by."""

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from styletransfer.network import network_cache as models
-from styletransfer.network.network_cache import forget_networks, shared_network
+from styletransfer.network.network_cache import shared_network
 from styletransfer.network.vgg import VGG19
 from styletransfer.network.vgg_weights import Weights
 from styletransfer.objective.objective import Objective
@@ -17,7 +17,6 @@ from styletransfer.renders.weights_loading import load_weights
 from styletransfer.settings import Settings
 from styletransfer.transfer.stylizer import Stylizer
 from tests.networks import shallow_network
-from tests.reference.network import PlainVGG19
 
 SHALLOW = Settings(content_layers=("relu2_1",), style_layers={"relu1_1": 1, "relu2_1": 1})
 IDENTITY = "random:3/v1"
@@ -25,14 +24,14 @@ IDENTITY = "random:3/v1"
 
 @pytest.fixture(autouse=True)
 def no_network_kept():
-    forget_networks()
+    models._kept.clear()
     yield
-    forget_networks()
+    models._kept.clear()
 
 
-def shared(layers=("relu2_1",), *, kind: Any = VGG19, identity=IDENTITY, **options: Any) -> Any:
+def shared(layers=("relu2_1",), *, identity=IDENTITY, **options: Any) -> Any:
     given = {"devices": ("cpu",), "pooling": "max", "dtype": torch.float32, **options}
-    return shared_network(kind, identity, shallow_network("relu2_1"), layers, **given)
+    return shared_network(identity, shallow_network("relu2_1"), layers, **given)
 
 
 def test_what_is_the_same_is_built_once():
@@ -47,7 +46,6 @@ def test_one_device_is_the_same_as_one_named_twice():
     "other",
     [
         {"layers": ("relu1_1", "relu2_1")},
-        {"kind": PlainVGG19},
         {"identity": "random:4/v1"},
         {"pooling": "l2"},
         {"dtype": torch.float64},
@@ -67,7 +65,7 @@ def test_the_last_one_is_kept_for_the_next_render():
     assert shared() is built()
 
 
-def test_another_one_takes_its_place():
+def test_another_one_takes_its_place(monkeypatch):
     """Before it is built: on a GPU there may not be room for both."""
     former = weakref.ref(shared())
     alive_while_building = []
@@ -76,7 +74,8 @@ def test_another_one_takes_its_place():
         alive_while_building.append(former() is not None)
         return VGG19(tensors, layers, **options)
 
-    shared(kind=build)
+    monkeypatch.setattr(models, "VGG19", build)
+    shared(pooling="l2")
     assert alive_while_building == [False]
 
 
@@ -86,12 +85,14 @@ def test_one_in_use_is_shared_although_another_came_between():
     assert shared() is in_use
 
 
-def test_a_network_that_could_not_be_built_leaves_nothing_behind():
+def test_a_network_that_could_not_be_built_leaves_nothing_behind(monkeypatch):
     def fail(*_args, **_options):
         raise RuntimeError("out of memory")
 
-    with pytest.raises(RuntimeError, match="out of memory"):
-        shared(kind=fail)
+    with monkeypatch.context() as patch:
+        patch.setattr(models, "VGG19", fail)
+        with pytest.raises(RuntimeError, match="out of memory"):
+            shared()
     assert models._kept == {}
     assert shared() is shared()
 
@@ -103,8 +104,10 @@ def test_memory_is_given_back_on_the_devices_of_the_former(monkeypatch):
     def pretend(tensors, layers, *, devices):
         return type("Network", (), {})()
 
+    monkeypatch.setattr(models, "VGG19", pretend)
+
     def want(identity, *devices):
-        shared_network(pretend, identity, {}, (), devices=devices)
+        shared_network(identity, {}, (), devices=devices)
 
     want("one", "cuda:0")
     want("one", "cuda:1")
@@ -116,7 +119,7 @@ def test_memory_is_given_back_on_the_devices_of_the_former(monkeypatch):
     assert released[2:] == [("cuda:0", "cuda:1")]
 
 
-def test_threads_that_want_one_at_once_get_the_same():
+def test_threads_that_want_one_at_once_get_the_same(monkeypatch):
     built, found = [], []
     start = threading.Barrier(8)
 
@@ -126,7 +129,9 @@ def test_threads_that_want_one_at_once_get_the_same():
 
     def want():
         start.wait()
-        found.append(shared(kind=build))
+        found.append(shared())
+
+    monkeypatch.setattr(models, "VGG19", build)
 
     threads = [threading.Thread(target=want) for _ in range(8)]
     for thread in threads:

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from styletransfer.errors import ImageError
-from styletransfer.network.vgg import MEAN, STD, VGG19
+from styletransfer.network.vgg import MEAN, STD, VGG19, check_size
 from styletransfer.objective.objective import Objective
 from styletransfer.settings import Pooling, Settings
-from tests.networks import shallow_network
+from tests.networks import features, shallow_network
 from tests.reference.network import PlainVGG19
 from tests.reference.objective import ReferenceObjective
 
@@ -63,8 +63,7 @@ def assert_same_gradient(image: Tensor, pooling: Pooling, tensors: dict[str, Ten
 def test_features_are_those_of_the_plain_network(pooling, height, width):
     image = random_image(height, width)
     plain = PlainVGG19(shallow_network(), LAYERS_USED, pooling=pooling, dtype=torch.float64)(image)
-    walked = VGG19(shallow_network(), LAYERS_USED, pooling=pooling, dtype=torch.float64).features(image)
-    found = dict(walked)
+    found = features(VGG19(shallow_network(), LAYERS_USED, pooling=pooling, dtype=torch.float64), image)
     assert list(found) == list(LAYERS_USED)
     for name in LAYERS_USED:
         torch.testing.assert_close(found[name], plain[name], rtol=1e-12, atol=1e-12)
@@ -92,7 +91,8 @@ def test_gradients_are_autograds_where_equal_features_are_equal_to_the_bit(pooli
     ties of the max pooling otherwise.
     """
     image = torch.tensor(MEAN, dtype=torch.float64).view(1, 3, 1, 1).expand(1, 3, 18, 15).clone()
-    for _, feats in VGG19(exact_network(), ("relu1_2", "relu2_2"), dtype=torch.float64).features(image):
+    network = VGG19(exact_network(), ("relu1_2", "relu2_2"), dtype=torch.float64)
+    for feats in features(network, image).values():
         assert (feats[..., 3:-3, 3] == feats[..., 3:4, 3]).all()  # away from the padding's influence
     assert_same_gradient(image, pooling, exact_network())
 
@@ -143,7 +143,7 @@ def test_the_tensors_it_is_built_from_stay_as_they_are():
 def test_a_picture_too_small_for_the_deepest_layer_is_refused_with_both_sizes():
     network = VGG19(shallow_network(), ["relu3_1"], dtype=torch.float64)
     with pytest.raises(ImageError, match=r"^picture is 8x3 px; must be at least 4x4 px$"):
-        dict(network.features(random_image(3, 8)))
+        check_size(random_image(3, 8), network.smallest_input)
 
 
 def test_normalisation_is_that_of_imagenet():

@@ -5,8 +5,9 @@ import socket
 
 import pytest
 
-from flows.server.local_server import LocalServer, answers, free_port
+from flows.server.local_server import LocalServer, answers
 from styletransfer.errors import StyleTransferError
+from tests.ports import free_port
 
 
 def test_a_port_in_use_is_said(tmp_path):

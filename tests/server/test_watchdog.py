@@ -8,9 +8,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from flows.server.local_server import LocalServer, answers, free_port
+from flows.server.local_server import LocalServer, answers
 from flows.server.watchdog import Limits, ServerWatchdog, can_write
 from styletransfer.errors import StyleTransferError
+from tests.ports import free_port
 
 HOLD = """
 import sqlite3, sys

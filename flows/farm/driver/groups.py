@@ -16,11 +16,9 @@ from styletransfer.manifest.schema import Priority
 from styletransfer.renders.plan import PlannedPair
 from styletransfer.renders.records import Record
 
-START_S: Final = 15.0
-"""Of a render run on a warm host: a process, its imports, the weights."""
-
 LONG_S: Final = 300.0
-"""Of a run whose start is 5 % of it: longer ones gain nothing, so a pair that takes so long goes alone."""
+"""Of a run whose start (a process, its imports, the weights: 15 s on a warm host) is 5 % of it:
+longer ones gain nothing, so a pair that takes so long goes alone."""
 
 SHORT_S: Final = 45.0
 """Even at the end, when little is left to share, no run is made shorter than this."""

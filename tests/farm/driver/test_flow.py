@@ -13,10 +13,11 @@ import pytest
 from flows.farm import names
 from flows.farm.pair_notes import read_notes
 from flows.server import environment
-from flows.server.local_server import LocalServer, free_port
+from flows.server.local_server import LocalServer
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.records import read_record, read_summary
 from tests.checkout import ROOT
+from tests.ports import free_port
 from tests.studio import SHALLOW
 from tests.waiting import until
 
