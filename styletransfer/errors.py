@@ -21,9 +21,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from styletransfer.redaction import redacted
+
 
 class StyleTransferError(Exception):
-    """Base of every error that this library raises on purpose."""
+    """Base of every error that this library raises on purpose. Its text holds no secrets of URLs."""
+
+    def __str__(self) -> str:
+        return redacted(super().__str__())
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Fault:
 
     def __str__(self) -> str:
         where = self.place if self.line is None else f"{self.place} (line {self.line})".strip()
-        return f"{where} {self.message}".strip()
+        return redacted(f"{where} {self.message}".strip())
 
 
 class FaultsError(StyleTransferError):

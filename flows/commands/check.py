@@ -70,12 +70,13 @@ def show_plan(plan: Plan) -> None:
     from rich.text import Text
 
     from flows.commands.tables import output, show, table
+    from styletransfer.storage import public
 
     headings = ("pair", "size", "scales", "iterations", "what", "why")
     show(table(headings, map(_cells, plan.pairs), right=("size", "iterations")))
     for note in plan.manifest.notes:
         output().print(Text(f"note: {note}"), soft_wrap=True)
-    output().print(Text(f"to {plan.places.folder}: {_counts(plan.pairs)}"), soft_wrap=True)
+    output().print(Text(f"to {public(plan.places.folder)}: {_counts(plan.pairs)}"), soft_wrap=True)
 
 
 def _cells(planned: PlannedPair) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from typing import Any, Final, NoReturn
 from flows.commands.options import FAILED, INTERRUPTED, WRONG, Parser
 from styletransfer.errors import FaultsError, NoSuchDeviceError, StyleTransferError
 from styletransfer.hints import did_you_mean
+from styletransfer.redaction import redacted
 from styletransfer.version import version
 
 COMMANDS: Final = {
@@ -110,8 +111,8 @@ def _tell_commands(arguments: Sequence[str]) -> NoReturn:
 
 def _show(error: Exception, message: str, *, verbose: bool) -> None:
     if verbose:
-        traceback.print_exception(error)
-    for line in message.splitlines():
+        sys.stderr.write(redacted("".join(traceback.format_exception(error))))
+    for line in redacted(message).splitlines():
         print(f"error: {line}", file=sys.stderr)
 
 

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from styletransfer.redaction import redacted
+
 _WIDE = 10_000  # columns
 
 STYLES = {
@@ -31,7 +33,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Sequenc
     for heading in headings:
         made.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
     for row in rows:
-        made.add_row(*(Text(cell, STYLES.get(cell, "")) for cell in row))
+        made.add_row(*(Text(redacted(cell), STYLES.get(cell, "")) for cell in row))
     return made
 
 

@@ -21,6 +21,7 @@ from rich.text import Text
 from flows.pairs.estimate import Estimate, clock_text, pair_seconds_left, speed_text
 from flows.pairs.listeners import Listener, Result
 from styletransfer.machine.devices import Slot
+from styletransfer.redaction import redacted
 from styletransfer.renders.plan import Plan
 from styletransfer.renders.summary import Outcome
 from styletransfer.sizes import Size
@@ -127,7 +128,7 @@ class Lines(Listener):
     def say(self, text: str, style: str = "") -> None:
         """One line, above whatever else is shown."""
         # soft_wrap: a line is a line, however narrow the terminal.
-        self.console.print(Text(text, style), soft_wrap=True)
+        self.console.print(Text(redacted(text), style), soft_wrap=True)
 
 
 def _summary(pair: DisplayedPair) -> str:

@@ -39,11 +39,14 @@ def resolved(manifest: Manifest) -> bytes:
 
 
 def store(manifest: Manifest) -> str:
-    """Write the copy among the manifest's results; returns its URL, the same for the same contents."""
+    """Write the copy among the manifest's results; returns its URL, the same for the same contents.
+
+    One that holds secrets only its owner may read, on a disk: workers run as the same user there.
+    """
     contents = resolved(manifest)
     digest = hashlib.sha256(contents).hexdigest()[:12]
     url = storage.join(copies(OutputPlaces(manifest.output, manifest.name)), digest, f"{manifest.name}.yaml")
-    storage.write(url, contents)
+    storage.write(url, contents, private=has_private_urls(manifest))
     return url
 
 

@@ -24,6 +24,7 @@ from flows.farm import times
 from flows.pairs.listeners import Result
 from styletransfer import storage
 from styletransfer.errors import StyleTransferError
+from styletransfer.redaction import redacted
 from styletransfer.renders.records import SummaryPair
 
 VARIABLE: Final = "nst_notify"
@@ -105,7 +106,7 @@ def send(subject: str, body: str) -> bool:
     block = _load(name)
     with _told_without_url(), _without_http_log(), block.raise_on_failure():
         notify = cast(Callable[[str, str], None], block.notify)  # declared a coroutine, but that it is elsewhere
-        notify(body, subject)
+        notify(redacted(body), redacted(subject))
     return True
 
 

@@ -19,12 +19,12 @@ from flows.pairs.slots import MemoryPlace, Slots
 from styletransfer.errors import Cancelled, StyleTransferError
 from styletransfer.machine.devices import Slot
 from styletransfer.network.vgg_weights import Weights
+from styletransfer.redaction import redacted
 from styletransfer.renders import pair
 from styletransfer.renders.pair import Fetched, Rendered
 from styletransfer.renders.plan import PlannedPair
 from styletransfer.renders.records import Record
 from styletransfer.renders.summary import Outcome
-from styletransfer.storage.faults import redacted
 from styletransfer.storage.retries import is_transient
 
 if TYPE_CHECKING:

@@ -7,6 +7,8 @@ import os
 import re
 from typing import Any, NamedTuple
 
+from styletransfer.redaction import redacted
+
 
 class Explanation(NamedTuple):
     """What happened, what to do (if that is not obvious), and whether trying again can help."""
@@ -24,7 +26,7 @@ class Refused(Exception):  # noqa: N818  (never leaves this room)
         self.advice, self.transient = advice, transient
 
 
-_SECRETS_IN_TEXT = re.compile(r"(?<=://)[^/\s@'\"]+@|(?<=\w)\?[^\s'\",)]+")
+_BARE_QUERY = re.compile(r"(?<=[\w/])\?[^\s'\",)]+")
 
 _S3_CODES: dict[str, tuple[str, str | None]] = {
     "NoSuchKey": ("there is no such object", "check the name"),
@@ -77,11 +79,6 @@ def explain(error: Exception) -> Explanation:
     return _explain_other(error)
 
 
-def redacted(text: str) -> str:
-    """Text of a foreign error without the credentials and query strings of URLs in it."""
-    return _SECRETS_IN_TEXT.sub("", text)
-
-
 def _explain_s3(response: dict[str, Any]) -> Explanation:
     code = str(response.get("Error", {}).get("Code", ""))
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
@@ -89,7 +86,7 @@ def _explain_s3(response: dict[str, Any]) -> Explanation:
         return Explanation(f"the storage answered {code or status}", "try again later", True)
     if code in _S3_CODES:
         return Explanation(*_S3_CODES[code])
-    text = redacted(str(response.get("Error", {}).get("Message", "")))
+    text = _foreign(str(response.get("Error", {}).get("Message", "")))
     return Explanation(f"the storage answered {code or status} ({text})")
 
 
@@ -111,7 +108,7 @@ def _explain_os(error: OSError) -> Explanation:
         return Explanation("it is a folder", "name a file")
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return Explanation("the disk is full", "make room")
-    what = os.strerror(error.errno).lower() if error.errno else redacted(str(error))
+    what = os.strerror(error.errno).lower() if error.errno else _foreign(str(error))
     return Explanation(what, transient=error.errno in _OS_TRANSIENT)
 
 
@@ -123,10 +120,10 @@ def _explain_other(error: Exception) -> Explanation:
             "no credentials for S3", "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
         )
     if isinstance(error, boto.ProfileNotFound):
-        return Explanation(redacted(str(error)).rstrip("."), "check AWS_PROFILE")
+        return Explanation(_foreign(str(error)).rstrip("."), "check AWS_PROFILE")
     if isinstance(error, ImportError):
-        return Explanation("a package for it is missing", redacted(str(error)))
-    return Explanation(redacted(f"{type(error).__name__}: {error}"))
+        return Explanation("a package for it is missing", _foreign(str(error)))
+    return Explanation(_foreign(f"{type(error).__name__}: {error}"))
 
 
 def _is_network(error: BaseException) -> bool:
@@ -156,5 +153,10 @@ def _is_network(error: BaseException) -> bool:
 def _network_fault(error: BaseException) -> str:
     if "Timeout" in type(error).__name__:
         return "no answer in time"
-    text = redacted(str(error)).strip()
+    text = _foreign(str(error)).strip()
     return f"no connection ({text})" if text else "no connection"
+
+
+def _foreign(text: str) -> str:
+    """Text of another library's error without secrets; it may name a query without the URL that it belongs to."""
+    return _BARE_QUERY.sub("", redacted(text))

@@ -17,12 +17,13 @@ from typing import Any, BinaryIO
 
 from styletransfer.errors import StorageError
 from styletransfer.limits import LARGEST_BYTES
+from styletransfer.redaction import public
 from styletransfer.storage import local, s3, web
 from styletransfer.storage.faults import Refused, explain
 from styletransfer.storage.filesystems import filesystem_of
 from styletransfer.storage.patterns import is_pattern, literal_folder, matches, unescape
 from styletransfer.storage.stats import Stat, check_size
-from styletransfer.storage.urls import SCHEME, check_utf8, is_local, is_s3, is_web, parent, public, scheme
+from styletransfer.storage.urls import SCHEME, check_utf8, is_local, is_s3, is_web, parent, scheme
 
 
 def read(url: str, *, limit_bytes: int = LARGEST_BYTES) -> bytes:
@@ -46,14 +47,15 @@ def opened(path: Path) -> BinaryIO:
         return local.opened(path)
 
 
-def write(url: str, contents: bytes | bytearray | memoryview) -> None:
+def write(url: str, contents: bytes | bytearray | memoryview, *, private: bool = False) -> None:
     """Store `contents` under `url`, in place of what was there, making folders as needed.
 
-    Appears whole or not at all: a reader never sees a part, and a failure leaves the old file as it was.
+    Appears whole or not at all: a reader never sees a part, and a failure leaves the old file as it was. What is
+    `private` only its owner may read on a disk; elsewhere the store's own rules hold.
     """
     with _translated("write", url):
         if is_local(url):
-            local.write(Path(url), contents)
+            local.write(Path(url), contents, private=private)
         elif is_web(url):
             raise Refused("web servers are only read from", "write to a path or to s3://")
         elif is_s3(url):

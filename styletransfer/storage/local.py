@@ -53,12 +53,12 @@ def _regular_size(status: os.stat_result) -> int:
     return status.st_size
 
 
-def write(path: Path, contents: bytes | bytearray | memoryview) -> None:
+def write(path: Path, contents: bytes | bytearray | memoryview, *, private: bool = False) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # In the same folder, since a rename is atomic only within a file system; hidden from patterns.
     partial = path.parent / f".{secrets.token_hex(8)}{PARTIAL_SUFFIX}"
     try:
-        with partial.open("xb") as file:
+        with open(partial, "xb", opener=_for_owner if private else None) as file:
             file.write(contents)
             file.flush()
             os.fsync(file.fileno())
@@ -67,6 +67,10 @@ def write(path: Path, contents: bytes | bytearray | memoryview) -> None:
         partial.unlink(missing_ok=True)
         raise
     _sync_folder(path.parent)
+
+
+def _for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -15,11 +15,10 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 import fsspec
 
 from styletransfer.errors import StorageError
+from styletransfer.redaction import public
 
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+)://")
 
-_LOOKS_LIKE_QUERY = re.compile(r"\?[\w.%\-]+=.*", re.DOTALL)
-_NOT_LEGIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _OTHER_NAMES = {"s3a": "s3", "local": "file"}  # of protocols
 
 
@@ -55,12 +54,12 @@ def resolve(base: str, location: str) -> str:
 
 def _resolved(base: str, location: str) -> str:
     if SCHEME.match(location):
-        return _absolute(location)
+        return _checked(_absolute(location))
     if location.startswith("~"):
         location = os.path.expanduser(location)  # noqa: PTH111  (Path raises for an unknown ~user)
     if is_local(base) or location.startswith("/"):
-        return os.path.normpath(Path.cwd() / base / location)
-    return _join_remote(base, location)
+        return _checked(os.path.normpath(Path.cwd() / base / location))
+    return _checked(_join_remote(base, location))
 
 
 def join(base: str, *parts: str) -> str:
@@ -97,26 +96,28 @@ def check_utf8(url: str) -> None:
         raise StorageError(f"cannot use {public(url)}: its name is not UTF-8; rename it") from None
 
 
-def legible(text: str) -> str:
-    """The text with `\\x1b` and `\\xff` for what terminals obey, and for bytes of a name that are not UTF-8."""
-    return _NOT_LEGIBLE.sub(lambda found: f"\\x{ord(found[0]) & 0xFF:02x}", text)
-
-
-def public(url: str) -> str:
-    """The URL without credentials and query string, and legible: fit for records, logs and messages."""
-    url = legible(url)
-    if is_local(url):
-        return url
-    match = SCHEME.match(url)
-    assert match is not None
-    host, slash, path = url[match.end() :].partition("/")
-    shown = f"{match[1].lower()}://{host.rpartition('@')[2]}{slash}{path}"
-    return without_query(shown) if is_web(url) else _LOOKS_LIKE_QUERY.sub("", shown)
-
-
 def without_query(url: str) -> str:
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
+
+
+def _checked(url: str) -> str:
+    """The URL, if it is one that can lead anywhere."""
+    if "\0" in url:
+        raise StorageError(f"cannot reach {public(url)}: it holds a NUL character, as no name of a file does")
+    if is_web(url):
+        try:
+            host, _ = urlsplit(url).hostname, urlsplit(url).port
+        except ValueError:  # `http://[::1/a`, `http://host:one/`
+            host = None
+        if not host:
+            raise StorageError(f"cannot reach {public(url)}: it names no host")
+    if is_s3(url):
+        bucket = SCHEME.sub("", url).partition("/")[0]
+        if "@" in bucket or (":" in bucket and not bucket.startswith("arn:")):
+            advice = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+            raise StorageError(f"cannot reach {public(url)}: credentials are not taken from a URL; {advice}")
+    return url
 
 
 def _absolute(url: str) -> str:

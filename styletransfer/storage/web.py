@@ -8,9 +8,9 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from styletransfer.limits import UNTOLD_BYTES
+from styletransfer.redaction import public
 from styletransfer.storage.filesystems import drain, run
 from styletransfer.storage.stats import Stat, check_size
-from styletransfer.storage.urls import public
 
 if TYPE_CHECKING:
     import aiohttp

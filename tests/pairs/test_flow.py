@@ -393,3 +393,23 @@ def test_two_slots_work_at_once(flow, studio, monkeypatch):
     pair = {"content": "a.png", "style": "a.png"}
     manifest = write_manifest(studio, {**pair, "id": "one"}, {**pair, "id": "two"})
     assert flow(manifest, devices=["cpu,cpu"], return_state=True).message == "2 done"
+
+
+def test_no_secret_of_a_url_gets_into_the_log_of_a_run(flow, studio, web):
+    """The server keeps the run's log, its state and its parameters."""
+    from prefect import get_client
+    from prefect.client.schemas.filters import LogFilter, LogFilterFlowRunId
+
+    studio.picture("in/b.png")
+    web.answer["/odd.png"] = (418, b"")  # of which the web library tells with the whole URL
+    content = f"{web.url}/odd.png?k=s3cret"
+    state = flow(write_manifest(studio, {"content": content, "style": "in/b.png"}), return_state=True)
+    with get_client(sync_client=True) as client:
+        of_run = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run_of(state).id]))
+
+        def told():
+            return "\n".join(log.message for log in client.read_logs(of_run))
+
+        until(lambda: "Traceback" in told(), "the run's log")
+        assert "/odd.png: the server answered with status 418" in told()
+        assert "s3cret" not in told() + str(state.message) + run_of(state).model_dump_json()

@@ -6,7 +6,8 @@ import aiohttp
 import botocore.exceptions as boto
 import pytest
 
-from styletransfer.storage.faults import explain, redacted
+from styletransfer.redaction import redacted
+from styletransfer.storage.faults import explain
 
 URL = "https://user:pw@host/key?signature=s3cret"
 
