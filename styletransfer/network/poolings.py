@@ -1,4 +1,4 @@
-"""Poolings by two and their gradients at the input, without indices.
+"""2 x 2 poolings (max, average, l2), forward and backward; the backward one needs no indices of the maxima.
 
 The four pixels that are pooled to one lie in four views of the input, the corners: what flows back is written to
 one corner after the other, in a few passes over a quarter of the input each. Indices (int64 in torch) would be
@@ -17,16 +17,20 @@ from torch import Tensor
 from styletransfer.settings import Pooling
 
 POOLING_GAIN: dict[Pooling, float] = {"max": 1.0, "average": 2.0, "l2": 0.78}
-"""Measured by the original program on the trained network."""
+"""Factor of each pooling's result; measured by the original program on the trained network."""
 
 
 @dataclass(frozen=True)
 class Pooling2x2:
-    """A pooling by two; an odd last row or column is left out, as in torch."""
+    """A pooling with window and stride 2, its result times `POOLING_GAIN` (but for max, whose gain is 1).
+
+    (1, C, H, W) becomes (1, C, H // 2, W // 2): an odd last row or column is left out, as in torch.
+    """
 
     kind: Pooling
 
     def forward(self, x: Tensor) -> Tensor:
+        """x (1, C, H, W) pooled: (1, C, H // 2, W // 2)."""
         if self.kind == "max":
             return _max_forward(x)
         if self.kind == "average":
@@ -34,7 +38,7 @@ class Pooling2x2:
         return F.lp_pool2d(x, 2.0, 2).mul_(POOLING_GAIN["l2"])
 
     def backward(self, grad: Tensor, x: Tensor, pooled: Tensor) -> Tensor:
-        """Gradient at `x`, from that at `pooled`, which it consumes."""
+        """Gradient at the input x (1, C, H, W), from `grad` at its pooled result; overwrites `grad`."""
         grad_x = torch.empty_like(x)
         height, width = pooled.shape[2:]
         grad_x[..., 2 * height :, :] = 0
@@ -53,14 +57,17 @@ class Pooling2x2:
 
 
 def _max_forward(x: Tensor) -> Tensor:
-    """torch's own makes indices on the way; maxima of views take a fifth to a half of its time in bf16."""
+    """Max pooling by maxima of views: a fifth to a half of the time in bf16 of torch's own, which makes indices."""
     height, width = (side // 2 * 2 for side in x.shape[2:])
     rows = torch.maximum(x[..., 0:height:2, :], x[..., 1:height:2, :])
     return torch.maximum(rows[..., 0:width:2], rows[..., 1:width:2])
 
 
 def _max_backward(grad: Tensor, x: Tensor, pooled: Tensor, grad_x: Tensor) -> None:
-    """All of it to the first corner that holds the maximum: ties are common in bf16."""
+    """Writes the gradient of max pooling to `grad_x`; overwrites `grad`.
+
+    All of it goes to the first corner that holds the maximum: ties are common in bf16.
+    """
     equal = -torch.finfo(x.dtype).tiny
     *corners, last = zip(_corners(grad_x, pooled), _corners(x, pooled), strict=True)
     for corner, corner_x in corners:

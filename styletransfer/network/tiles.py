@@ -1,9 +1,10 @@
-"""Where tiles lie: pure geometry, all in px of the picture or of a layer.
+"""How a picture is cut into overlapping tiles, so that the network's large features need not be in memory at once.
 
-The first blocks of the network, whose features are large, are worked on tile by tile; the rest is run whole. The
-picture is cut on the poolings' grid, so every feature belongs to exactly one tile. A tile is read with a halo as
-wide as its features can see: then its own features are those of the whole picture, to the bit or nearly, and so is
-what they add to the gradient. The picture's true borders have no halo and keep the network's own padding.
+Geometry only, in px of the picture or of a layer: `Tiling` makes tiles, each says what to read and which features
+are its own. The first blocks of the network are worked on tile by tile; the rest is run whole. The picture is cut on
+the poolings' grid, so every feature belongs to exactly one tile. A tile is read with a halo as wide as its features
+can see: then its own features are those of the whole picture, to the bit or nearly, and so is what they add to the
+gradient. The picture's true borders have no halo and keep the network's own padding.
 
 Exact, unlike the fixed margins in use elsewhere. Idea: Galerne et al. 2022 (https://arxiv.org/abs/2212.13459).
 """
@@ -28,7 +29,7 @@ EVERYWHERE: Region = (slice(None), slice(None))
 
 @dataclass(frozen=True)
 class Tiling:
-    """Tiles of `edge` px (rounded up to the grid) for the first `blocks` blocks of the network."""
+    """How to cut: tiles of `edge` px a side, rounded up to the grid, for the first `blocks` blocks of the network."""
 
     edge: int
     blocks: int
@@ -51,7 +52,10 @@ class Tiling:
 
 @dataclass(frozen=True)
 class Span:
-    """One direction of a tile: it owns `start` to `stop`, and is read from `first` to `end` of `length` px."""
+    """A tile's rows, or its columns, in px of a picture that has `length` of them.
+
+    It owns those from `start` to before `stop`; with its halo it is read from `first` to before `end`.
+    """
 
     start: int
     stop: int
@@ -60,11 +64,11 @@ class Span:
     length: int
 
     def owned(self, stride_px: int) -> slice:
-        """What it owns of a layer of the whole picture."""
+        """The rows (or columns) it owns of a layer of the whole picture, with `stride_px` px between neighbours."""
         return slice(self.start // stride_px, self._stop(stride_px))
 
     def owned_within(self, stride_px: int) -> slice:
-        """What it owns of a layer of the part that is read."""
+        """The same rows, counted in the layer of the part that is read."""
         offset = self.first // stride_px
         return slice(self.start // stride_px - offset, self._stop(stride_px) - offset)
 
@@ -74,13 +78,13 @@ class Span:
 
 @dataclass(frozen=True)
 class Tile:
-    """A part of the picture that owns its features."""
+    """One tile: a rectangle of the picture whose features are worked out from it and the halo around it."""
 
     rows: Span
     columns: Span
 
     def read(self) -> Region:
-        """The part of the picture that it needs."""
+        """The rows and columns of the picture to give to the network: the tile with its halo."""
         return slice(self.rows.first, self.rows.end), slice(self.columns.first, self.columns.end)
 
     def owned(self, index: int) -> Region:
