@@ -16,7 +16,7 @@ from prefect.context import FlowRunContext
 from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 
-from flows.pairs.listeners import Listener, Listeners, LogWatcher, Result
+from flows.pairs.listeners import Listener, Listeners, LogListener, Result
 from flows.pairs.renderer import Renderer
 from flows.pairs.sheet import LiveSheet
 from flows.pairs.slots import Slots, lock_devices
@@ -76,7 +76,7 @@ def render_manifest(
     plan.check(troubles=False)
     _describe_run(plan)
     sheet, stopped = Retries(log.warning).call(lambda: LiveSheet(plan)), False
-    listener = Listeners(sheet, caller.listener, LogWatcher(get_run_logger()))
+    listener = Listeners(sheet, caller.listener, LogListener(get_run_logger()))
     try:
         with sheet:
             render_queued(plan, devices or [], listener)

@@ -66,33 +66,33 @@ class Listener:
 
 
 class Listeners(Listener):
-    """Tells several watchers, in their order."""
+    """Tells several listeners, in their order."""
 
     def __init__(self, *listeners: Listener) -> None:
-        self._watchers = listeners
+        self._listeners = listeners
 
     def planned(self, plan: Plan, at_once: int) -> None:
-        for listener in self._watchers:
+        for listener in self._listeners:
             listener.planned(plan, at_once)
 
     def started(self, pair: PlannedPair, slot: Slot) -> None:
-        for listener in self._watchers:
+        for listener in self._listeners:
             listener.started(pair, slot)
 
     def progress(self, pair: PlannedPair, progress: Progress) -> None:
-        for listener in self._watchers:
+        for listener in self._listeners:
             listener.progress(pair, progress)
 
     def finished(self, pair: PlannedPair, outcome: Outcome) -> None:
-        for listener in self._watchers:
+        for listener in self._listeners:
             listener.finished(pair, outcome)
 
     def ended(self, result: Result) -> None:
-        for listener in self._watchers:
+        for listener in self._listeners:
             listener.ended(result)
 
 
-class LogWatcher(Listener):
+class LogListener(Listener):
     """The run's log: what happens to each pair, its name first."""
 
     def __init__(self, log: logging.LoggerAdapter[logging.Logger] | logging.Logger) -> None:

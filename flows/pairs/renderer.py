@@ -37,7 +37,7 @@ WAITING: Final = 8
 
 
 class Renderer:
-    """Renders pairs in this process: they share slots, weights, a watcher, and a way to stop them all.
+    """Renders pairs in this process: they share slots, weights, a listener, and a way to stop them all.
 
     `attempts`: which attempt this is of pairs that have been tried before. `store_delays`: in seconds, between
     tries to store a picture, in place of the usual ones. Not to fetch: pairs whose inputs are away would be in the
@@ -65,7 +65,7 @@ class Renderer:
         self._stylizers = ThreadPoolExecutor(len(slots.devices), thread_name_prefix="stylize")
 
     def run(self, pairs: Sequence[PlannedPair]) -> None:
-        """Render and store the pairs; the watcher is told how each ends. Returns when all have.
+        """Render and store the pairs; the listener is told how each ends. Returns when all have.
 
         A pair that fails doesn't stop the others. When a signal raises an exception here (KeyboardInterrupt,
         say), all are stopped, and the exception goes on.

@@ -1,10 +1,10 @@
 """How a picture is cut into overlapping tiles, so that the network's large features need not be in memory at once.
 
 Geometry only, in px of the picture or of a layer: `Tiling` makes tiles, each says what to read and which features
-are its own. The first blocks of the network are worked on tile by tile; the rest is run whole. The picture is cut on
-the poolings' grid, so every feature belongs to exactly one tile. A tile is read with a halo as wide as its features
-can see: then its own features are those of the whole picture, to the bit or nearly, and so is what they add to the
-gradient. The picture's true borders have no halo and keep the network's own padding.
+are its own. The first blocks of the network are worked on tile by tile; the rest is run whole. The picture is cut
+on the poolings' grid, so every feature belongs to exactly one tile. A tile is read with a halo as wide as its
+features can see: then its own features are those of the whole picture, to the bit or nearly, and so is what they
+add to the gradient. The picture's true borders have no halo and keep the network's own padding.
 
 Exact, unlike the fixed margins in use elsewhere. Idea: Galerne et al. 2022 (https://arxiv.org/abs/2212.13459).
 """
@@ -29,7 +29,7 @@ EVERYWHERE: Region = (slice(None), slice(None))
 
 @dataclass(frozen=True)
 class Tiling:
-    """How to cut: tiles of `edge` px a side, rounded up to the grid, for the first `blocks` blocks of the network."""
+    """How to cut: tiles of `edge` px a side, rounded up to the grid, for the network's first `blocks` blocks."""
 
     edge: int
     blocks: int

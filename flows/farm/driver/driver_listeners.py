@@ -28,21 +28,21 @@ class DriverListener(Protocol):
 
 
 class DriverListeners:
-    """Tells several watchers, in their order. One that fails costs a warning: renders go on without it."""
+    """Tells several listeners, in their order. One that fails costs a warning: renders go on without it."""
 
     def __init__(self, listeners: Sequence[DriverListener]) -> None:
-        self._watchers = listeners
+        self._listeners = listeners
 
     def planned(self, plan: Plan) -> None:
-        for listener in self._watchers:
+        for listener in self._listeners:
             _safely(listener, lambda listener=listener: listener.planned(plan))  # type: ignore[misc]
 
     def states(self, outcomes: Mapping[str, Outcome]) -> None:
-        for listener in self._watchers:
+        for listener in self._listeners:
             _safely(listener, lambda listener=listener: listener.states(outcomes))  # type: ignore[misc]
 
     def ended(self, result: Result) -> None:
-        for listener in self._watchers:
+        for listener in self._listeners:
             _safely(listener, lambda listener=listener: listener.ended(result))  # type: ignore[misc]
 
 

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class Reconciler:
-    """One manifest under way. `outcomes`: how those pairs stand that are not as planned, for watchers."""
+    """One manifest under way. `outcomes`: how those pairs stand that are not as planned, for listeners."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Why pairs that are not done wait: what watchers are told of them, and when no worker is there."""
+"""Why pairs that are not done wait: what listeners are told of them, and when no worker is there."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from flows.farm.render.progress import RenderProgress
 from flows.farm.render.stopping import in_thread, why_stopped
 from flows.farm.run_process import leave_soon
 from flows.farm.times import shown
-from flows.pairs.listeners import Listener, Listeners, LogWatcher
+from flows.pairs.listeners import Listener, Listeners, LogListener
 from flows.pairs.renderer import Renderer
 from flows.pairs.signals import ignore_further_signals, wait_heeding_signals
 from flows.pairs.slots import Slots
@@ -78,14 +78,14 @@ class PairsRun:
 
     def __init__(self, assignment: Assignment) -> None:
         self.assignment = assignment
-        self.listener = OutcomeWatcher()
+        self.listener = OutcomeListener()
         self.stopped: Outcome | None = None
         """Why it ends early, if it does: `held` or `cancelled`."""
 
     def render(self, plan: Plan) -> None:
         """Render what is left to do. Raises ManifestError for faults that are no pair's."""
         notes = NoteKeeper(plan.places, self.assignment.submission, self.assignment.run, self.assignment.attempts)
-        listener = Listeners(notes, self.listener, LogWatcher(get_run_logger()))
+        listener = Listeners(notes, self.listener, LogListener(get_run_logger()))
         _check(plan)
         queued = self._settle(plan, notes)
         try:
@@ -240,7 +240,7 @@ def is_done_since(planned: PlannedPair, moment: datetime | None) -> bool:
     return record.finished >= moment and picture_is_there(planned.places, record)
 
 
-class OutcomeWatcher(Listener):
+class OutcomeListener(Listener):
     """Remembers how pairs ended."""
 
     def __init__(self) -> None:
