@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import signal
 import threading
 import uuid
@@ -16,6 +17,7 @@ from hypothesis import settings
 
 from flows.server.environment import farm_environment
 from flows.server.local_server import LocalServer
+from tests.farm.webhook import Webhook, webhook
 from tests.ports import free_port
 from tests.s3 import s3_server
 from tests.storage.web_server import Web
@@ -190,3 +192,32 @@ def farm(local_server: LocalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         stack.enter_context(prefect.temporary_settings(told))
         yield local_server.api_url
         end_services()
+
+
+@pytest.fixture
+def hook(farm: str) -> Iterator[Webhook]:
+    """A webhook that hears what is sent; afterwards messages go nowhere again."""
+    from flows.farm import messages
+
+    with webhook() as made:
+        yield made
+    messages.use_nothing()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium. Knows evil.example by the address 127.0.0.1, as a name's owner can bring about.
+
+    No longer than a module: as long as it runs, no other event loop can in this thread.
+    """
+    found = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
+    executable = next(filter(None, found), None)
+    if executable is None:
+        pytest.skip("needs chromium")
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    switches = ["--no-sandbox", "--disable-gpu", "--disable-quic"]
+    switches.append("--host-resolver-rules=MAP evil.example 127.0.0.1")
+    with playwright.sync_playwright() as running:
+        started = running.chromium.launch(executable_path=executable, args=switches)
+        yield started
+        started.close()

@@ -2,7 +2,6 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from prefect.client.orchestration import get_client
 
 from flows.farm import names, submissions
 from styletransfer.manifest.reader import load_manifest
@@ -161,26 +160,3 @@ def test_a_server_where_nothing_is_deployed_is_told(studio, monkeypatch):
     done = call("submit", studio.url("manifest.yaml"), "--shared-filesystem")
     assert done.status == 1
     assert done.err == "error: the farm is not set up on this server; run: styletransfer deploy\n"
-
-
-# Finding a run again
-
-
-def test_a_run_is_found_by_manifest_by_id_and_by_how_that_begins(studio):
-    name = written(studio)
-    for _ in range(2):
-        call("submit", studio.url("manifest.yaml"), "--shared-filesystem")
-    newest = max(runs_of(name), key=lambda run: run.expected_start_time)
-    with get_client(sync_client=True) as client:
-        for asked in (name, str(newest.id), submissions.short_id(newest), newest.id.hex):
-            assert submissions.find(client, asked).id == newest.id
-
-
-def test_a_run_that_is_not_there_is_told_with_those_that_are(studio):
-    name = written(studio)
-    call("submit", studio.url("manifest.yaml"), "--shared-filesystem")
-    for command in ("status", "cancel", "retry"):
-        done = call(command, "nobody")
-        assert done.status == 2
-        assert "there is no run 'nobody'; the latest are of:" in done.err
-        assert name in done.err

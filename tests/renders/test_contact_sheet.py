@@ -271,21 +271,6 @@ def test_many_pairs_get_small_thumbnails():
 # In a browser
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    found = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
-    executable = next(filter(None, found), None)
-    if executable is None:
-        pytest.skip("needs chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    with playwright.sync_playwright() as running:
-        started = running.chromium.launch(
-            executable_path=executable, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
-        )
-        yield started
-        started.close()
-
-
 @pytest.fixture
 def opened(browser, tmp_path) -> Iterator[Any]:
     """A sheet of three pairs, opened from the disk; whatever the browser complains about fails the test."""

@@ -1,7 +1,6 @@
 """What who has no password, and what web pages, get from a real server as `up` has it: nothing."""
 
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -178,22 +177,6 @@ def elsewhere() -> Iterator[int]:
     yield server.server_port
     server.shutdown()
     server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Knows evil.example by the address 127.0.0.1, as a name's owner can bring about."""
-    found = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
-    executable = next(filter(None, found), None)
-    if executable is None:
-        pytest.skip("needs chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    switches = ["--no-sandbox", "--disable-gpu", "--disable-quic"]
-    switches.append("--host-resolver-rules=MAP evil.example 127.0.0.1")
-    with playwright.sync_playwright() as running:
-        started = running.chromium.launch(executable_path=executable, args=switches)
-        yield started
-        started.close()
 
 
 @pytest.fixture

@@ -1,29 +1,20 @@
-import os
-import time
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import ArtifactCreate
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
-from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Running
 
-from flows.farm import submissions
 from flows.farm.overnight import clean
 from flows.farm.overnight.waste import KeepLimits, Waste, cache_waste, folder_waste, size_text, summed_up
 from flows.farm.pair_notes import PairNote, write_note
-from flows.farm.submissions import Submission
 from styletransfer import storage
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import plan_manifest
-from tests.farm.commands import call, deploy_all, unique
-from tests.studio import pretend_all
+from tests.farm.commands import call
+from tests.farm.old_results import OTHER, age, checkpoint, finished_run, is_there, rendered
 
 MONTH = timedelta(days=30)
 LIMITS = KeepLimits(MONTH, 10**9, 10**9)
-OTHER = "0" * 64
 NEW, OLD = "1" * 32, "2" * 32
 
 
@@ -38,26 +29,6 @@ def caches(tmp_path, monkeypatch):
 @pytest.fixture(autouse=True)
 def no_caches(caches):
     """Nobody's real ones are looked at."""
-
-
-def age(url, days):
-    """Make a local file so old."""
-    then = time.time() - days * 86_400
-    os.utime(url, (then, then))
-
-
-def checkpoint(places, pair_id, fingerprint=OTHER, days=0, size=10):
-    url = places.checkpoint(pair_id, fingerprint)
-    storage.write(url, bytes(size))
-    age(url, days)
-    return url
-
-
-def rendered(studio):
-    """A manifest whose only pair is done, its places, and the pair's record."""
-    manifest = studio.simple()
-    (record,) = pretend_all(manifest)
-    return manifest, OutputPlaces(manifest.output, manifest.name), record
 
 
 def urls(found):
@@ -163,79 +134,12 @@ def test_a_size_is_told_with_its_unit(size, text):
     assert size_text(size) == text
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--older-than", "month"], "--older-than is 'month'; must be hours, days or weeks: 12h, 30d, 8w"),
-        (["--max-checkpoints", "lots"], "--max-checkpoints is 'lots'; must be like 500MB, 100GB, 2TB"),
-        (["--max-cache", "5"], "--max-cache is '5'; must be like"),
-    ],
-)
-def test_limits_that_are_none_are_told(farm, arguments, message):
-    done = call("clean", *arguments)
-    assert done.status == 2
-    assert message in done.err
-
-
 # With a server
 
 
 @pytest.fixture
 def finished(farm, studio):
-    """A driver's run that is over, with a progress artifact; its manifest's places."""
-    deploy_all(farm)
-    studio.simple()
-    manifest = studio.simple(name=unique("old"))
-    (record,) = pretend_all(manifest)
-    places = OutputPlaces(manifest.output, manifest.name)
-    pairs = "[{content: in/a.png, style: in/b.png}]"
-    text = f"version: 1\nname: {manifest.name}\noutput: out\nweights: random\npairs: {pairs}\n"
-    url = studio.put("demo.yaml", text.encode())
-    checkpoint(places, "a--b", record.fingerprint, days=1)
-    with get_client(sync_client=True) as client:
-        run = submissions.submit(client, Submission(url, places))
-        client.set_flow_run_state(run.id, Running(), force=True)
-        client.create_artifact(ArtifactCreate(type="progress", data=50, flow_run_id=run.id))
-        client.set_flow_run_state(run.id, Completed(message="1 done"), force=True)
-    return run, places
-
-
-def is_there(run_id):
-    with get_client(sync_client=True) as client:
-        try:
-            client.read_flow_run(UUID(str(run_id)))
-        except ObjectNotFound:
-            return False
-        return True
-
-
-def artifacts(run_id):
-    with get_client(sync_client=True) as client:
-        chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run_id]))
-        return client.read_artifacts(artifact_filter=chosen)
-
-
-def test_nothing_is_removed_unless_asked_for(finished):
-    run, places = finished
-    done = call("clean", "--older-than", "0h")
-    assert done.status == 0, done.err
-    assert run.name in done.out
-    assert "would be removed: " in done.out
-    assert "--delete removes it" in done.out
-    assert is_there(run.id)
-    assert storage.glob(f"{places.checkpoints}/*") != []
-
-
-def test_old_runs_go_with_their_artifacts_and_young_ones_stay(finished):
-    run, places = finished
-    young = call("clean", "--delete")
-    assert "removed: " in young.out
-    assert is_there(run.id)
-    assert storage.glob(f"{places.checkpoints}/*") == []  # its pair is done
-    call("clean", "--older-than", "0h", "--delete")
-    assert not is_there(run.id)
-    assert artifacts(run.id) == []
-    assert storage.exists(places.record("a--b"))
+    return finished_run(studio, farm)
 
 
 def test_a_folder_that_is_rendered_into_is_left_alone(finished):
@@ -247,33 +151,12 @@ def test_a_folder_that_is_rendered_into_is_left_alone(finished):
         client.set_flow_run_state(run.id, Completed(), force=True)
 
 
-def test_output_folders_that_no_run_knows_can_be_named(farm, studio):
-    _, places, record = rendered(studio)
-    studio.put("out/demo/summary.json", b"{}")
-    url = checkpoint(places, "a--b", record.fingerprint, days=1)
-    assert "its pair is done" in call("clean", studio.url("out")).out
-    call("clean", studio.url("out"), "--delete")
-    assert not storage.exists(url)
-
-
 def test_the_flow_removes_and_says_what(finished):
     run, _ = finished
     state = clean.clean(older_than_s=0, return_state=True)
     assert state.is_completed(), state.message
     assert "run" in str(state.message)
     assert not is_there(run.id)
-
-
-def test_it_can_be_scheduled(farm):
-    deploy_all(farm)
-    done = call("clean", "--cron", "0 12 * * *", "--timezone", "UTC", "--older-than", "2w", "--max-cache", "1.5GB")
-    assert done.status == 0, done.err
-    assert "clean: created: '0 12 * * *' in UTC" in done.out
-    with get_client(sync_client=True) as client:
-        parameters = client.read_deployment_by_name("clean/schedule-clean").parameters
-    assert parameters["older_than_s"] == 14 * 86_400
-    assert parameters["max_cache"] == 1_500_000_000
-    assert "cleaned by schedule no more" in call("clean", "--no-cron").out
 
 
 def test_plans_are_not_needed(studio):

@@ -139,15 +139,6 @@ def test_what_is_no_plain_file_is_left(tmp_path, monkeypatch, make):
     assert all(os.path.lexists(path) for path in (target, *places))
 
 
-def test_a_link_that_is_put_there_after_the_look_is_not_followed(tmp_path):
-    ours = put(tmp_path / "demo", f".checkpoints/a-{F64}.safetensors")
-    (waste,) = folder_waste(OutputPlaces(str(tmp_path), "demo"), NOTHING_STAYS, set())
-    shutil.move(ours.parent, tmp_path / "elsewhere")
-    ours.parent.symlink_to(tmp_path / "elsewhere")
-    assert "it is a link, or no folder" in str(_remove_file(waste))
-    assert (tmp_path / "elsewhere" / ours.name).exists()
-
-
 def test_an_output_that_is_reached_by_a_link_is_cleaned(tmp_path):
     ours = put(tmp_path / "disk/demo", f".checkpoints/a-{F64}.safetensors")
     (tmp_path / "out").symlink_to("disk")

@@ -1,55 +1,26 @@
 """Setting a real server up: only what differs is changed, and what a schedule promises happens."""
 
-import os
-import time
-import uuid
 from importlib import import_module
 from zoneinfo import ZoneInfo
 
-import httpx
 import pytest
-from prefect import get_client
 from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.filters import (
-    DeploymentFilter,
-    DeploymentFilterId,
     FlowRunFilter,
     FlowRunFilterState,
     FlowRunFilterStateName,
 )
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.exceptions import PrefectHTTPStatusError
-from prefect.states import Crashed, Pending, Running
 from prefect.workers.process import ProcessWorker
 
 from flows.commands.main import main
 from flows.farm import names
 from flows.farm.overnight import cron_deployments
 from flows.farm.overnight.cron_deployments import Schedule
-from flows.farm.setup.automations import automations
 from flows.farm.setup.deploy import DEPLOYMENTS, chosen_by_runs, deploy, job_template
 from styletransfer.errors import StyleTransferError
-
-
-@pytest.fixture
-def client(farm):
-    with get_client(sync_client=True) as client:
-        yield client
-
-
-@pytest.fixture
-def deployed(client):
-    """The client of a server that is set up."""
-    deploy(client)
-    return client
-
-
-def eventually(found, seconds=120.0):
-    """What `found` gives as soon as that is something; an empty thing after so long."""
-    end = time.monotonic() + seconds
-    while not (result := found()) and time.monotonic() < end:
-        time.sleep(0.5)
-    return result
+from tests.waiting import until
 
 
 @pytest.mark.parametrize("deployed", DEPLOYMENTS, ids=lambda deployed: deployed.name)
@@ -196,34 +167,6 @@ def test_pools_and_schedules_of_before_are_closed(deployed):
         deployed.delete_deployment(schedule)
 
 
-def test_what_an_operator_has_changed_is_left_and_warned_of(deployed, capsys):
-    template = ProcessWorker.get_default_base_job_template()
-    template["variables"]["properties"]["command"]["default"] = "nice python -m prefect.engine"
-    good = deployed.read_work_pool("nst-gpu2").base_job_template
-    deployed.update_work_pool("nst-gpu2", WorkPoolUpdate(base_job_template=template))
-    try:
-        assert main(["deploy"]) == 0
-        told = capsys.readouterr()
-        assert told.out == "all is as it should be\n"
-        assert told.err.startswith("warning: pool nst-gpu2 takes command, env, working_dir from runs; its job")
-        assert deployed.read_work_pool("nst-gpu2").base_job_template == template
-    finally:
-        deployed.update_work_pool("nst-gpu2", WorkPoolUpdate(base_job_template=good))
-
-
-def test_a_server_that_answers_anyone_is_warned_of(deployed, capsys, monkeypatch):
-    asked = []
-
-    def get(url, **_):
-        asked.append(url)
-        return httpx.Response(200)
-
-    monkeypatch.setattr(httpx, "get", get)
-    assert main(["deploy"]) == 0
-    assert capsys.readouterr().err.startswith("warning: the server answers without a password: whoever reaches it")
-    assert asked == [f"{os.environ['PREFECT_API_URL']}/version"]
-
-
 def test_parameters_are_checked_by_the_server(deployed):
     driver = deployed.read_deployment_by_name(names.DRIVER_DEPLOYMENT)
     with pytest.raises(Exception, match="409"):
@@ -242,7 +185,7 @@ def test_a_cron_deployment_gets_its_runs_and_keeps_its_schedule(deployed):
             runs = deployed.read_flow_runs(flow_run_filter=scheduled)
             return [run for run in runs if run.deployment_id == inbox.id]
 
-        runs = eventually(found)
+        runs = until(found, "runs of the schedule", 120.0)
         assert runs[0].parameters == {"source": "/no/inbox"}
         assert names.TAG in runs[0].tags
         assert {run.expected_start_time.astimezone(ZoneInfo("Europe/Berlin")).hour for run in runs} == {1}
@@ -250,40 +193,3 @@ def test_a_cron_deployment_gets_its_runs_and_keeps_its_schedule(deployed):
         assert schedule.id in [kept.id for kept in deployed.read_deployment_schedules(inbox.id)]
     finally:
         deployed.delete_deployment_schedule(inbox.id, schedule.id)
-
-
-PARAMETERS = {"manifest": 's3://studio/"a" {{ b }}.yaml', "only": ["wave--größe"], "force": True, "until": "07:00"}
-
-
-def test_a_driver_that_crashes_is_run_again_with_the_same_parameters(deployed):
-    driver = deployed.read_deployment_by_name(names.DRIVER_DEPLOYMENT)
-
-    def crashed(**parameters):
-        run = deployed.create_flow_run_from_deployment(driver.id, parameters={**PARAMETERS, **parameters})
-        deployed.set_flow_run_state(run.id, Pending(), force=True)
-        deployed.set_flow_run_state(run.id, Running(), force=True)
-        deployed.set_flow_run_state(run.id, Crashed(), force=True)
-        return run
-
-    def revived(run):
-        runs = deployed.read_flow_runs(deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[driver.id])))
-        return [each for each in runs if each.parameters.get("submission") == str(run.id)]
-
-    hopeless = crashed(revivals=names.MOST_REVIVALS)
-    last = crashed(revivals=names.MOST_REVIVALS - 1)
-    lost = crashed()
-    (again,) = eventually(lambda: revived(lost))
-    assert again.parameters == {**PARAMETERS, "submission": str(lost.id), "revivals": 1}
-    assert [run.parameters["revivals"] for run in eventually(lambda: revived(last))] == [names.MOST_REVIVALS]
-    assert revived(hopeless) == []
-    assert again.deployment_id == driver.id
-    assert set(again.tags) == {names.TAG, names.DRIVER_TAG}
-    for run in (hopeless, last, *revived(last), lost, again):
-        deployed.delete_flow_run(run.id)
-
-
-def test_automations_look_at_our_runs_only():
-    """A run that beats less often than the automation listens would be crashed in good health."""
-    for automation in automations(uuid.uuid4()):
-        tag = automation.model_dump(mode="json")["trigger"]["match_related"]["prefect.resource.id"]
-        assert tag in (f"prefect.tag.{names.TAG}", f"prefect.tag.{names.DRIVER_TAG}")
