@@ -1,0 +1,73 @@
+"""The contact sheet follows the pairs while they are rendered, and never holds them up."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from flows.pairs import sheet as sheets
+from flows.pairs.sheet import LiveSheet
+from styletransfer.errors import StorageError
+from styletransfer.machine.devices import Slot
+from styletransfer.renders.plan import plan_manifest
+from styletransfer.renders.records import read_summary
+from styletransfer.renders.summary import Outcome
+from tests.waiting import until
+
+
+@pytest.fixture
+def plan(studio, monkeypatch):
+    """Three pairs that wait; the sheet is written again at once."""
+    monkeypatch.setattr(sheets, "LEAST_PAUSE_S", 0.0)
+    studio.picture("a.png")
+    return plan_manifest(studio.manifest(*({"id": name, "content": "a.png", "style": "a.png"} for name in "abc")))
+
+
+def states(plan):
+    """As the summary in storage has them; None before it is written."""
+    summary = read_summary(plan.places.summary)
+    return summary and {pair.id: pair.state for pair in summary.pairs}
+
+
+def test_news_are_written_while_the_block_is_open(plan):
+    first, second, _ = plan.pairs
+    with LiveSheet(plan) as sheet:
+        assert states(plan) is None  # nothing has happened yet
+        sheet.started(first, Slot(("cpu",)))
+        until(lambda: states(plan) == {"a": "rendering", "b": "queued", "c": "queued"}, "the first news", 60)
+        sheet.finished(first, Outcome("failed", "too hot"))
+        sheet.started(second, Slot(("cpu",)))
+        until(lambda: states(plan) == {"a": "failed", "b": "rendering", "c": "queued"}, "the next", 60)
+    assert "too hot" in Path(plan.places.index).read_text(encoding="utf-8")
+
+
+def test_the_last_state_is_written_on_demand(plan):
+    sheet = LiveSheet(plan)
+    sheet.stand({"a": Outcome("done"), "b": Outcome("cancelled", "stopped")})
+    assert sheet.write().counts == {"done": 1, "cancelled": 1, "queued": 1}
+    assert states(plan) == {"a": "done", "b": "cancelled", "c": "queued"}
+
+
+def test_pairs_that_can_not_be_rendered_any_more_have_failed(plan):
+    sheet = LiveSheet(plan)
+    sheet.stand({"a": Outcome("cancelled", "stopped")})
+    sheet.give_up("no weights")
+    assert {pair: (outcome.state, outcome.reason) for pair, outcome in sheet.outcomes.items()} == {
+        "a": ("cancelled", "stopped"),
+        "b": ("failed", "no weights"),
+        "c": ("failed", "no weights"),
+    }
+
+
+def test_a_storage_that_is_away_is_a_warning_and_the_sheet_comes_later(plan, caplog):
+    out = Path(plan.places.folder)
+    shutil.rmtree(out.parent, ignore_errors=True)
+    out.parent.write_text("a file where the folder should be")
+    with LiveSheet(plan) as sheet:
+        with pytest.raises(StorageError):
+            sheet.write()
+        sheet.stand({"a": Outcome("rendering")})
+        until(lambda: "contact sheet not written, will be tried again" in caplog.text, "a warning", 60)
+        out.parent.unlink()
+        sheet.stand({"a": Outcome("failed", "too hot")})
+        until(lambda: states(plan) == {"a": "failed", "b": "queued", "c": "queued"}, "the sheet", 60)
