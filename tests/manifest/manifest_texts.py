@@ -3,7 +3,7 @@
 from styletransfer.manifest.pairs import Manifest
 from styletransfer.manifest.reader import parse_manifest
 
-ISSUE = """\
+HARBOUR = """\
 version: 1
 name: harbour-series            # default: the file's name
 output: s3://studio/renders     # or a path, relative to the manifest

@@ -13,7 +13,7 @@ from styletransfer.manifest.pairs import PairStyle
 from styletransfer.manifest.reader import load_manifest, parse_manifest
 from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.settings import Settings
-from tests.manifest.manifest_texts import BAD, ISSUE, PAIR, parse
+from tests.manifest.manifest_texts import BAD, HARBOUR, PAIR, parse
 
 PICTURES = ["in/harbour.jpg", "in/old town.jpg", "styles/a.png", "styles/b.png"]
 
@@ -38,7 +38,7 @@ def folder(request, tmp_path) -> str:
 
 def test_the_manifest_of_the_readme(folder):
     location = storage.join(folder, "harbour.yaml")
-    storage.write(location, ISSUE.encode())
+    storage.write(location, HARBOUR.encode())
     manifest = load_manifest(location)
     assert (manifest.name, manifest.output) == ("harbour-series", "s3://studio/renders")
     assert (manifest.location, manifest.weights) == (location, WeightsSource("imagenet"))

@@ -8,7 +8,7 @@ import pytest
 from styletransfer.manifest import strict_yaml
 from styletransfer.manifest.schema import json_schema
 from tests.checkout import ROOT
-from tests.manifest.manifest_texts import BAD, ISSUE, PAIR
+from tests.manifest.manifest_texts import BAD, HARBOUR, PAIR
 
 SCHEMA = ROOT / "manifests" / "manifest.schema.json"
 
@@ -27,7 +27,7 @@ def schema():
 
 
 GOOD = [
-    ISSUE,
+    HARBOUR,
     f"version: 1\n{PAIR}",
     "version: 1\nweights: {source: random}\ndpi: 300\npairs: [{content: a, styles: [a, {image: b}], format: tiff}]",
     "version: 1\n"
