@@ -1,10 +1,11 @@
 """What is told while pairs are rendered: to each listener, in their order; to the log, the pair's name first."""
 
 import logging
+from typing import Any
 
 import pytest
 
-from flows.pairs.listeners import Listener, Listeners, LogWatcher, Result
+from flows.pairs.listeners import Listener, Listeners, LogListener, Result
 from styletransfer.machine.devices import Slot
 from styletransfer.renders.plan import plan_manifest
 from styletransfer.renders.records import SummaryInput, SummaryPair
@@ -50,7 +51,7 @@ def planned(studio):
 
 
 def test_every_listener_hears_everything_in_order(planned):
-    notes = []
+    notes: list[tuple[Any, ...]] = []
     told = Listeners(Noting("first", notes), Noting("second", notes))
     told.planned(None, 2)  # type: ignore[arg-type]  # whatever it is, it is handed on
     told.started(planned, CPU)
@@ -85,7 +86,7 @@ def test_a_result_is_of_the_pairs_that_were_asked_for(studio):
 
 def test_the_log_tells_each_pair_by_name_and_failures_as_errors(studio, planned, caplog):
     (record,) = pretend_all(studio.simple())
-    told = LogWatcher(logging.getLogger("tests.listeners"))
+    told = LogListener(logging.getLogger("tests.listeners"))
     with caplog.at_level(logging.INFO):
         told.started(planned, CPU)
         told.finished(planned, Outcome("done", record=record))
