@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, get_args
 
 from styletransfer.hints import did_you_mean, hint
+from styletransfer.redaction import redacted
 
 if TYPE_CHECKING:
     from styletransfer.manifest.pairs import Manifest
@@ -79,7 +80,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
-        self.exit(WRONG, f"error: {message.removeprefix('argument ')}\nfor more: {self.prog} --help\n")
+        said = redacted(message.removeprefix("argument "))  # what was typed may be a URL with a password
+        self.exit(WRONG, f"error: {said}\nfor more: {self.prog} --help\n")
 
     def _check_names(self, arguments: Iterable[str]) -> None:
         """First of all: what follows an option that isn't one would be told of instead."""

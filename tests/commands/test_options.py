@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.commands.main import make_parser
+from flows.commands.main import main, make_parser
 
 
 @pytest.mark.parametrize("command", ["render", "check", "submit"])
@@ -83,3 +83,11 @@ def test_a_file_named_like_a_slip_is_a_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "randm").touch()
     assert make_parser("render").parse_args(["night.yaml", "--weights", "randm"]).weights == "randm"
+
+
+def test_what_was_typed_is_told_without_its_secret(capsys):
+    with pytest.raises(SystemExit):
+        main(["s3://KEY:SECRET@bucket/night.yaml"])
+    told = capsys.readouterr().err
+    assert "there is no command s3://bucket/night.yaml" in told
+    assert "SECRET" not in told
