@@ -38,6 +38,9 @@ LARGEST_BYTES: Final = PICTURE_BYTES
 UNTOLD_BYTES: Final = _GIB
 """Of an answer whose size the server does not tell beforehand, or that it has packed."""
 
+LOCATION_CHARACTERS: Final = 8192
+"""Of a path or URL. Linux takes paths of 4,096, S3 keys of 1,024; a presigned URL has some 2,000."""
+
 LISTED_FILES: Final = 1_000_000
 """Names that a pattern is held against."""
 

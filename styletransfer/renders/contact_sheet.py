@@ -85,13 +85,14 @@ class ContactSheet:
         rendering."""
         folder = self.plan.places.folder
         result_px = _SMALL_PX if len(summary.pairs) > MANY else LARGE_PX
-        wanted: dict[tuple[str, int], str] = {}
+        wanted: dict[tuple[str, int], str | None] = {}
         for pair in summary.pairs:
-            if pair.picture and pair.sha256:
+            if pair.picture and pair.sha256 and storage.name(pair.picture) == pair.picture:
                 wanted[pair.sha256, result_px] = storage.join(folder, pair.picture)
                 for entry in (pair.content, *pair.styles):
                     if entry.sha256:
-                        wanted[entry.sha256, _INPUT_PX] = self._urls.get(entry.url, entry.url)
+                        # None for what only a former summary names: it is not fetched.
+                        wanted[entry.sha256, _INPUT_PX] = self._urls.get(entry.url)
         with ThreadPoolExecutor(READERS, thread_name_prefix="sheet") as readers:
             found = readers.map(lambda key: self.thumbnails.find(key[0], wanted[key], key[1]), wanted)
             jpegs = dict(zip(wanted, found, strict=True))

@@ -47,8 +47,8 @@ class Thumbnails:
         if len(_kept) < _MOST_KEPT:
             _kept.add(url)
 
-    def find(self, sha256: str, url: str, px: int) -> bytes | None:
-        """JPEG of the picture with this sha256, at `url`, with its longest edge at most `px`.
+    def find(self, sha256: str, url: str | None, px: int) -> bytes | None:
+        """JPEG of the picture with this sha256, at `url` if it may be fetched, with its longest edge at most `px`.
 
         None, with a warning, where the picture is gone, has changed or can't be read.
         """
@@ -66,8 +66,10 @@ class Thumbnails:
     def _read(self, sha256: str, px: int) -> bytes | None:
         return storage.read_if_exists(self._url(sha256, px), limit_bytes=THUMBNAIL_BYTES)
 
-    def _make(self, sha256: str, url: str, px: int) -> bytes:
+    def _make(self, sha256: str, url: str | None, px: int) -> bytes | None:
         larger = self._read(sha256, LARGE_PX) if px < LARGE_PX else None
+        if url is None:
+            return larger and thumbnail(larger, px, name=f"{sha256[:32]}-{LARGE_PX}")
         if larger is None:
             larger = storage.read(url, limit_bytes=PICTURE_BYTES)
             if hashlib.sha256(larger).hexdigest() != sha256:

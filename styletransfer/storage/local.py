@@ -8,11 +8,11 @@ import secrets
 import stat as stat_flags
 from contextlib import suppress
 from datetime import UTC, datetime
-from glob import iglob
 from pathlib import Path
 from typing import BinaryIO
 
 from styletransfer.storage.faults import Refused
+from styletransfer.storage.local_glob import matching
 from styletransfer.storage.stats import Stat, check_size
 
 PARTIAL_SUFFIX = ".partial"
@@ -93,5 +93,4 @@ def stat(path: Path) -> Stat:
 
 def glob(pattern: str) -> list[str]:
     """Paths of the files that match."""
-    paths = iglob(pattern, recursive=True)  # noqa: PTH207  (Path.glob takes no absolute pattern)
-    return [path for path in paths if Path(path).is_file()]
+    return [path for path in matching(pattern) if Path(path).is_file()]

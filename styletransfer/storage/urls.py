@@ -12,14 +12,18 @@ import re
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-import fsspec
-
 from styletransfer.errors import StorageError
+from styletransfer.limits import LOCATION_CHARACTERS
 from styletransfer.redaction import public
 
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+)://")
 
 _OTHER_NAMES = {"s3a": "s3", "local": "file"}  # of protocols
+
+_STORES = frozenset(
+    {"abfs", "abfss", "adl", "az", "gcs", "gs", "hf", "http", "https", "memory", "oci", "oss", "s3", "tos"}
+)
+"""Those of fsspec's that lead to objects by URL alone; others need a host's name, unpack, or wrap others."""
 
 
 def scheme(url: str) -> str:
@@ -47,6 +51,11 @@ def resolve(base: str, location: str) -> str:
     that nothing here can read, for what names no bucket or host, for `..` beyond the root of a bucket, and for
     a name that is not UTF-8.
     """
+    if len(location) > LOCATION_CHARACTERS:
+        shown = f"{public(location)[:80]}..."
+        raise StorageError(f"cannot reach {shown}: it is longer than {LOCATION_CHARACTERS:,} characters")
+    if not location:
+        raise StorageError("cannot reach '': it names nothing; write a path or a URL")
     url = _resolved(base, location)
     check_utf8(url)
     return url
@@ -130,7 +139,7 @@ def _absolute(url: str) -> str:
         if host not in ("", "localhost"):
             raise StorageError(f"cannot reach {url}: file:// names files of this host; write file:///{path}")
         return os.path.normpath("/" + unquote(path))
-    if protocol not in fsspec.available_protocols():
+    if protocol not in _STORES:
         raise StorageError(
             f"cannot reach {public(url)}: nothing here reads {protocol}://; use a path, s3://, http:// or https://"
         )

@@ -260,6 +260,24 @@ def test_pairs_not_asked_for_stay_in_the_sheet(studio):
     assert len(written(studio).find("img")) == 2
 
 
+@pytest.mark.parametrize("picture", ["one.png", "../../in/b.png"])
+def test_nothing_is_fetched_that_only_a_former_summary_names(studio, web, picture):
+    studio.simple()
+    pair = {"content": "in/a.png", "style": "in/b.png"}
+    manifest = studio.manifest({"id": "one", **pair}, {"id": "two", **pair})
+    pretend_all(manifest)
+    ContactSheet(plan_manifest(manifest)).write({})
+    summary = json.loads(studio.read("out/demo/summary.json"))
+    shutil.rmtree(studio.url("out/demo/.thumbnails"))
+    one = summary["pairs"][0]
+    one["content"] |= {"url": f"{web.url}/a.png", "sha256": "0" * 64}
+    one |= {"picture": picture, "sha256": hashlib.sha256(studio.read("in/b.png")).hexdigest()}
+    studio.put("out/demo/summary.json", json.dumps(summary).encode())
+    ContactSheet(plan_manifest(manifest, only=["two"])).write({})
+    assert web.requests == []
+    assert len(written(studio).find("img")) == 1
+
+
 def test_many_pairs_get_small_thumbnails():
     pairs = [make_pair(f"p{number}") for number in range(MANY + 1)]
     pictures = Pictures({("c" * 64, 200): thumbnail(picture_file(size=(640, 480)), 200)}, 200)
