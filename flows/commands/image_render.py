@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -167,10 +168,34 @@ def _encode_otherwise(job: Job, image: Tensor, dpi: Dpi | None, error: ImageErro
 
 
 def _rescued(job: Job, contents: bytes, file_format: Format) -> str:
-    """Write the picture to this machine's temporary folder; tells where."""
+    """Write the picture where there is room for it; tells where."""
     name = Path(storage.name(job.output))
     if file_format != job.format:
         name = name.with_suffix(extension(file_format))
-    rescue = Path(tempfile.mkdtemp(prefix="styletransfer-")) / name
-    storage.write(str(rescue), contents)
-    return f"the picture is kept in {rescue}"
+    tried = list(dict.fromkeys(_other_folders(job)))
+    for folder in tried:
+        if rescue := _kept_in(folder, name, contents):
+            return f"the picture is kept in {rescue}"
+    return f"the picture is lost, as nothing could be written in {', '.join(map(str, tried))} either"
+
+
+def _other_folders(job: Job) -> Iterator[Path]:
+    """Where a picture may go that can't be written where it was asked for; at last to this machine's memory."""
+    if storage.is_local(job.output):
+        yield Path(storage.parent(job.output))
+    yield from map(Path, (os.environ.get("TMPDIR") or "/tmp", Path.home(), Path.cwd(), "/var/tmp", "/dev/shm"))  # noqa: S108
+
+
+def _kept_in(folder: Path, name: Path, contents: bytes) -> Path | None:
+    """Where in this folder the picture is now; None, and nothing left of it, if it has no room for it."""
+    try:
+        rescue = Path(tempfile.mkdtemp(prefix="styletransfer-", dir=folder))
+    except OSError:
+        return None
+    try:
+        storage.write(str(rescue / name), contents)
+    except StorageError:
+        with suppress(OSError):
+            rescue.rmdir()
+        return None
+    return rescue / name

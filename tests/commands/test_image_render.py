@@ -3,6 +3,7 @@
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,43 @@ def test_a_picture_that_cannot_be_written_is_not_lost(call, two_pictures):
     kept = re.search(r"the picture is kept in (\S+)", done.stderr)
     assert kept is not None
     assert decode(Path(kept[1]).read_bytes(), "kept").size == (32, 24)
+
+
+@pytest.mark.parametrize("temporary", ["taken", "gone"])
+def test_a_picture_is_not_lost_where_nothing_temporary_can_be_written(call, two_pictures, monkeypatch, temporary):
+    two_pictures.put("taken", b"a file, not a folder")
+    two_pictures.put("home/x", b"")
+    monkeypatch.setenv("TMPDIR", two_pictures.url(temporary))
+    monkeypatch.setenv("HOME", two_pictures.url("home"))
+    done = call("image", "a.png", "b.png", "-o", "taken/out.png", *QUICKLY)
+    kept = re.search(r"the picture is kept in (\S+)", done.stderr)
+    assert kept is not None
+    assert kept[1].startswith(two_pictures.url("home/styletransfer-"))
+    assert decode(Path(kept[1]).read_bytes(), "kept").size == (32, 24)
+
+
+WITH_FULL_DISKS = """
+import resource, signal, sys
+from flows.commands import image_render, main
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+write = image_render.write_result
+def with_full_disks(*arguments):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+    write(*arguments)
+image_render.write_result = with_full_disks
+sys.exit(main.main(sys.argv[1:]))
+"""
+
+
+def test_where_a_picture_can_be_kept_nowhere_all_places_are_told(two_pictures):
+    root = two_pictures.root
+    command = [sys.executable, "-c", WITH_FULL_DISKS, "image", "a.png", "b.png", "-o", "out.png", *QUICKLY]
+    known = environment(TMPDIR=f"{root}/tmp", HOME=f"{root}/home")
+    done = subprocess.run(command, cwd=root, env=known, capture_output=True, text=True)
+    assert done.returncode == 1
+    lost = f"the picture is lost, as nothing could be written in {root}, {root}/tmp, {root}/home, "
+    assert lost in done.stderr
+    assert not list(Path(root).rglob("styletransfer-*"))
 
 
 @pytest.fixture
