@@ -55,6 +55,11 @@ def legible(text: str) -> str:
     return _NOT_LEGIBLE.sub(lambda found: f"\\x{ord(found[0]) & 0xFF:02x}", text)
 
 
+def legible_lines(text: str) -> str:
+    """The text redacted and legible, its lines left as they are: fit for terminals."""
+    return "\n".join(map(legible, redacted(text).split("\n")))
+
+
 # Logs
 
 

@@ -15,7 +15,7 @@ from flows.farm import manifest_copy
 from styletransfer import storage
 from styletransfer.errors import Fault, FaultsError, StorageError
 from styletransfer.manifest.reader import parse_manifest
-from styletransfer.redaction import public, redacted
+from styletransfer.redaction import legible_lines, public, redacted
 from tests.checkout import ROOT
 from tests.commands.programs import environment
 
@@ -172,3 +172,17 @@ def test_a_copy_with_secrets_is_its_owners(studio, content):
     assert re.fullmatch(rf"{studio.root}/out/demo/\.manifests/[0-9a-f]{{12}}/demo\.yaml", url)
     assert Path(url).stat().st_mode & 0o777 == 0o600
     assert b"s3cret" in storage.read(url)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Große Welle \N{WATER WAVE}.png", "Große Welle \N{WATER WAVE}.png"),
+        ("a\x1b]0;gone\x07b", r"a\x1b]0;gone\x07b"),
+        ("a\x1b[2J\nfailed: b\r", "a\\x1b[2J\nfailed: b\\x0d"),
+        ("\x9b2J\x7f\x00", r"\x9b2J\x7f\x00"),
+        ("bad\udcff.png", r"bad\xff.png"),
+    ],
+)
+def test_what_terminals_obey_is_spelled_out_and_lines_stay_lines(text, shown):
+    assert legible_lines(text) == shown

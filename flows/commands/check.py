@@ -67,16 +67,14 @@ def _look_into_weights(plan: Plan) -> Plan:
 
 def show_plan(plan: Plan) -> None:
     """A table of the pairs, where they go, and how many there are to render; on stdout."""
-    from rich.text import Text
-
-    from flows.commands.tables import output, show, table
+    from flows.commands.tables import output, plain, show, table
     from styletransfer.storage import public
 
     headings = ("pair", "size", "scales", "iterations", "what", "why")
     show(table(headings, map(_cells, plan.pairs), right=("size", "iterations")))
     for note in plan.manifest.notes:
-        output().print(Text(f"note: {note}"), soft_wrap=True)
-    output().print(Text(f"to {public(plan.places.folder)}: {_counts(plan.pairs)}"), soft_wrap=True)
+        output().print(plain(f"note: {note}"), soft_wrap=True)
+    output().print(plain(f"to {public(plan.places.folder)}: {_counts(plan.pairs)}"), soft_wrap=True)
 
 
 def _cells(planned: PlannedPair) -> tuple[str, ...]:

@@ -36,10 +36,11 @@ def with_server(
         with _plain_errors():
             from prefect.client.orchestration import get_client
 
-            from flows.commands.terminal import Lines, Output
+            from flows.commands.tables import output
+            from flows.commands.terminal import Lines
 
             with get_client(sync_client=True) as client:
-                return run(options, client, Lines(Output()))
+                return run(options, client, Lines(output()))
 
     return found
 

@@ -119,18 +119,19 @@ def run(options: argparse.Namespace) -> int:
     """Read, render, write; returns the exit status."""
     from flows.commands.image_job import check_size, make_job
     from flows.commands.image_render import Render, chosen_devices, read_pictures, shown, write_result
-    from flows.commands.terminal import Output, display
+    from flows.commands.tables import output, plain
+    from flows.commands.terminal import display
     from styletransfer import storage
     from styletransfer.machine.devices import Slot, prove
     from styletransfer.machine.locks import device_lock
 
     job = make_job(options)
-    output = Output()
-    output.print(job.what_is_what(), markup=False, soft_wrap=True)
+    console = output()
+    console.print(plain(job.what_is_what()), soft_wrap=True)
     content, *styles = read_pictures((job.content, *job.styles), job.settings.proof)
     check_size(job, shown(job, content).size)
     devices = chosen_devices(options.devices)  # may load torch: after what takes no time to find wrong
-    with display(output, plain=options.verbose) as lines, device_lock(Slot(devices)):
+    with display(console, plain=options.verbose) as lines, device_lock(Slot(devices)):
         for device in dict.fromkeys(devices):
             prove(device)
         for warning in dict.fromkeys(text for picture in (content, *styles) for text in picture.warnings):

@@ -183,7 +183,8 @@ def _other_folders(job: Job) -> Iterator[Path]:
     """Where a picture may go that can't be written where it was asked for; at last to this machine's memory."""
     if storage.is_local(job.output):
         yield Path(storage.parent(job.output))
-    yield from map(Path, (os.environ.get("TMPDIR") or "/tmp", Path.home(), Path.cwd(), "/var/tmp", "/dev/shm"))  # noqa: S108
+    yield from (Path(os.environ.get("TMPDIR") or "/tmp"), Path.home(), Path.cwd())  # noqa: S108
+    yield from (Path("/var/tmp"), Path("/dev/shm"))  # noqa: S108
 
 
 def _kept_in(folder: Path, name: Path, contents: bytes) -> Path | None:

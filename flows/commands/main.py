@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Final, NoReturn
 
+from flows import standard_streams
 from flows.commands.options import FAILED, INTERRUPTED, WRONG, Parser
 from styletransfer.errors import FaultsError, NoSuchDeviceError, StyleTransferError
 from styletransfer.hints import did_you_mean
-from styletransfer.redaction import redacted
+from styletransfer.redaction import legible_lines, redacted
 from styletransfer.version import version
 
 COMMANDS: Final = {
@@ -70,6 +71,7 @@ def _module(command: str) -> Any:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status. Raises SystemExit for help and wrong use."""
+    standard_streams.make_lenient()
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] not in COMMANDS:
         _tell_commands(arguments)
@@ -112,7 +114,7 @@ def _tell_commands(arguments: Sequence[str]) -> NoReturn:
 def _show(error: Exception, message: str, *, verbose: bool) -> None:
     if verbose:
         sys.stderr.write(redacted("".join(traceback.format_exception(error))))
-    for line in redacted(message).splitlines():
+    for line in legible_lines(message).split("\n"):
         print(f"error: {line}", file=sys.stderr)
 
 

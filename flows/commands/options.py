@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, get_args
 
 from styletransfer.hints import did_you_mean, hint
-from styletransfer.redaction import redacted
+from styletransfer.redaction import legible_lines
 
 if TYPE_CHECKING:
     from styletransfer.manifest.pairs import Manifest
@@ -80,7 +80,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
-        said = redacted(message.removeprefix("argument "))  # what was typed may be a URL with a password
+        said = legible_lines(message.removeprefix("argument "))  # what was typed may be a URL with a password
         self.exit(WRONG, f"error: {said}\nfor more: {self.prog} --help\n")
 
     def _check_names(self, arguments: Iterable[str]) -> None:

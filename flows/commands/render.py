@@ -45,11 +45,12 @@ def add_options(parser: Parser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Plan, then render what is left through the flow; returns the exit status."""
-    from flows.commands.terminal import Output, display
+    from flows.commands.tables import output
+    from flows.commands.terminal import display
     from flows.pairs.signals import handled
 
     try:
-        with handled(_exit, signal.SIGTERM), display(Output(), plain=options.verbose) as lines:
+        with handled(_exit, signal.SIGTERM), display(output(), plain=options.verbose) as lines:
             plan = _plan(options, lines)
             for note in plan.manifest.notes:
                 lines.note(f"note: {note}")

@@ -7,9 +7,8 @@ from typing import Final
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
-from rich.text import Text
 
-from flows.commands.tables import output, show, table
+from flows.commands.tables import output, plain, show, table
 from flows.farm import submissions, times
 from flows.farm.names import HELD
 from styletransfer import storage
@@ -96,7 +95,7 @@ def show_run(run: FlowRun) -> None:
         f"contact sheet: {storage.public(places.index)}",
     ]
     for line in lines:
-        console.print(Text(line), soft_wrap=True)
+        console.print(plain(line), soft_wrap=True)
     if summary is not None:
         _show_pairs(summary)
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from styletransfer.redaction import redacted
+from styletransfer.redaction import legible_lines
 
 _WIDE = 10_000  # columns
 
@@ -33,8 +33,13 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Sequenc
     for heading in headings:
         made.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
     for row in rows:
-        made.add_row(*(Text(redacted(cell), STYLES.get(cell, "")) for cell in row))
+        made.add_row(*(plain(cell, STYLES.get(cell, "")) for cell in row))
     return made
+
+
+def plain(text: str, style: str = "") -> Text:
+    """Text that a terminal shows, and obeys nothing in it."""
+    return Text(legible_lines(text), style)
 
 
 def show(made: Table) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,12 +14,11 @@ from rich.constrain import Constrain
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
-from rich.text import Text
 
+from flows.commands.tables import plain
 from flows.pairs.estimate import Estimate, clock_text, pair_seconds_left, speed_text
 from flows.pairs.listeners import Listener, Result
 from styletransfer.machine.devices import Slot
-from styletransfer.redaction import redacted
 from styletransfer.renders.plan import Plan
 from styletransfer.renders.summary import Outcome
 from styletransfer.sizes import Size
@@ -128,7 +125,7 @@ class Lines(Listener):
     def say(self, text: str, style: str = "") -> None:
         """One line, above whatever else is shown."""
         # soft_wrap: a line is a line, however narrow the terminal.
-        self.console.print(Text(redacted(text), style), soft_wrap=True)
+        self.console.print(plain(text, style), soft_wrap=True)
 
 
 def _summary(pair: DisplayedPair) -> str:
@@ -160,7 +157,7 @@ class LiveTable(Lines):
         with self._lock:
             rows = list(self._rows.values())
         parts: list[RenderableType] = [_table(rows)] if rows else []
-        parts.append(self._bar(rows) if rows or self._estimate else Text(self._status, "dim"))
+        parts.append(self._bar(rows) if rows or self._estimate else plain(self._status, "dim"))
         return Group(*parts)
 
     def status(self, text: str) -> None:
@@ -210,22 +207,8 @@ def _table(rows: list[Row]) -> Table:
         table.add_column(no_wrap=True, justify="right")
     table.add_column(no_wrap=True, style="dim")
     for row in rows:
-        table.add_row(*row.cells())
+        table.add_row(*map(plain, row.cells()))
     return table
-
-
-class Output(Console):
-    """stdout. When nobody reads it any more (`| head`), that is no reason to stop rendering."""
-
-    def __init__(self) -> None:
-        super().__init__(highlight=False)
-
-    def on_broken_pipe(self) -> None:
-        """Write to nowhere from now on; rich would end the thread that happened to write."""
-        self.quiet = True
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
 
 
 @contextmanager

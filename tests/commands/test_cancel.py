@@ -4,7 +4,8 @@ from prefect.client.orchestration import get_client
 from prefect.states import Cancelled, Running
 
 from flows.commands import cancel
-from flows.commands.terminal import Lines, Output
+from flows.commands.tables import output
+from flows.commands.terminal import Lines
 from flows.farm import names, submissions
 from tests.farm.commands import call, runs_of
 
@@ -36,7 +37,7 @@ def test_the_driver_ends_first_then_what_it_leaves(night):
                 assert submissions.state_text(client.read_flow_run(child.id)) == "scheduled"
                 client.set_flow_run_state(night.run.id, Cancelled(), force=True)
 
-        status = cancel.cancel(client, night.run, Lines(Output()), sleep)
+        status = cancel.cancel(client, night.run, Lines(output()), sleep)
         assert status == 0
         assert submissions.state_text(client.read_flow_run(child.id)) == "cancelled"
 
@@ -45,5 +46,5 @@ def test_a_run_that_does_not_end_is_told(night, monkeypatch, capsys):
     monkeypatch.setattr(cancel, "PATIENCE_S", 0.0)
     night.set_state(Running())
     with get_client(sync_client=True) as client:
-        assert cancel.cancel(client, night.run, Lines(Output()), lambda _: None) == 1
+        assert cancel.cancel(client, night.run, Lines(output()), lambda _: None) == 1
     assert "1 runs are not over yet" in capsys.readouterr().out

@@ -7,7 +7,8 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.states import Cancelled, Completed, Crashed, Failed, Running
 
 from flows.commands import following
-from flows.commands.terminal import Lines, Output
+from flows.commands.tables import output
+from flows.commands.terminal import Lines
 from flows.farm import names
 from styletransfer.renders.contact_sheet import ContactSheet
 from styletransfer.renders.plan import plan_manifest
@@ -33,7 +34,7 @@ def test_following_a_run_ends_with_it(night, capsys, state, status):
         ]
     )
     with get_client(sync_client=True) as client:
-        lines = Lines(Output())
+        lines = Lines(output())
         assert following.follow(client, night.run, night.places, lines, lambda _: next(steps)()) == status
     told = capsys.readouterr().out.splitlines()
     assert f"{night.name}: running" in told
@@ -56,7 +57,7 @@ def test_a_picture_that_two_drivers_tell_of_in_turns_is_told_once(night, capsys)
         ]
     )
     with get_client(sync_client=True) as client:
-        following.follow(client, night.run, night.places, Lines(Output()), lambda _: next(steps)())
+        following.follow(client, night.run, night.places, Lines(output()), lambda _: next(steps)())
     told = capsys.readouterr().out.splitlines()
     assert len([line for line in told if line.startswith("one: done")]) == 1
     assert told.index(f"{night.name}: completed") > told.index(next(line for line in told if "one: done" in line))
@@ -83,4 +84,4 @@ def test_a_driver_that_died_is_followed_in_the_one_that_took_its_place(night, ca
                 lambda: client.set_flow_run_state(found[0].id, Completed(), force=True),
             ]
         )
-        assert following.follow(client, night.run, night.places, Lines(Output()), lambda _: next(steps)()) == 0
+        assert following.follow(client, night.run, night.places, Lines(output()), lambda _: next(steps)()) == 0

@@ -30,6 +30,7 @@ from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 from flows.farm.names import DRAIN_LIMIT_S, DRIVER_POOL, ENTRYPOINTS
 from flows.farm.workers.driver_revival import EVERY_S, revive_lost
 from flows.pairs.retrying import may_pass
+from flows.standard_streams import make_lenient
 from styletransfer.errors import StyleTransferError
 from styletransfer.version import version
 
@@ -218,6 +219,7 @@ async def forget(pool: str, name: str) -> None:
 
 
 def main() -> None:
+    make_lenient()  # what runs print goes through here
     parser = argparse.ArgumentParser(description="One worker for one slot.")
     parser.add_argument("--pool", required=True)
     parser.add_argument("--name", required=True)
