@@ -71,6 +71,16 @@ def test_shapes_are_known_from_the_start_of_a_safetensors_file():
     assert shapes_in_header(io.BytesIO(save(network())[:40])) is None
 
 
+HEADERS = [b'{"a":' + b"[" * 200_000, b'{"a": "' + b" " * 2**20 + b'"}']
+
+
+@pytest.mark.parametrize("header", HEADERS, ids=["deep", "long"])
+def test_a_header_that_is_none_is_left_to_loading(header):
+    contents = len(header).to_bytes(8, "little") + header
+    assert shapes_in_header(io.BytesIO(contents)) is None
+    assert "neither a safetensors file" in fault(contents)
+
+
 # Faults
 
 
