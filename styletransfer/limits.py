@@ -41,7 +41,7 @@ UNTOLD_BYTES: Final = _GIB
 LOCATION_CHARACTERS: Final = 8192
 """Of a path or URL. Linux takes paths of 4,096, S3 keys of 1,024; a presigned URL has some 2,000."""
 
-LISTED_FILES: Final = 1_000_000
+LISTED_FILES: Final = 500_000
 """Names that a pattern is held against."""
 
 ANSWER_S: Final = 180.0

@@ -20,6 +20,7 @@ class _LookUp:
 
     def __init__(self) -> None:
         self._seen = 0
+        self._last: tuple[str, list[os.DirEntry[str]]] = ("", [])  # `**` wants each folder twice
 
     def matching(self, folder: str, wanted: list[str]) -> Iterator[str]:
         """Paths below the folder that match, listing only folders that can hold a match."""
@@ -59,6 +60,8 @@ class _LookUp:
                 waiting += [(entry.path, around | {here}) for entry in inner if entry.is_dir()]
 
     def _entries(self, folder: str) -> list[os.DirEntry[str]]:
+        if folder == self._last[0]:
+            return self._last[1]
         try:
             with os.scandir(folder) as found:
                 entries = list(found)
@@ -66,4 +69,5 @@ class _LookUp:
             return []
         self._seen += len(entries)
         check_listed(self._seen)
+        self._last = (folder, entries)
         return entries

@@ -10,7 +10,7 @@ import os
 import posixpath
 import re
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from styletransfer.errors import StorageError
 from styletransfer.limits import LOCATION_CHARACTERS
@@ -106,8 +106,7 @@ def check_utf8(url: str) -> None:
 
 
 def without_query(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc, parts.path, "", ""))
+    return re.split(r"[?#]", url, maxsplit=1)[0]
 
 
 def _checked(url: str) -> str:

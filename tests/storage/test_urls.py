@@ -96,6 +96,13 @@ def test_public_urls_hold_no_secrets(url, shown):
     assert storage.public(url) == shown
 
 
+@pytest.mark.parametrize("url", ["http://[::1/a", "http://h:one/a"])
+def test_what_is_no_url_has_parts_all_the_same(url):
+    """A manifest's other faults are told, too."""
+    assert (storage.name(f"{url}?k#x"), storage.parent(f"{url}?k")) == ("a", url.removesuffix("/a"))
+    assert not storage.is_pattern(url)
+
+
 @pytest.mark.parametrize(
     ("url", "parent"),
     [
