@@ -21,6 +21,7 @@ from prefect.types import SecretDict
 from prefect.variables import Variable
 
 from flows.farm import times
+from flows.farm.markdown import markdown
 from flows.pairs.listeners import Result
 from styletransfer import storage
 from styletransfer.errors import StyleTransferError
@@ -165,14 +166,15 @@ def end_message(result: Result, seconds: float) -> tuple[str, str]:
         lines.append(f"... and {len(failed) - _MOST_FAILURES} more")
     if held := sum(pair.state == "held" for pair in result.pairs):
         lines.append(f"time was up: {held} left over; they go on when the manifest is rendered next")
-    return head, "\n".join([*lines, f"contact sheet: {result.index}"])
+    return head, "\n".join([*lines, f"contact sheet: {markdown(result.index)}"])
 
 
 def _one_line(pair: SummaryPair) -> str:
-    return (pair.reason or "for no known reason").partition("\n")[0]
+    return markdown((pair.reason or "for no known reason").partition("\n")[0])
 
 
 def tell_wrong(manifest: str, faults: Sequence[str]) -> None:
     """A manifest that was to be rendered, and can't be."""
     shown = [*faults[:_MOST_FAILURES], *(["..."] if len(faults) > _MOST_FAILURES else [])]
-    try_to_send(f"{storage.name(manifest)}: not rendered", "\n".join([storage.public(manifest), *shown]))
+    lines = map(markdown, [manifest, *shown])
+    try_to_send(f"{markdown(storage.name(manifest))}: not rendered", "\n".join(lines))

@@ -10,12 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
 
 from flows.farm.artifacts import CLOSE_S, Artifacts, Content, data_url
+from flows.farm.markdown import markdown
 from flows.pairs.listeners import Result
 from styletransfer import storage
 from styletransfer.errors import ImageError
+from styletransfer.pictures.formats import Format
 from styletransfer.pictures.thumbnail import thumbnail
+from styletransfer.redaction import public
 from styletransfer.renders.contact_sheet import duration
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import READERS, Plan, PlannedPair
@@ -93,7 +97,7 @@ def table(plan: Plan, outcomes: Mapping[str, Outcome], runs: Mapping[str, str]) 
     counts = Counter(outcome.state for _, outcome in stand)
     over = counts["done"] + counts["skipped"]
     others = "".join(f", {counts[state]} {state}" for state in SHOWN[:5] if counts[state])
-    text = f"{over:,} of {len(rows):,} done{others}; contact sheet: {storage.public(plan.places.index)}"
+    text = f"{over:,} of {len(rows):,} done{others}; contact sheet: {markdown(plan.places.index)}"
     return Content("table", json.dumps(rows), text)
 
 
@@ -104,21 +108,28 @@ def _as_planned(planned: PlannedPair) -> Outcome:
 def _row(planned: PlannedPair, outcome: Outcome, run: str | None) -> dict[str, str]:
     record = outcome.record
     return {
-        "pair": planned.id,
+        "pair": markdown(planned.id),
         "state": outcome.state,
         "time": "" if record is None else duration(record.seconds),
-        "picture": "" if record is None else link(storage.name(record.output.url), record.output.url),
+        "picture": "" if record is None else _picture_link(planned, record.output.format),
         "run": "" if run is None else f"[run](/runs/flow-run/{run})",
-        "remark": (outcome.reason or "")[:REASON_LETTERS],
+        "remark": markdown((outcome.reason or "")[:REASON_LETTERS]),
     }
+
+
+def _picture_link(planned: PlannedPair, file_format: Format) -> str:
+    """To where the picture must be: what a record says of it is anybody's."""
+    url = planned.places.picture(planned.id, file_format)
+    return link(storage.name(url), url)
 
 
 def link(text: str, url: str) -> str:
     """Markdown; where a browser could not follow it, the location itself, to be copied."""
     if storage.is_local(url):
-        return f"[{text}]({Path(url).as_uri()})"
-    public = storage.public(url)
-    return f"[{text}]({public})" if storage.scheme(url) in ("http", "https") else public
+        return f"[{markdown(text)}]({Path(url).as_uri()})"
+    shown = public(url)
+    is_web = storage.scheme(url) in ("http", "https")
+    return f"[{markdown(text)}]({quote(shown, safe='/:%')})" if is_web else markdown(shown)
 
 
 def grid(places: OutputPlaces, result: Result) -> Content:
@@ -129,7 +140,7 @@ def grid(places: OutputPlaces, result: Result) -> Content:
         thumbnails = Thumbnails(places)
         cells = list(readers.map(partial(_cell, places, thumbnails), chosen))
     more = f"{len(chosen):,} of {len(finished):,} pictures" if len(finished) > len(chosen) else result.counts
-    text = f"{more}; all of them, and more about each: {result.index}"
+    text = f"{more}; all of them, and more about each: {markdown(result.index)}"
     return Content("markdown", f"{_rows(cells)}\n\n{text}\n", text)
 
 
@@ -138,14 +149,14 @@ def _cell(places: OutputPlaces, thumbnails: Thumbnails, pair: SummaryPair) -> tu
     assert pair.picture is not None
     assert pair.sha256 is not None
     url = storage.join(places.folder, pair.picture)
-    jpeg = thumbnails.find(pair.sha256, url, LARGE_PX)
+    jpeg, caption = thumbnails.find(pair.sha256, url, LARGE_PX), markdown(pair.id)
     if jpeg is None:
-        return "(gone)", pair.id
+        return "(gone)", caption
     try:
         small = thumbnail(jpeg, GRID_PX, quality=GRID_QUALITY)
     except ImageError:
-        return "(damaged)", pair.id
-    return f"![{pair.id}]({data_url(small)})", pair.id
+        return "(damaged)", caption
+    return f"![{caption}]({data_url(small)})", caption
 
 
 def _rows(cells: Sequence[tuple[str, str]]) -> str:

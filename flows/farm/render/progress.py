@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from flows.farm.artifacts import Artifacts, Content, data_url
+from flows.farm.markdown import markdown
 from flows.pairs.estimate import Estimate, clock_text, pair_seconds_left, speed_text
 from flows.pairs.listeners import Listener
 from styletransfer.machine.devices import Slot
@@ -150,7 +151,7 @@ class RenderProgress(Listener):
             if not is_out_of_memory(error):
                 raise
             return  # the render has use for all there is
-        caption = f"{pair.id}: {where(progress)}"
+        caption = f"{markdown(pair.id)}: {where(progress)}"
         self._artifacts.publish("preview", lambda: preview(image, caption))
 
     def _tell(self) -> None:
@@ -169,7 +170,7 @@ class RenderProgress(Listener):
     def _text(self, percent: float, left: float | None) -> str:
         """The dashboard's list of artifacts shows the first 45 letters only: what matters most comes first."""
         with self._lock:
-            pairs = [f"{pair_id}: {row.figures}" for pair_id, row in self._rows.items() if row.figures]
+            pairs = [f"{markdown(pair_id)}: {row.figures}" for pair_id, row in self._rows.items() if row.figures]
             over = f", {self._over} of {self._total} pairs done" if self._total > 1 else ""
         rest = "" if left is None else f", {clock_text(left)} left"
         return f"{percent:.0f} %{rest}{over}; {'; '.join(pairs)}"
@@ -186,11 +187,11 @@ def preview(image: Tensor, caption: str, limit_bytes: int = PREVIEW_BYTES) -> Co
     It is the description: that is what the run's list of artifacts shows, and keeps up to date.
     """
     picture = from_tensor(image)
-    markdown = ""
+    picture_markdown = ""
     for px, quality in _PREVIEWS:
-        markdown = f"![{caption}]({data_url(thumbnail(picture, px, quality=quality))})"
-        if len(markdown) <= limit_bytes:
+        picture_markdown = f"![{caption}]({data_url(thumbnail(picture, px, quality=quality))})"
+        if len(picture_markdown) <= limit_bytes:
             break
-    return Content("markdown", caption, markdown)
+    return Content("markdown", caption, picture_markdown)
 
 
