@@ -7,7 +7,6 @@ import signal
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,13 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from flows.server.environment import farm_environment
 from flows.server.local_server import LocalServer
 from tests.farm.webhook import Webhook, webhook
 from tests.ports import free_port
 from tests.s3 import s3_server
 from tests.storage.web_server import Web
 from tests.studio import Studio
+from tests.told import told_of
 
 # How long an example takes says more about the machine than about the code.
 settings.register_profile("project", deadline=None, max_examples=50)
@@ -170,28 +169,8 @@ def prefect_server(local_server: LocalServer) -> str:
 @pytest.fixture
 def farm(local_server: LocalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The same, for Prefect in this process and, by the environment, in those it starts. Shared: mind the names."""
-    for name in [name for name in os.environ if name.startswith("PREFECT_")]:
-        monkeypatch.delenv(name)
-    settings = {
-        **farm_environment(),
-        "PREFECT_API_URL": local_server.api_url,
-        "PREFECT_API_AUTH_STRING": local_server.password,
-        "PREFECT_HOME": str(tmp_path / "prefect"),
-    }
-    for name, value in settings.items():
-        monkeypatch.setenv(name, value)
-    from prefect import settings as prefect
-
-    from tests.prefect_services import end_services
-
-    with ExitStack() as stack:  # Prefect has read its settings when it was imported
-        told = {
-            prefect.PREFECT_API_URL: local_server.api_url,
-            prefect.PREFECT_API_AUTH_STRING: local_server.password,
-        }
-        stack.enter_context(prefect.temporary_settings(told))
+    with told_of(local_server, tmp_path / "prefect", monkeypatch):
         yield local_server.api_url
-        end_services()
 
 
 @pytest.fixture

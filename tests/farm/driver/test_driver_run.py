@@ -1,0 +1,123 @@
+"""A driver's own flow run: found by its tags, one for each submission, and heard of again."""
+
+import uuid
+
+import pytest
+from prefect import flow, get_client
+from prefect.states import Cancelling, Completed, Crashed, Running, Scheduled
+
+from flows.farm import names
+from flows.farm.driver.driver_run import DriverRun, ReplacedError
+from styletransfer.renders.plan import plan_manifest
+from tests.told import told_of
+
+
+@pytest.fixture
+def client(local_server, tmp_path, monkeypatch):
+    with told_of(local_server, tmp_path / "prefect", monkeypatch), get_client(sync_client=True) as client:
+        yield client
+
+
+@flow
+def some_flow() -> None:
+    """Stands for a driver, which is never begun here."""
+
+
+def other_driver(client, submission, state):
+    """A driver of the same submission, in this state."""
+    tags = [names.TAG, names.DRIVER_TAG, names.submission_tag(submission)]
+    run = client.create_flow_run(some_flow, tags=tags, state=Scheduled())
+    client.set_flow_run_state(run.id, Running(), force=True)
+    client.set_flow_run_state(run.id, state, force=True)
+    return client.read_flow_run(run.id)
+
+
+def in_a_driver(work):
+    """Does the work within a flow run."""
+
+    @flow(name="driver")
+    def driver() -> None:
+        work()
+
+    driver()
+
+
+def look_now(me):
+    """As if it were time to look at what the server thinks."""
+    me._look_at = 0.0
+    me.check()
+
+
+def test_a_driver_is_found_by_submission_and_later_by_manifest(client, farm):
+    plan = plan_manifest(farm.manifest)
+
+    def work():
+        me = DriverRun(client, None)
+        known = set(client.read_flow_run(me.run.id).tags)
+        assert known == {names.TAG, names.DRIVER_TAG, names.submission_tag(str(me.run.id))}
+        me.describe(plan)
+        found = client.read_flow_run(me.run.id)
+        assert found.name == "demo"
+        assert set(found.tags) - known == {names.manifest_tag("demo"), names.output_tag(plan.places)}
+
+    in_a_driver(work)
+
+
+def test_of_two_drivers_of_a_submission_the_older_stays(client):
+    submission = uuid.uuid4().hex
+    older = other_driver(client, submission, Running())
+
+    def work():
+        with pytest.raises(ReplacedError, match="looks after it already"):
+            DriverRun(client, submission)
+
+    in_a_driver(work)
+    client.set_flow_run_state(older.id, Completed(), force=True)
+
+
+def test_in_place_of_a_dead_one_its_beginning_counts(client):
+    submission = uuid.uuid4().hex
+    dead = other_driver(client, submission, Crashed())
+    in_a_driver(lambda: _began_with(DriverRun(client, submission), dead))
+
+
+def _began_with(me, dead):
+    assert me.began == dead.start_time
+    assert me.began < me.run.start_time
+
+
+def test_a_driver_that_was_taken_for_lost_is_counted_as_running_again(client):
+    def work():
+        me = DriverRun(client, None)
+        client.set_flow_run_state(me.run.id, Crashed(message="lost"), force=True)
+        me.check()  # not yet time to look
+        assert client.read_flow_run(me.run.id).state.is_crashed()
+        look_now(me)
+        state = client.read_flow_run(me.run.id).state
+        assert (state.is_running(), state.message) == (True, "it was taken for lost")
+
+    in_a_driver(work)
+
+
+def test_a_driver_whose_place_is_taken_is_told(client):
+    def work():
+        me = DriverRun(client, None)
+        successor = other_driver(client, me.submission, Running())
+        client.set_flow_run_state(me.run.id, Crashed(message="lost"), force=True)
+        with pytest.raises(ReplacedError, match="has taken this driver's place"):
+            look_now(me)
+        client.set_flow_run_state(successor.id, Completed(), force=True)
+        client.set_flow_run_state(me.run.id, Running(), force=True)
+
+    in_a_driver(work)
+
+
+def test_only_people_cancel(client):
+    def work():
+        me = DriverRun(client, None)
+        assert not me.is_cancelled()
+        client.set_flow_run_state(me.run.id, Cancelling(), force=True)
+        assert me.is_cancelled()
+        client.set_flow_run_state(me.run.id, Running(), force=True)
+
+    in_a_driver(work)

@@ -1,0 +1,82 @@
+"""One render run: how it ends, what it counts, and what has been done since it was asked for again."""
+
+from datetime import timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from flows.farm.render.pairs_run import Assignment, PairsRun, is_done_since
+from styletransfer.renders.records import now
+from styletransfer.renders.summary import Outcome
+from tests.studio import plan_one, pretend_all
+
+ASKED = ["a", "b", "c"]
+HELD, CANCELLED = Outcome("held", "its host told it to stop"), Outcome("cancelled", "the run was cancelled")
+
+
+def ended(stopped=None, **states):
+    """The final state of a run for three pairs of which these ended so."""
+    run = PairsRun(Assignment("night", "run"))
+    run.stopped = stopped
+    run.listener.outcomes |= {pair: Outcome(state, f"because of {pair}") for pair, state in states.items()}
+    state = run.final_state(ASKED)
+    return state.name, state.type.value, str(state.message).splitlines()
+
+
+def test_a_run_whose_pairs_are_all_done_is_completed():
+    assert ended(a="done", b="skipped", c="done") == ("Completed", "COMPLETED", ["2 done, 1 skipped"])
+
+
+def test_a_failed_pair_makes_a_failed_run_that_names_it():
+    expected = ["2 done, 1 failed", "b: because of b"]
+    assert ended(a="done", b="failed", c="done") == ("Failed", "FAILED", expected)
+
+
+@pytest.mark.parametrize(
+    ("stopped", "name", "counts"),
+    [(HELD, "Held", "1 held, 1 done"), (CANCELLED, "Cancelled", "1 done, 1 cancelled")],
+)
+def test_a_run_that_is_stopped_says_why_and_what_is_left(stopped, name, counts):
+    expected = [f"{stopped.reason}; {counts}, 1 not begun"]
+    assert ended(stopped, a="done", b=stopped.state) == (name, "CANCELLED", expected)
+
+
+def test_a_stop_that_came_too_late_does_not_count():
+    assert ended(HELD, a="done", b="done", c="done") == ("Completed", "COMPLETED", ["3 done"])
+    assert ended(HELD, a="done", b="failed", c="done")[0] == "Failed"
+
+
+# Its time
+
+
+def test_an_assignment_without_an_end_has_all_the_time():
+    assert Assignment("night", "run").seconds_left() is None
+    assert Assignment("night", "run").end_text == ""
+
+
+def test_the_time_that_is_left_runs_out():
+    zone = ZoneInfo("Europe/Berlin")
+    end = now() + timedelta(seconds=100)
+    left = Assignment("night", "run", end=end, zone=zone).seconds_left()
+    assert left is not None
+    assert 90 < left <= 100
+    over = Assignment("night", "run", end=now() - timedelta(seconds=1), zone=zone).seconds_left()
+    assert over is not None
+    assert over < 0
+
+
+# Asked for again
+
+
+def test_what_was_done_since_counts_as_done_while_its_picture_is_there(studio):
+    manifest = studio.simple()
+    (record,) = pretend_all(manifest)
+    planned = plan_one(manifest, force=True)
+    assert not is_done_since(planned, None)
+    assert is_done_since(planned, record.finished)
+    assert not is_done_since(planned, record.finished + timedelta(seconds=1))
+    other = plan_one(studio.simple(defaults={"end_scale": 48, "min_scale": 30}), force=True)
+    assert not is_done_since(other, record.finished)  # with other settings
+    Path(studio.url("out/demo/a--b.png")).unlink()
+    assert not is_done_since(planned, record.finished)
