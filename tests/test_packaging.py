@@ -112,6 +112,13 @@ def test_no_two_files_import_each_other():
     graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names the circle
 
 
+@pytest.mark.parametrize("source", MODULES, ids=module)
+def test_every_file_has_its_tests(source):
+    """Where CONTRIBUTING.md has them: in the same room, under its name."""
+    below = source.relative_to(ROOT).parts[1:]
+    assert (ROOT.joinpath("tests", *below[:-1]) / f"test_{below[-1]}").is_file()
+
+
 @pytest.mark.parametrize("name", CARRIED)
 def test_rooms_that_are_carried_need_little(name):
     command = [sys.executable, "-m", "tests.bare_host", name]

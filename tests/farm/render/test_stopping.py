@@ -57,7 +57,12 @@ def test_work_in_a_thread_gives_its_result_or_its_error():
 def test_work_that_hangs_does_not_keep_the_process():
     waits = threading.Event()
     started: list[threading.Thread] = []
-    done = in_thread(lambda: started.append(threading.current_thread()) or waits.wait())
+
+    def hang() -> bool:
+        started.append(threading.current_thread())
+        return waits.wait()
+
+    done = in_thread(hang)
     while not started:
         time.sleep(0.01)
     assert started[0].daemon
