@@ -183,7 +183,7 @@ class Settings(PictureSettings, ExecutionSettings):
 
     def style_limit(self, scale: int) -> int:
         """Longest edge in px that a style may have at this scale."""
-        return self.style_size or max(1, round(scale * self.style_scale_fac))
+        return self.style_size or max(1, round(min(scale * self.style_scale_fac, LARGEST_SCALE_PX)))
 
     def differences(self, other: Settings | None = None) -> dict[str, Any]:
         """The settings, as plain values, in which this one differs from `other` (its schedule's defaults)."""

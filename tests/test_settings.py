@@ -282,3 +282,8 @@ def test_a_key_that_is_not_text_is_not_a_setting():
 def test_without_a_place_a_fault_begins_with_the_setting():
     with pytest.raises(SettingsError, match=r"^seed is -1; "):
         check_settings({"seed": -1}, "")
+
+
+@pytest.mark.parametrize(("factor", "limit"), [(1e308, 65_536), (1e-308, 1), (0.5, 64)])
+def test_styles_have_a_size_whatever_the_factor(factor, limit):
+    assert Settings(style_scale_fac=factor).style_limit(128) == limit

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from flows.commands.options import DONE, Parser, add_devices, add_manifest_options, load
-from styletransfer.errors import Fault, WeightsError
+from styletransfer.errors import Fault, StorageError, WeightsError
 
 if TYPE_CHECKING:
     from styletransfer.renders.plan import Plan, PlannedPair
@@ -46,7 +46,9 @@ def run(options: argparse.Namespace) -> int:
         parse_devices(options.devices)
     plan = _look_into_weights(plan_manifest(load(options), force=options.force, only=options.only))
     show_plan(plan)
-    plan.check()
+    plan.check(troubles=bool(plan.faults))
+    if plan.troubles:
+        raise StorageError("\n".join(map(str, plan.troubles)))
     return DONE
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.responses import DeploymentResponse
@@ -78,6 +79,8 @@ def _check_folder(folder: str, lines: Lines, *, shared: bool) -> None:
     if storage.is_local(folder) and not (shared or is_on_this_host()):
         text = "is on this host; put it on s3://, or say --shared-filesystem if every worker sees it"
         raise SettingsError([Fault(folder, text)])
+    if storage.is_local(folder) and not Path(folder).is_dir():
+        raise SettingsError([Fault(storage.public(folder), "is no folder that is there, nor a manifest (*.yaml)")])
     try:
         found = manifests_in(folder)
     except StorageError as error:

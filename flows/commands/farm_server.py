@@ -33,7 +33,7 @@ def with_server(
         find_server(options.state, quiet=not options.verbose)
         if options.verbose:
             logging.getLogger("httpx").setLevel(logging.INFO)  # each request to the server
-        with _plain_errors():
+        with plain_errors():
             from prefect.client.orchestration import get_client
 
             from flows.commands.tables import output
@@ -46,7 +46,7 @@ def with_server(
 
 
 @contextmanager
-def _plain_errors() -> Iterator[None]:
+def plain_errors() -> Iterator[None]:
     """Turns what Prefect's client raises into StyleTransferErrors that say what to do."""
     import httpx
     from prefect.exceptions import PrefectHTTPStatusError
@@ -58,9 +58,13 @@ def _plain_errors() -> Iterator[None]:
         yield
     except PrefectHTTPStatusError as error:
         raise StyleTransferError(f"{server}: {_refusal(error.response.status_code)}") from error
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         reason = str(error) or type(error).__name__
         raise StyleTransferError(f"Prefect's server at {server} can't be reached: {reason}") from error
+    except RuntimeError as error:
+        if not str(error).startswith("Failed to reach API"):  # how a flow tells it
+            raise
+        raise StyleTransferError(f"Prefect's server at {server} can't be reached") from error
 
 
 def _refusal(status: int) -> str:

@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from styletransfer import storage
 from styletransfer.errors import Fault, ImageError, SettingsError
+from styletransfer.manifest.schema import LARGEST_WEIGHT
 from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.pictures.decode import MAX_MEGAPIXELS
 from styletransfer.pictures.formats import Format, check_format_size, extension
@@ -147,7 +148,7 @@ def _style_weights(options: argparse.Namespace, faults: list[Fault]) -> tuple[fl
     place, styles = "--style-weights", len(options.styles)
     if len(weights) != styles:
         faults.append(Fault(place, f"has {len(weights)} values; must have one for each style ({styles})"))
-    wrong = [weight for weight in weights if isinstance(weight, str) or not 0 < weight < float("inf")]
+    wrong = [weight for weight in weights if isinstance(weight, str) or not 0 < weight <= LARGEST_WEIGHT]
     faults += [Fault(place, f"has {weight!r}; must be finite numbers > 0") for weight in wrong]
     return tuple(float(weight) for weight in weights if not isinstance(weight, str))
 

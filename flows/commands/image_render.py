@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from flows.commands.image_job import Job
 from flows.commands.terminal import Lines
+from flows.pairs.signals import ending_signals
 from styletransfer import storage
 from styletransfer.errors import (
     Cancelled,
@@ -119,13 +120,13 @@ class Render:
 
     @contextmanager
     def _stopped_by_signals(self) -> Iterator[None]:
-        """SIGINT and SIGTERM stop the render after the iteration in hand; a second one at once."""
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        """SIGINT, SIGTERM and SIGHUP stop the render after the iteration in hand; a second one at once."""
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ending_signals())}
 
         def stop(_number: int, _frame: FrameType | None) -> None:
             self.stopped = True
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            for number in before:
+                signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
             self.lines.note("stopping after this iteration; once more stops at once, and writes nothing")
 
         for number in before:

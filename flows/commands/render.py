@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
@@ -47,10 +46,10 @@ def run(options: argparse.Namespace) -> int:
     """Plan, then render what is left through the flow; returns the exit status."""
     from flows.commands.tables import output
     from flows.commands.terminal import display
-    from flows.pairs.signals import handled
+    from flows.pairs.signals import ending_signals, handled
 
     try:
-        with handled(_exit, signal.SIGTERM), display(output(), plain=options.verbose) as lines:
+        with handled(_exit, *ending_signals()), display(output(), plain=options.verbose) as lines:
             plan = _plan(options, lines)
             for note in plan.manifest.notes:
                 lines.note(f"note: {note}")
@@ -94,6 +93,7 @@ def _watched_from_outside() -> bool:
 
 
 def _run_flow(options: argparse.Namespace, plan: Plan, lines: Lines) -> int:
+    from flows.commands.farm_server import plain_errors
     from flows.server import embedded
 
     embedded.configure(verbose=options.verbose)
@@ -106,7 +106,7 @@ def _run_flow(options: argparse.Namespace, plan: Plan, lines: Lines) -> int:
 
     lines.status("loading weights")
     try:
-        with called_by(FlowCaller(lines, plan)):
+        with plain_errors(), called_by(FlowCaller(lines, plan)):
             render_manifest(**_told_prefect(options))
     except FailedRun:
         return FAILED
@@ -130,5 +130,5 @@ def _told_prefect(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _exit(number: int, _: FrameType | None) -> None:
-    """SIGTERM ends the program as an exception, so that what it started ends, too."""
+    """SIGTERM or SIGHUP ends the program as an exception, so that what it started ends, too."""
     sys.exit(128 + number)

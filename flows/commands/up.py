@@ -69,14 +69,14 @@ def run(options: argparse.Namespace) -> int:
     """Returns the exit status, when all has ended."""
     from flows.farm.workers.host_slots import driver_worker, render_workers
     from flows.farm.workers.supervisor import Supervisor
-    from flows.pairs.signals import Signals, handled, interrupt
+    from flows.pairs.signals import Signals, ending_signals, handled, interrupt
     from flows.server.connection import Farm, default_state, record, withdraw
 
     state = Path(options.state).expanduser().resolve() if options.state else default_state()
     specs = [driver_worker(), *render_workers(options.gpus, options.cpu, options.gpus_per_render)]
     signals = Signals()
     with ExitStack() as stack:
-        stack.enter_context(handled(interrupt, signal.SIGINT, signal.SIGTERM))
+        stack.enter_context(handled(interrupt, signal.SIGINT, *ending_signals()))
         stack.enter_context(_alone_in(state))
         server = LocalServer(state, options.port)
         stack.callback(server.stop)

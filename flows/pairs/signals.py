@@ -1,4 +1,4 @@
-"""What SIGTERM and Ctrl-C do: heard while the main thread waits, counted, turned into an exception, or ignored."""
+"""What SIGTERM, SIGHUP and Ctrl-C do: heard while the main thread waits, counted, raised, or ignored."""
 
 from __future__ import annotations
 
@@ -22,6 +22,12 @@ def wait_heeding_signals(futures: Collection[Future[Any]]) -> None:
     """
     while wait(futures, WAKE_S).not_done:
         pass
+
+
+def ending_signals() -> tuple[int, ...]:
+    """Those that ask a program to end: SIGTERM, and a lost terminal's SIGHUP unless that is ignored (`nohup`)."""
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return (signal.SIGTERM,) if ignored else (signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
@@ -61,7 +67,7 @@ class Signals:
             self.count += 1
             self._came.put(None)
 
-        with handled(count, signal.SIGINT, signal.SIGTERM):
+        with handled(count, signal.SIGINT, *ending_signals()):
             yield
 
     def wait(self, seconds: float) -> None:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
@@ -38,7 +39,17 @@ _Location = Annotated[str, Field(min_length=1)]
 # Of `names.name_fault`, what regular expressions of every dialect can say.
 _Name = Annotated[str, WithJsonSchema({"type": "string", "pattern": r"^[^\s/\\._-][^\s/\\]*$"})]
 _Dpi = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
-_Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+LARGEST_WEIGHT = 1e100
+"""Of a style; so that sums of weights are numbers, too."""
+
+_Weight = Annotated[float, Field(gt=0, le=LARGEST_WEIGHT, allow_inf_nan=False)]
+
+
+def _whole_number(value: object) -> object:
+    """As it is; `true` and `1.0`, which Python takes for 1, are none."""
+    if isinstance(value, bool | float):
+        raise PydanticCustomError("literal_error", "is no whole number")
+    return value
 
 
 class _Checked(BaseModel):
@@ -119,7 +130,7 @@ class ManifestFile(_Checked):
 
     noun: ClassVar[str] = "a manifest"
 
-    version: Literal[1] = Field(description="of this format")
+    version: Annotated[Literal[1], BeforeValidator(_whole_number)] = Field(description="of this format")
     name: _Name | None = Field(
         None, description="folder of the results in `output`; default: the file's name"
     )

@@ -10,7 +10,7 @@ from styletransfer.manifest.pairs import Pair
 from styletransfer.pictures.decode import MAX_MEGAPIXELS
 from styletransfer.pictures.formats import check_format_size
 from styletransfer.renders.inputs import FoundInput, InputUse, input_uses
-from styletransfer.settings import Settings
+from styletransfer.settings import LARGEST_SCALE_PX, Settings
 from styletransfer.sizes import Size, size_to_fit
 from styletransfer.vgg_layers import last_layer, smallest_input
 
@@ -61,6 +61,8 @@ def _advice(settings: Settings, use: InputUse, size: Size, needed: int) -> str:
     longest = math.ceil(needed * max(size) / min(size))
     if use.role == "style" and settings.style_size is not None:
         return f"set style_size to {longest} or more"
+    if use.role == "style" and longest / settings.style_scale_fac > LARGEST_SCALE_PX:
+        return "raise style_scale_fac"
     if use.role == "style":
         longest = math.ceil(longest / settings.style_scale_fac)
     small = isinstance(settings.end_scale, int) and settings.end_scale < longest

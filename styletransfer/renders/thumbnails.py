@@ -11,6 +11,7 @@ import logging
 from styletransfer import storage
 from styletransfer.errors import ImageError, StorageError
 from styletransfer.limits import PICTURE_BYTES, THUMBNAIL_BYTES
+from styletransfer.pictures.decode import inspect
 from styletransfer.pictures.picture import Picture
 from styletransfer.pictures.thumbnail import thumbnail
 from styletransfer.renders.output_places import OutputPlaces
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 LARGE_PX = 480
 """Longest edge of what is kept first; smaller ones are made from it."""
 
+_JPEG = b"\xff\xd8\xff"
 _MOST_KEPT = 10_000
 _kept: set[str] = set()  # seen by this process: a style of 2,000 pairs need not be asked for as often
 
@@ -64,7 +66,14 @@ class Thumbnails:
         return self._known[key]
 
     def _read(self, sha256: str, px: int) -> bytes | None:
-        return storage.read_if_exists(self._url(sha256, px), limit_bytes=THUMBNAIL_BYTES)
+        """What is kept, if it is a picture of that size: anybody may have put it there."""
+        url = self._url(sha256, px)
+        kept = storage.read_if_exists(url, limit_bytes=THUMBNAIL_BYTES)
+        try:
+            return kept if kept and kept.startswith(_JPEG) and max(inspect(kept, url)) <= px else None
+        except ImageError as error:
+            log.warning("made anew: %s", error)
+            return None
 
     def _make(self, sha256: str, url: str | None, px: int) -> bytes | None:
         larger = self._read(sha256, LARGE_PX) if px < LARGE_PX else None

@@ -52,3 +52,13 @@ def test_check_and_render_refuse_a_wrong_manifest_with_every_fault(call, studio)
     done = call("check", "demo.yaml", "--devices", "cuda:7")
     assert done.returncode == 2
     assert "'cuda:7' is not" in done.stderr
+
+
+def test_a_storage_that_is_away_is_a_failure_and_nothing_wrong(call, studio):
+    write_manifest(studio, {"id": "one", "content": "http://127.0.0.1:9/a.png", "style": "b.png"})
+    done = call("check", "demo.yaml")
+    assert done.returncode == 1
+    assert "error: pairs[0].content" in done.stderr
+    wrong = {"content": "gone.png", "style": "b.png"}
+    write_manifest(studio, {"id": "one", "content": "http://127.0.0.1:9/a.png", "style": "b.png"}, wrong)
+    assert call("check", "demo.yaml").returncode == 2

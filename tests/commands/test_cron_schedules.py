@@ -61,3 +61,9 @@ def test_a_wrong_manifest_is_not_scheduled(bucket):
     done = call("schedule", wrong, "--cron", "0 1 * * *")
     assert done.status == 2
     assert "colour" in done.err
+
+
+def test_a_folder_that_is_not_there_is_not_scheduled(studio):
+    done = call("schedule", studio.url("gone"), "--cron", "0 1 * * *", "--shared-filesystem")
+    assert done.status == 2
+    assert done.err == f"error: {studio.url('gone')} is no folder that is there, nor a manifest (*.yaml)\n"

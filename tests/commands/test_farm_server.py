@@ -3,10 +3,11 @@
 import argparse
 import logging
 
+import httpx
 import pytest
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-from flows.commands.farm_server import with_server
+from flows.commands.farm_server import plain_errors, with_server
 from styletransfer.errors import StyleTransferError
 
 
@@ -28,14 +29,14 @@ def test_a_command_gets_a_client_of_the_server_and_the_lines_it_speaks_in(farm, 
 
 def test_verbose_tells_each_request(farm, monkeypatch, caplog):
     monkeypatch.delenv("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", raising=False)
-    httpx, quiet = logging.getLogger("httpx"), logging.getLogger("httpx").level
-    httpx.setLevel(logging.WARNING)
+    requests, quiet = logging.getLogger("httpx"), logging.getLogger("httpx").level
+    requests.setLevel(logging.WARNING)
     try:
         ask(options())
         assert "HTTP Request" not in caplog.text
         ask(options(verbose=True))
     finally:
-        httpx.setLevel(quiet)
+        requests.setLevel(quiet)
     assert f"HTTP Request: GET {farm}/hello" in caplog.text
 
 
@@ -47,3 +48,11 @@ def test_a_server_out_of_reach_is_told_in_plain_words(monkeypatch):
         pytest.raises(StyleTransferError, match=f"^Prefect's server at {nowhere} can't be reached: "),
     ):
         ask(options())
+
+
+@pytest.mark.parametrize(
+    "error", [httpx.InvalidURL("Invalid port: 'x'"), RuntimeError("Failed to reach API at http://h/api/")]
+)
+def test_a_wrong_address_is_no_fault_of_the_program(error):
+    with pytest.raises(StyleTransferError, match=r"^Prefect's server at .* can't be reached"), plain_errors():
+        raise error

@@ -36,6 +36,9 @@ BAD = {
     f"version: '1'\n{PAIR}": (
         "demo.yaml: version (line 1) is '1'; this program reads version 1 (`version: 1`)"
     ),
+    f"version: true\n{PAIR}": (
+        "demo.yaml: version (line 1) is true; this program reads version 1 (`version: 1`)"
+    ),
     PAIR: "demo.yaml: version (line 1) is missing; this program reads version 1 (`version: 1`)",
     f"version: 1\nversion: 1\n{PAIR}": "demo.yaml: version (line 2) is given twice, first in line 1",
     # The top level

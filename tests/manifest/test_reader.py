@@ -253,3 +253,16 @@ def test_a_seed_given_as_an_argument_is_checked_too():
 def test_manifests_are_read_without_loading_torch():
     code = "import sys, styletransfer.manifest; sys.exit('torch' in sys.modules or 's3fs' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_weights_whose_sum_is_no_number_are_refused():
+    styles = "[{image: b.png, weight: 1e308}, {image: c.png, weight: 1e308}]"
+    with pytest.raises(ManifestError) as caught:
+        parse_manifest(f"version: 1\npairs: [{{content: a.png, styles: {styles}}}]", "/m/demo.yaml")
+    assert [fault.message for fault in caught.value.faults] == ["is 1e+308; must be <= 1e+100"] * 2
+
+
+def test_a_version_that_is_no_whole_number_is_refused():
+    """JSON Schema can't tell it from one that is."""
+    with pytest.raises(ManifestError, match=r"is 1\.0; this program reads version 1"):
+        parse_manifest(f"version: 1.0\n{PAIR}", "/m/demo.yaml")

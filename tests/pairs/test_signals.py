@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from flows.pairs.signals import WAKE_S, handled, interrupt, wait_heeding_signals
+from flows.pairs.signals import WAKE_S, Signals, ending_signals, handled, interrupt, wait_heeding_signals
 
 MANY_SIGNALS = """
 import os, signal, threading, time
@@ -66,3 +66,19 @@ def test_handlers_are_put_back():
     with pytest.raises(KeyboardInterrupt), handled(interrupt, signal.SIGTERM):
         signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_lost_terminal_ends_a_program_unless_it_is_told_to_go_on():
+    assert ending_signals() == (signal.SIGTERM, signal.SIGHUP)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as under nohup
+    try:
+        assert ending_signals() == (signal.SIGTERM,)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_lost_terminal_asks_to_drain():
+    signals = Signals()
+    with signals.heard():
+        signal.raise_signal(signal.SIGHUP)
+    assert signals.count == 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.studio import plan_faults
+from tests.studio import QUICK, plan_faults
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,8 @@ def test_a_result_must_fit_its_format(studio, picture_format, end_scale, message
     found = plan_faults(manifest)
     assert len(found) == (message is not None)
     assert all("pairs[0].settings.end_scale" in text and str(message) in text for text in found)
+
+
+def test_a_factor_that_no_scale_makes_up_for_is_named(studio):
+    faults = plan_faults(studio.simple(defaults={**QUICK, "style_scale_fac": 1e-308}))
+    assert faults[0].endswith("; raise style_scale_fac")

@@ -68,3 +68,12 @@ def test_an_unwritable_folder_costs_only_the_keeping(studio, caplog):
         Thumbnails(places).keep(digest(contents), decode(contents, "a"))
         assert size_of(Thumbnails(places).find(digest(contents), url, 20)) == (20, 15)
     assert "thumbnail not kept" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"</style><script>", b"\xff\xd8\xff garbage", picture_file(1, (900, 900), "JPEG")]
+)
+def test_what_is_kept_and_no_such_picture_is_made_anew(studio, places, garbage):
+    contents = studio.read(studio.picture("a.png", 1).removeprefix(studio.root)[1:])
+    storage.write(places.thumbnail(f"{digest(contents)[:32]}-80"), garbage)
+    assert max(size_of(Thumbnails(places).find(digest(contents), studio.url("a.png"), 80))) <= 80

@@ -30,6 +30,7 @@ from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 from flows.farm.names import DRAIN_LIMIT_S, DRIVER_POOL, ENTRYPOINTS
 from flows.farm.workers.driver_revival import EVERY_S, revive_lost
 from flows.pairs.retrying import may_pass
+from flows.pairs.signals import ending_signals
 from flows.standard_streams import make_lenient
 from styletransfer.errors import StyleTransferError
 from styletransfer.version import version
@@ -154,7 +155,7 @@ class Drain:
     def listen(self) -> None:
         """Also to the end of standard input, unless that is a terminal or nothing at all."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (*ending_signals(), signal.SIGINT):
             loop.add_signal_handler(number, self.ask)
 
         def wait_for_end() -> None:
