@@ -46,7 +46,7 @@ def test_a_fork_has_a_connection_of_its_own(bucket):
         if not child:
             own = filesystem_of("s3") is not before
             os._exit(0 if own and storage.read("{bucket.url}/a") == b"x" else 1)
-        raise SystemExit(os.waitpid(child, 0)[1])
+        raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     """
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
 
