@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from flows.server.local_server import LocalServer, answers
+from flows.server.local_server import LocalServer, answers, make_private
 from styletransfer.errors import StyleTransferError
 from tests.ports import free_port
 
@@ -54,3 +54,9 @@ def test_a_folder_that_can_not_be_is_said(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     with pytest.raises(StyleTransferError, match=rf"^the folder {tmp_path}/file can't be made: File exists$"):
         LocalServer(tmp_path / "file", 4200).start()
+
+
+def test_a_state_folder_that_is_a_file_is_told(tmp_path):
+    (tmp_path / "farm").write_text("a file")
+    with pytest.raises(StyleTransferError, match=r"farm can't be made: File exists"):
+        make_private(tmp_path / "farm")
