@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 WORTH_S = 5.0
 """A render that has run for less is sooner repeated than resumed."""
+UNREADABLE_SUFFIX = ".unreadable"
+"""Of a damaged checkpoint that was set aside. The cleaning of old results takes it away with the rest."""
 COST_FACTOR = 50
 """Between two checkpoints lie at least so many times the seconds that the last took: they cost under 2 %."""
 
@@ -52,10 +54,24 @@ class Checkpoints:
         try:
             retries = Retries(partial(log.warning, "%s: stylize: %s", self.pair_id), MINUTE_DELAYS_S, sleep=sleep)
             data = retries.call(lambda: storage.read_if_exists(self.url, limit_bytes=limit_bytes))
-            return State.from_bytes(data) if data is not None else None
-        except (RecordError, StorageError) as error:
+        except StorageError as error:
             log.warning("%s: stylize: %s; it begins anew", self.pair_id, error)
             return None
+        try:
+            return State.from_bytes(data) if data is not None else None
+        except RecordError as error:
+            log.warning("%s: stylize: %s; %s; it begins anew", self.pair_id, error, self._set_aside(data or b""))
+            return None
+
+    def _set_aside(self, data: bytes) -> str:
+        """Keeps a damaged checkpoint for whoever wants to know; returns where."""
+        place = self.url + UNREADABLE_SUFFIX
+        try:
+            storage.write(place, data)
+            storage.delete(self.url)
+        except StorageError as error:
+            return f"it stays, as {error}"
+        return f"it is kept as {storage.public(place)}"
 
     def reached(self, progress: Progress) -> None:
         """Writes the state after an iteration if it is time to: at the end of each scale, else every so often."""

@@ -61,10 +61,15 @@ def lasting_fault(error: StorageError) -> str:
 def find_record(places: OutputPlaces, pair_id: str) -> Record | None:
     """The pair's record, or None when there is none that can be read: a damaged one is worth a warning."""
     try:
-        return read_record(places.record(pair_id))
+        record = read_record(places.record(pair_id))
     except RecordError as error:
         log.warning("%s: plan: %s; it counts as not rendered", pair_id, error)
         return None
+    if record is not None and record.id != pair_id:
+        where = storage.public(places.record(pair_id))
+        log.warning("%s: plan: %s is the record of %s; it counts as not rendered", pair_id, where, record.id)
+        return None
+    return record
 
 
 def picture_is_there(places: OutputPlaces, record: Record) -> bool:

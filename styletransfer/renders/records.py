@@ -50,15 +50,22 @@ def _public_settings(settings: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     return {**settings, "proof": storage.public(proof)} if isinstance(proof, str) else dict(settings)
 
 
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("is beyond all times in UTC") from error
+
+
 PublicUrl = Annotated[str, AfterValidator(storage.public)]
-UtcTime = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(UTC))]
+UtcTime = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 PlainSettings = Annotated[dict[str, JsonValue], AfterValidator(_public_settings)]
 
 
 class _Document(BaseModel):
     """Frozen; keys of a newer version are passed over."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class InputRecord(_Document):

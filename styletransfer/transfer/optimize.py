@@ -131,6 +131,27 @@ class Lbfgs:
         self._lbfgs.state[self.image] = _to_device(dict(state), self.image.device)
 
 
+def check_state(state: Mapping[str, Any], image: Tensor) -> None:
+    """Raises RecordError unless every tensor of an optimizer's state is finite and has the size that `image` has.
+
+    The fused step would write beyond the ends of others.
+    """
+    for name, value in state.items():
+        for tensor in value if isinstance(value, list) else [value]:
+            if not isinstance(tensor, Tensor):
+                continue
+            shape = (1,) if name in _SCALARS else tuple(image.shape) if name in _MOMENTS else (image.numel(),)
+            if tuple(tensor.shape or (1,)) != shape:
+                raise RecordError(f"checkpoint's {name} is {tuple(tensor.shape)}; must be {shape}")
+            if not tensor.isfinite().all():
+                raise RecordError(f"checkpoint's {name} is not finite")
+
+
+_MOMENTS = frozenset({"exp_avg", "exp_avg_sq"})
+_SCALARS = frozenset({"step", "ro", "al", "H_diag", "t"})
+"""Of torch's optimizers; all else that are tensors in L-BFGS's state are flat pictures."""
+
+
 def _check_kind(state: Mapping[str, Any], name: str) -> None:
     """`name` is what only this optimizer keeps; before its first step it keeps nothing."""
     if state and name not in state:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from styletransfer.settings import Settings
-from styletransfer.transfer.optimize import Average, Optimizer, make_optimizer, move
+from styletransfer.transfer.optimize import Average, Optimizer, check_state, make_optimizer, move
 from styletransfer.transfer.report import ScaleReport
 from styletransfer.transfer.state import State, snapshot
 
@@ -85,8 +85,9 @@ class RunningState:
     def of(cls, state: State, settings: Settings, avg_decay: float, **where: Any) -> RunningState:
         """Where `state` was taken, the image on the device and of the dtype in `where`.
 
-        Raises RecordError for another optimizer's.
+        Raises RecordError for another optimizer's, and for one that does not fit the image.
         """
+        check_state(state.optimizer, state.image)
         image = state.image.to(**where, copy=True)
         optimizer = make_optimizer(image, settings)
         optimizer.load_state(snapshot(state.optimizer))

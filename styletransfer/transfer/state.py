@@ -1,11 +1,12 @@
 """The state of a running render, as bytes and back: what a checkpoint holds.
 
-One safetensors file: tensors by name, everything else as JSON in its metadata. Nothing in it is executed when it is
-read, and a damaged file is an error.
+One safetensors file: tensors by name, everything else as JSON in its metadata, and a checksum of both. Nothing in
+it is executed when it is read, and a damaged file is an error.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,11 +14,14 @@ from typing import Any
 
 import safetensors
 import safetensors.torch
+import torch
 from torch import Tensor
 
 from styletransfer.errors import RecordError
 
-STATE_VERSION = 1
+STATE_VERSION = 2
+
+_OF_DAMAGE = (ValueError, KeyError, TypeError, AttributeError, RecursionError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,8 @@ class State:
         """A safetensors file."""
         tensors: dict[str, Tensor] = {}
         values = {name: _flatten(value, name, tensors) for name, value in vars(self).items()}
-        metadata = {"state_version": str(STATE_VERSION), "values": json.dumps(values)}
+        text = json.dumps(values)
+        metadata = {"state_version": str(STATE_VERSION), "values": text, "sha256": checksum(tensors, text)}
         return safetensors.torch.save(tensors, metadata)
 
     @classmethod
@@ -58,11 +63,11 @@ class State:
                     f"checkpoint has version {metadata.get('state_version')}; must be {STATE_VERSION}"
                 )
             tensors = safetensors.torch.load(data)
-            values = {
-                name: _restore(value, tensors) for name, value in json.loads(metadata["values"]).items()
-            }
+            if metadata["sha256"] != checksum(tensors, metadata["values"]):
+                raise RecordError("checkpoint is damaged: its checksum is another's")
+            values = {name: _restore(value, tensors) for name, value in json.loads(metadata["values"]).items()}
             return cls(**values | {name: tuple(values[name]) for name in ("reports", "trace")})
-        except (safetensors.SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (safetensors.SafetensorError, *_OF_DAMAGE) as error:
             raise RecordError(f"checkpoint is damaged: {error}") from error
 
 
@@ -72,9 +77,21 @@ def metadata_of(data: bytes) -> dict[str, str]:
     Raises ValueError, KeyError or TypeError when it is something else.
     """
     length = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + length])
+    try:
+        header = json.loads(data[8 : 8 + length])
+    except RecursionError:
+        raise ValueError("its header is too deep") from None
     metadata: dict[str, str] = header["__metadata__"]
     return metadata
+
+
+def checksum(tensors: Mapping[str, Tensor], text: str = "") -> str:
+    """sha256, in hex, of tensors on the CPU with names, types and shapes, and of a text."""
+    digest = hashlib.sha256(text.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _flatten(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:

@@ -27,7 +27,7 @@ from styletransfer.machine.devices import describe
 from styletransfer.machine.hardware import CPU
 from styletransfer.objective.moments import Moments
 from styletransfer.objective.wasserstein import StyleTarget
-from styletransfer.transfer.state import metadata_of
+from styletransfer.transfer.state import checksum, metadata_of
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +185,7 @@ def moments_file(key: str, moments: ByLayer[Moments]) -> bytes:
     tensors: dict[str, Tensor] = {}
     for layer, part in moments.items():
         tensors |= {f"{layer}.{name}": tensor.contiguous() for name, tensor in vars(part).items()}
-    return safetensors.torch.save(tensors, {"key": key, "sha256": _checksum(tensors)})
+    return safetensors.torch.save(tensors, {"key": key, "sha256": checksum(tensors)})
 
 
 def moments_in(contents: bytes, key: str) -> dict[str, Moments]:
@@ -193,15 +193,7 @@ def moments_in(contents: bytes, key: str) -> dict[str, Moments]:
     metadata = metadata_of(contents)
     # Cloned: in the file's bytes tensors lie as it happens, and how they are aligned may decide last bits.
     tensors = {name: tensor.clone() for name, tensor in safetensors.torch.load(contents).items()}
-    if (metadata["key"], metadata["sha256"]) != (key, _checksum(tensors)):
+    if (metadata["key"], metadata["sha256"]) != (key, checksum(tensors)):
         raise ValueError("it is not what was written")
     names = dict.fromkeys(name.rpartition(".")[0] for name in tensors)
     return {layer: Moments(tensors[f"{layer}.mean"], tensors[f"{layer}.srm"]) for layer in names}
-
-
-def _checksum(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.numpy().data)
-    return digest.hexdigest()

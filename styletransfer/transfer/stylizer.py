@@ -281,9 +281,12 @@ class _Run:
         scale = self.scales[state.scale_index]
         self._check(state, scale)
         device = torch.device(self.memory.plan(scale).home)
-        self.running = RunningState.of(
-            state, self.settings, self.schedule.avg_decay, device=device, dtype=self.image_dtype
-        )
+        try:
+            self.running = RunningState.of(
+                state, self.settings, self.schedule.avg_decay, device=device, dtype=self.image_dtype
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:  # another's, with a checksum of its own
+            raise RecordError(f"checkpoint is of another kind: {error}") from error
 
     def _check(self, state: State, scale: Scale) -> None:
         if state.key != self._key(scale):
@@ -291,7 +294,9 @@ class _Run:
         if not 1 <= state.iteration <= scale.iterations:
             raise RecordError(f"checkpoint is at iteration {state.iteration} of {scale.iterations}")
         width, height = scale.size
-        if tuple(state.image.shape) != (1, 3, height, width):
-            raise RecordError(
-                f"checkpoint's image is {tuple(state.image.shape)}; must be (1, 3, {height}, {width})"
-            )
+        for name, tensor in (("image", state.image), ("average", state.total)):
+            if tuple(tensor.shape) != (1, 3, height, width):
+                found = tuple(tensor.shape)
+                raise RecordError(f"checkpoint's {name} is {found}; must be (1, 3, {height}, {width})")
+            if not tensor.isfinite().all():
+                raise RecordError(f"checkpoint's {name} is not finite")

@@ -99,7 +99,9 @@ def test_a_checkpoint_that_can_not_be_written_stops_nothing(tmp_path, clock, cap
 def test_a_damaged_checkpoint_is_not_used(checkpoints, caplog):
     storage.write(checkpoints.url, b"not a state")
     assert checkpoints.load() is None
-    assert "it begins anew" in caplog.text
+    assert f"it is kept as {checkpoints.url}.unreadable; it begins anew" in caplog.text
+    assert storage.read(f"{checkpoints.url}.unreadable") == b"not a state"
+    assert not storage.exists(checkpoints.url)
 
 
 @pytest.mark.parametrize("away", [3, 6])

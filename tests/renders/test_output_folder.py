@@ -8,6 +8,7 @@ import pytest
 
 from styletransfer import storage
 from styletransfer.errors import StorageError
+from styletransfer.renders.output_folder import find_record
 from styletransfer.renders.plan import plan_manifest
 from tests.studio import plan_faults, plan_one, pretend_all
 
@@ -71,3 +72,13 @@ def test_a_folder_in_place_of_a_record_stops_its_pair_alone(studio):
     (trouble,) = plan.troubles
     assert str(trouble).startswith("pairs[1] (line 1) cannot read ")
     assert "bad.json: it is a folder" in str(trouble)
+
+
+def test_the_record_of_another_pair_is_not_this_pairs(studio, caplog):
+    """Somebody copied `a--b.json`."""
+    manifest = studio.simple()
+    pretend_all(manifest)
+    studio.put("out/demo/c.json", studio.read("out/demo/a--b.json"))
+    assert find_record(plan_one(manifest).places, "a--b") is not None
+    assert find_record(plan_one(manifest).places, "c") is None
+    assert "c.json is the record of a--b; it counts as not rendered" in caplog.text

@@ -105,6 +105,12 @@ def test_part_of_a_record_is_never_taken_for_a_record(tmp_path_factory, length):
         read_record(url)
 
 
+def changed_record(old: bytes, new: bytes) -> bytes:
+    whole = to_json(make_record())
+    assert old in whole
+    return whole.replace(old, new)
+
+
 @pytest.mark.parametrize(
     ("contents", "message"),
     [
@@ -112,8 +118,11 @@ def test_part_of_a_record_is_never_taken_for_a_record(tmp_path_factory, length):
         (b"\xff\xfe\x00", "Invalid JSON"),
         (b"[]", "record"),
         (b"{}", "id: Field required"),
-        (to_json(make_record()).replace(b'"size": 99', b'"size": "many"'), "output.size: "),
-        (to_json(make_record()).replace(b"2026-05-01T12:00:00Z", b"2026-05-01T12:00:00"), "started: "),
+        (changed_record(b'"size": 99', b'"size": "many"'), "output.size: "),
+        (changed_record(b"2026-05-01T12:00:00Z", b"2026-05-01T12:00:00"), "started: "),
+        (changed_record(b"2026-05-01T12:00:00Z", b"9999-12-31T23:59:59-23:00"), "started: .*beyond"),
+        (changed_record(b'"seconds": 8.5', b'"seconds": Infinity'), "seconds: .*finite"),
+        (changed_record(b'"settings": {', b'"settings": {"x": ' + b"[" * 9_000 + b"],"), "recursion"),
     ],
 )
 def test_a_garbled_record_says_what_is_wrong(tmp_path, contents, message):

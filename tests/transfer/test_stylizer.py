@@ -2,6 +2,7 @@
 
 import dataclasses
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -366,3 +367,34 @@ def test_pictures_of_one_colour_render():
     for content, style in [(noise, black), (black, noise)]:
         image = Stylizer(random_weights(0, "relu5_1"), settings).run(content, [style], [1.0])
         assert image.isfinite().all()
+
+
+def spoilt(state: State, **changes: Any) -> State:
+    """`state` with other tensors; names that it hasn't are its optimizer's."""
+    own = {name: value for name, value in changes.items() if hasattr(state, name)}
+    rest = {name: value for name, value in changes.items() if name not in own}
+    return dataclasses.replace(state, **own, optimizer={**state.optimizer, **rest})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"total": torch.zeros(1, 3, 4, 4)}, r"checkpoint's average is \(1, 3, 4, 4\); must be"),
+        ({"total": torch.full((1, 3, 11, 17), torch.nan)}, "checkpoint's average is not finite"),
+        ({"image": torch.full((1, 3, 11, 17), torch.inf)}, "checkpoint's image is not finite"),
+        ({"exp_avg": torch.zeros(1)}, r"checkpoint's exp_avg is \(1,\); must be"),
+        ({"exp_avg_sq": torch.full((1, 3, 11, 17), torch.inf)}, "checkpoint's exp_avg_sq is not finite"),
+        ({"step": torch.zeros(7)}, r"checkpoint's step is \(7,\); must be \(1,\)"),
+        ({"exp_avg": "text"}, "checkpoint is of another kind"),
+        ({"reports": ({"surprise": 1},)}, "checkpoint is of another kind"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_state_of_other_sizes_or_kinds_is_refused_before_it_is_used(changes, message):
+    """Adam's fused step would write beyond the end of a tensor that is too short."""
+    states: list[State] = []
+    render(make_stylizer(), callback=lambda progress: states.append(progress.state()))
+    state = states[1]
+    assert state.image.shape == (1, 3, 11, 17)
+    with pytest.raises(RecordError, match=message):
+        render(make_stylizer(), resume=spoilt(state, **changes))

@@ -37,7 +37,7 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 ABANDONED: Final = timedelta(days=1)
 """A file that has been half written for so long belonged to a process that was killed."""
 
-_CHECKPOINT = re.compile(r"(.+)-([0-9a-f]{64})\.safetensors")
+_CHECKPOINT = re.compile(r"(.+)-([0-9a-f]{64})\.safetensors(?:\.unreadable)?")
 _DIGEST = re.compile(r"[0-9a-f]{12}")
 _PARTIAL = re.compile(rf"\.[0-9a-f]{{16}}{re.escape(storage.PARTIAL_SUFFIX)}")
 
