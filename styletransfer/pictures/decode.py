@@ -9,7 +9,9 @@ Pillow's own limit on size does not count, except for WebP above 179 megapixels:
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
@@ -30,6 +32,10 @@ _Conversion = TypeVar("_Conversion")
 
 MAX_MEGAPIXELS: Final = 512
 """Largest picture that is read, in million pixels, unless the caller says otherwise."""
+
+_LOOKED_AT_FOR_NOTHING: Final = (b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""First bytes of formats whose headers take no memory for pixels. Opening a WebP takes two of its frames."""
+_ONE_AT_A_TIME: Final = threading.Lock()
 
 _TRANSPARENT: Final = "is transparent in places; transparency is ignored"
 _SEVERAL: Final = "has more than one frame or page; the first is used"
@@ -54,14 +60,15 @@ def inspect(data: bytes, name: str, *, max_megapixels: float = MAX_MEGAPIXELS) -
     """Width and height in px, upright (EXIF orientation applied).
 
     Raises ImageError as `decode` does, but does not notice all damage beyond the header: that the file goes on
-    to its end. Of PNG, JPEG, WebP and TIFF no pixel is decoded for that (but Pillow does decode a PNG in which
-    it finds no EXIF block, to look behind the pixels).
+    to its end. Of PNG, JPEG and TIFF no pixel is decoded for that. Others are looked at one at a time, by all
+    threads together, so that many of them take no more memory than the largest.
     """
-    header = read_header(data, name, max_megapixels=max_megapixels)
-    if header.image is not None and header.image.format not in FORMATS_WITH_AN_END:
-        with damage_as_image_error(name):
-            header.image.load()
-    return header.size
+    with nullcontext() if data.startswith(_LOOKED_AT_FOR_NOTHING) else _ONE_AT_A_TIME:
+        header = read_header(data, name, max_megapixels=max_megapixels)
+        if header.image is not None and header.image.format not in FORMATS_WITH_AN_END:
+            with damage_as_image_error(name):
+                header.image.load()
+        return header.size
 
 
 def decode(data: bytes, name: str, *, max_megapixels: float = MAX_MEGAPIXELS) -> Picture:

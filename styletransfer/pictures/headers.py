@@ -9,12 +9,13 @@ from __future__ import annotations
 import io
 import math
 import struct
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from PIL import Image, TiffImagePlugin
+from PIL import Image, PngImagePlugin, TiffImagePlugin
 from PIL.ExifTags import Base as Tag
 
 from styletransfer.errors import ImageError
@@ -91,9 +92,9 @@ def read_header(data: bytes, name: str, *, max_megapixels: float) -> Header:
     """
     with damage_as_image_error(name):
         _check_end(missing_end(data), name)
-        header = _tiff_header(data, name) if data.startswith(_TIFF_STARTS) else _pillow_header(data, name)
-    _check_size(header.size, name, max_megapixels)
-    return header
+        if data.startswith(_TIFF_STARTS):
+            return _tiff_header(data, name, max_megapixels)
+        return _pillow_header(data, name, max_megapixels)
 
 
 def _check_end(missing: str | None, name: str) -> None:
@@ -113,9 +114,10 @@ def _check_size(size: Size, name: str, max_megapixels: float) -> None:
         )
 
 
-def _pillow_header(data: bytes, name: str) -> Header:
+def _pillow_header(data: bytes, name: str, max_megapixels: float) -> Header:
     image = _open(data, name)
-    orientation, exif_dpi = _exif(image)
+    _check_size(image.size, name, max_megapixels)
+    orientation, exif_dpi = _exif(image, data)
     _check_mode(image, name)
     return Header(
         name=name,
@@ -168,14 +170,38 @@ def _check_mode(image: Image.Image, name: str) -> None:
         raise ImageError(f"{name}: has {kind} pixels; 8 or 16 bits per channel can be read")
 
 
-def _exif(image: Image.Image) -> tuple[int, Dpi | None]:
+def _exif(image: Image.Image, data: bytes) -> tuple[int, Dpi | None]:
     """Orientation and resolution from EXIF. A damaged EXIF block says nothing, but spoils no picture."""
     try:
-        tags = image.getexif()
+        tags = _png_without_pixels(data).getexif() if image.format == "PNG" else image.getexif()
         # Pillow turns TIFFs by itself on loading.
         return 1 if image.format == "TIFF" else _orientation(tags), _tagged_dpi(tags)
     except (SyntaxError, LookupError, TypeError, ValueError, OSError, struct.error, UserWarning):
         return 1, None
+
+
+def _png_without_pixels(data: bytes) -> Image.Image:
+    """The PNG's EXIF blocks and texts in a picture of one pixel.
+
+    They may stand behind the pixels: to look there Pillow would decode them all.
+    """
+    parts, at = [_PNG_START, _PNG_ONE_PIXEL], len(_PNG_START)
+    while at + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if kind in _PNG_NOTES:
+            parts.append(data[at : at + 12 + length])
+        at += 12 + length
+    return PngImagePlugin.PngImageFile(io.BytesIO(b"".join([*parts, _PNG_END])))
+
+
+def _png_chunk(kind: bytes, contents: bytes) -> bytes:
+    return struct.pack(">I4s", len(contents), kind) + contents + struct.pack(">I", zlib.crc32(kind + contents))
+
+
+_PNG_START: Final = b"\x89PNG\r\n\x1a\n"
+_PNG_ONE_PIXEL: Final = _png_chunk(b"IHDR", struct.pack(">2I5B", 1, 1, 8, 0, 0, 0, 0))
+_PNG_END: Final = _png_chunk(b"IDAT", zlib.compress(b"\0\0")) + _png_chunk(b"IEND", b"")
+_PNG_NOTES: Final = frozenset({b"eXIf", b"tEXt", b"zTXt", b"iTXt"})
 
 
 def _orientation(tags: Mapping[int, Any]) -> int:
@@ -210,15 +236,17 @@ def _credible(across: float, down: float) -> Dpi | None:
     return (across, down) if credible else None
 
 
-def _tiff_header(data: bytes, name: str) -> Header:
+def _tiff_header(data: bytes, name: str, max_megapixels: float) -> Header:
     tags = _tiff_tags(data, name)
     _check_end(missing_pixels(tags, len(data)), name)
     if _is_rare_tiff(tags):
-        return _pillow_header(data, name)
+        return _pillow_header(data, name, max_megapixels)
     _check_tiff_samples(tags, name)
+    size = int(tags[Tag.ImageWidth]), int(tags[Tag.ImageLength])
+    _check_size(size, name, max_megapixels)
     return Header(
         name=name,
-        stored=(int(tags[Tag.ImageWidth]), int(tags[Tag.ImageLength])),
+        stored=size,
         orientation=_orientation(tags),
         dpi=_tagged_dpi(tags),
         profile=tags.get(_PROFILE) or None,

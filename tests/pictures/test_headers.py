@@ -1,6 +1,10 @@
 """What a file says of itself: size, depth, orientation, resolution; and what is refused before any decoding."""
 
+import struct
+import subprocess
+import sys
 import warnings
+import zlib
 
 import numpy as np
 import pytest
@@ -152,3 +156,51 @@ def test_pillows_own_limit_neither_warns_nor_refuses(kind, monkeypatch):
 
 def test_large_pictures_are_opened_without_decoding():
     assert inspect(png_of_size(20_000, 20_000), "a") == (20_000, 20_000)
+
+
+# What it takes
+
+LOOK = """
+import io, resource, struct, sys, zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from PIL import Image
+from styletransfer.pictures.decode import inspect
+Image.init()
+picture = Path(sys.argv[1]).read_bytes()
+mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (mapped + int(sys.argv[2]), -1))
+with ThreadPoolExecutor(2) as readers:
+    print(set(readers.map(lambda _: inspect(picture, "a"), range(8))))
+"""
+
+
+def white_png(side_px: int, kind: bytes = b"", contents: bytes = b"") -> bytes:
+    """8 bits of gray, with a chunk behind its pixels."""
+    squeezed = zlib.compressobj(1)
+    rows = b"".join(squeezed.compress(b"\0" + b"\xff" * side_px) for _ in range(side_px)) + squeezed.flush()
+    chunks = [(b"IHDR", struct.pack(">2I5B", side_px, side_px, 8, 0, 0, 0, 0)), (b"IDAT", rows), (kind, contents)]
+    chunks = [*(chunk for chunk in chunks if chunk[0]), (b"IEND", b"")]
+    written = (
+        struct.pack(">I", len(part)) + name + part + struct.pack(">I", zlib.crc32(name + part)) for name, part in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(written)
+
+
+def test_looking_at_a_png_takes_no_memory_for_its_pixels(tmp_path):
+    """16,000 x 16,000 px of gray would be 256 MB."""
+    (tmp_path / "a.png").write_bytes(white_png(16_000))
+    command = [sys.executable, "-c", LOOK, str(tmp_path / "a.png"), str(150 * 2**20)]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert told.stdout == "{(16000, 16000)}\n", told.stderr
+
+
+def test_orientation_behind_the_pixels_of_a_png_is_found():
+    data = white_png(4, b"eXIf", orientation_exif(6)[6:])
+    assert read_header(data, "a", max_megapixels=1).orientation == 6
+
+
+def test_a_png_beyond_the_limit_is_refused_although_its_pixels_are_none():
+    data = png_of_size(30_000, 30_000)
+    with pytest.raises(ImageError, match=r"30000x30000 px, 900\.0 megapixels"):
+        inspect(data, "a")
