@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from glob import has_magic
 
 from styletransfer.storage.patterns import check_listed, name_matches
@@ -15,11 +16,21 @@ def matching(pattern: str) -> list[str]:
     return sorted(set(_LookUp().matching("/", parts)))
 
 
+def _devices_of_the_kernel() -> frozenset[int]:
+    """Of file systems that hold no files, and lead back to all others."""
+    found = []
+    for path in ("/proc", "/sys"):
+        with suppress(OSError):
+            found.append(os.stat(path).st_dev)  # noqa: PTH116
+    return frozenset(found) - {os.stat("/").st_dev}  # noqa: PTH116
+
+
 class _LookUp:
     """One look-up, which counts the names it sees. Folders that can't be listed hold nothing, as in a shell."""
 
     def __init__(self) -> None:
         self._seen = 0
+        self._left_out = _devices_of_the_kernel()
         self._last: tuple[str, list[os.DirEntry[str]]] = ("", [])  # `**` wants each folder twice
 
     def matching(self, folder: str, wanted: list[str]) -> Iterator[str]:
@@ -45,7 +56,10 @@ class _LookUp:
             yield path
 
     def _folders(self, folder: str) -> Iterator[str]:
-        """The folder and all below it, none hidden; a link to a folder that it lies in itself is not followed."""
+        """The folder and all below it, none hidden and none of the kernel's.
+
+        A link to a folder that it lies in itself is not followed.
+        """
         waiting: list[tuple[str, frozenset[tuple[int, int]]]] = [(folder, frozenset())]
         while waiting:
             path, around = waiting.pop()
@@ -54,7 +68,7 @@ class _LookUp:
             except OSError:
                 continue
             here = (status.st_dev, status.st_ino)
-            if here not in around:
+            if here not in around and status.st_dev not in self._left_out:
                 yield path
                 inner = (entry for entry in self._entries(path) if not entry.name.startswith("."))
                 waiting += [(entry.path, around | {here}) for entry in inner if entry.is_dir()]

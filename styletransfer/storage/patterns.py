@@ -32,8 +32,8 @@ def unescape(pattern: str) -> str:
 
 def literal_folder(pattern: str) -> str:
     """The folder that holds everything a pattern can match."""
-    while is_pattern(pattern):
-        pattern = parent(pattern)
+    while is_pattern(pattern) and (above := parent(pattern)) != pattern:  # a host may look like a pattern, too
+        pattern = above
     return pattern
 
 

@@ -181,10 +181,9 @@ def white_png(side_px: int, kind: bytes = b"", contents: bytes = b"") -> bytes:
     rows = b"".join(squeezed.compress(b"\0" + b"\xff" * side_px) for _ in range(side_px)) + squeezed.flush()
     chunks = [(b"IHDR", struct.pack(">2I5B", side_px, side_px, 8, 0, 0, 0, 0)), (b"IDAT", rows), (kind, contents)]
     chunks = [*(chunk for chunk in chunks if chunk[0]), (b"IEND", b"")]
-    written = (
-        struct.pack(">I", len(part)) + name + part + struct.pack(">I", zlib.crc32(name + part)) for name, part in chunks
-    )
-    return b"\x89PNG\r\n\x1a\n" + b"".join(written)
+    written = (struct.pack(">I", len(part)) + name + part for name, part in chunks)
+    sums = (struct.pack(">I", zlib.crc32(name + part)) for name, part in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(part for pair in zip(written, sums, strict=True) for part in pair)
 
 
 def test_looking_at_a_png_takes_no_memory_for_its_pixels(tmp_path):

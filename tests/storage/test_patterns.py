@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from styletransfer import storage
 from styletransfer.storage.patterns import escape, is_pattern, literal_folder, matches, unescape
 
 PARTS = st.lists(st.text("ab.*?[]!", min_size=1, max_size=6), min_size=1, max_size=3)
@@ -70,3 +71,9 @@ def test_an_escaped_name_matches_itself_alone(parts, others):
 )
 def test_the_folder_that_holds_every_match(pattern, folder):
     assert literal_folder(pattern) == folder
+
+
+@pytest.mark.parametrize("pattern", ["memory://[::1]:9/?k=1", "memory://*/a/*.png"])
+def test_a_host_that_looks_like_a_pattern_is_where_the_look_up_begins(pattern):
+    assert literal_folder(pattern) == "/".join(pattern.split("/")[:3])
+    assert storage.glob(pattern) == []
