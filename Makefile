@@ -5,6 +5,7 @@
 #                     FAIL_ON_SKIP=1 makes a skipped test a failed one
 #   make test-faults  kill, stop and cut off a farm's parts while it renders, and write docs/faults.md; on PostgreSQL,
 #                     which has to be installed; FAULTS_DATABASE=sqlite goes without
+#   make fuzz         feed hostile input of every kind to the program, 10,000 cases each; takes an hour or more
 #   make bench        measure speed and memory, and write docs/performance/; quality takes hours and is measured by
 #                     python -m tests.bench.quality
 #   make lint         ruff, mypy, hadolint
@@ -26,7 +27,7 @@ SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_inf
 export PIP_CONSTRAINT := $(strip $(PIP_CONSTRAINT) constraints.txt)
 export PIP_BUILD_CONSTRAINT := constraints.txt
 
-.PHONY: help quickstart test test-faults bench lint venv constraints clean
+.PHONY: help quickstart test test-faults fuzz bench lint venv constraints clean
 .NOTPARALLEL:               # two pips in one .venv do not go well
 
 help:
@@ -42,6 +43,9 @@ test: $(VENV)/.installed-test
 
 test-faults: $(VENV)/.installed-test
 	$(VENV)/bin/python -m tests.faults $(ARGS)
+
+fuzz: $(VENV)/.installed-test
+	$(VENV)/bin/python -m tests.fuzz $(ARGS)
 
 bench: $(VENV)/.installed-test
 	$(VENV)/bin/python -m tests.bench.speed
