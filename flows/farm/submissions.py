@@ -238,8 +238,13 @@ def submission_of(run: FlowRun) -> str:
 
 
 def manifest_of(run: FlowRun) -> Manifest:
-    """The manifest that a driver was given, read again. Raises ManifestError, StorageError."""
+    """The manifest that a driver was given, read again. Raises ManifestError, StorageError.
+
+    StyleTransferError for a run that names none, as one that somebody made by hand may.
+    """
     given = run.parameters
+    if not isinstance(given.get("manifest"), str):
+        raise StyleTransferError("the run names no manifest")
     return load_manifest(given["manifest"], output=given.get("output"), weights=given.get("weights"))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import pickle
 import re
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -127,6 +128,9 @@ def _parse(contents: bytes, source: str) -> Mapping[str, Any]:
         found = torch.load(io.BytesIO(contents), map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file makes these readers raise nearly anything
         reason = str(error).partition("\n")[0] or type(error).__name__
+        if isinstance(error, pickle.UnpicklingError | RuntimeError | UserWarning):
+            # torch's own words advise to load it all the same
+            reason = "it is damaged, or holds other things than tensors"
         raise WeightsError(
             f"weights {source}: neither a safetensors file nor a state dict that is safe to load: {reason}"
         ) from error

@@ -47,7 +47,7 @@ def _folder_fault(folder: Path) -> str | None:
     """Why nothing can be written to a local folder, which need not be there yet."""
     there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
     if not there.is_dir():
-        return f"{there} is a file, not a folder"
+        return f"{there} is {'a file, not a folder' if there.exists() else 'a link that leads nowhere'}"
     return None if os.access(there, os.W_OK | os.X_OK) else f"{there} can't be written to"
 
 

@@ -6,6 +6,7 @@ With `output: .`, `name: in` and `id: harbour`, say, the result would be `in/har
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from styletransfer import storage
 from styletransfer.errors import Fault
@@ -43,11 +44,16 @@ class Overwrites:
                 yield Fault("output", message)
 
     def pair_faults(self, pair: Pair, record: Record | None) -> Iterator[Fault]:
-        """What the pair's picture and record would overwrite, and a picture in its former format, if removed."""
+        """What the pair's picture and record would overwrite, and a picture in its former format, if removed.
+
+        A folder in their place, which could not be overwritten, would be found after the rendering only.
+        """
         formats = dict.fromkeys([pair.format, *([record.output.format] if record else [])])
         pictures = (self._places.picture(pair.id, each) for each in formats)
         for url in (*pictures, self._places.record(pair.id)):
-            if read := self._overwritten(url):
+            if storage.is_local(url) and Path(url).is_dir():
+                yield Fault(pair.place, f"would write {storage.public(url)}, which is a folder; move it", pair.line)
+            elif read := self._overwritten(url):
                 yield Fault(pair.place, f"would overwrite {storage.public(read)}, {_ADVICE}, or `id`", pair.line)
 
     def _overwritten(self, url: str) -> str | None:

@@ -66,9 +66,18 @@ def _resolved(base: str, location: str) -> str:
         return _checked(_absolute(location))
     if location.startswith("~"):
         location = os.path.expanduser(location)  # noqa: PTH111  (Path raises for an unknown ~user)
-    if is_local(base) or location.startswith("/"):
-        return _checked(os.path.normpath(Path.cwd() / base / location))
+    if location.startswith("/"):
+        return _checked(os.path.normpath(location))
+    if is_local(base):
+        return _checked(os.path.normpath(_working_folder() / base / location))
     return _checked(_join_remote(base, location))
+
+
+def _working_folder() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:
+        raise StorageError("the working folder is gone; change to another, or begin paths with /") from None
 
 
 def join(base: str, *parts: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from datetime import UTC
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
@@ -41,12 +41,16 @@ async def _head(url: str) -> Stat:
 
     async with answer_to(url) as response:
         _raise_for_status(response, url)
-        modified = response.headers.get("Last-Modified")
-        return Stat(
-            int(response.headers.get("Content-Length", -1)),
-            response.headers.get("ETag"),
-            parsedate_to_datetime(modified).astimezone(UTC) if modified else None,
-        )
+        size = int(response.headers.get("Content-Length", -1))
+        return Stat(size, response.headers.get("ETag"), _time(response.headers.get("Last-Modified")))
+
+
+def _time(text: str | None) -> datetime | None:
+    """The time in a header, if it is one."""
+    try:
+        return parsedate_to_datetime(text).astimezone(UTC) if text else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _raise_for_status(response: aiohttp.ClientResponse, url: str) -> None:

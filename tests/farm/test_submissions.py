@@ -3,8 +3,9 @@
 import json
 
 import pytest
+from prefect import flow
 from prefect.client.orchestration import get_client
-from prefect.states import Cancelled, Completed, Crashed, Pending, Running
+from prefect.states import Cancelled, Completed, Crashed, Pending, Running, Scheduled
 
 from flows.farm import names, submissions
 from flows.farm.submissions import Submission, deployed
@@ -125,3 +126,14 @@ def test_a_run_that_is_not_there_is_told_with_those_that_are(client, studio):
         assert done.status == 2
         assert "there is no run 'nobody'; the latest are of:" in done.err
         assert name in done.err
+
+
+@flow
+def some_flow() -> None:
+    """Stands for a driver, which is never begun here."""
+
+
+def test_a_run_that_names_no_manifest_is_told(farm):
+    """Somebody made one by hand: `clean` passes it over with its name."""
+    with get_client(sync_client=True) as client, pytest.raises(StyleTransferError, match="names no manifest"):
+        submissions.manifest_of(client.create_flow_run(some_flow, state=Scheduled()))

@@ -82,3 +82,9 @@ def test_the_record_of_another_pair_is_not_this_pairs(studio, caplog):
     assert find_record(plan_one(manifest).places, "a--b") is not None
     assert find_record(plan_one(manifest).places, "c") is None
     assert "c.json is the record of a--b; it counts as not rendered" in caplog.text
+
+
+def test_an_output_below_a_link_that_leads_nowhere_is_a_fault(studio):
+    Path(studio.url("out")).symlink_to("nowhere")
+    (fault,) = plan_faults(studio.simple())
+    assert fault.endswith("out is a link that leads nowhere")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from styletransfer.renders.plan import plan_manifest
 from tests.studio import plan_faults, pretend_all
 
 
@@ -67,3 +68,14 @@ def test_an_output_spelled_otherwise_is_no_other_place(studio):
         )
     )[:1]
     assert f"would overwrite {studio.url('in/a.png')}, which" in fault
+
+
+@pytest.mark.parametrize("name", ["a--b.png", "a--b.json"])
+def test_a_folder_in_place_of_a_result_is_a_fault(studio, name):
+    """Found when it is written only, it would have cost the whole render."""
+    manifest = studio.simple()
+    Path(studio.url(f"out/demo/{name}")).mkdir(parents=True)
+    (pair,) = plan_manifest(manifest).pairs
+    assert pair.state == "failed"
+    assert name in pair.reason
+    assert "folder" in pair.reason

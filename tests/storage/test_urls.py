@@ -130,3 +130,13 @@ def test_any_file_name_stays_one_part_of_a_url(name):
 def test_what_terminals_obey_is_spelled_out_in_what_is_shown(url):
     shown = storage.public(url.format("a\x1b]0;gone\x07\nfailed: b\x9b2J\x7f"))
     assert shown == url.format(r"a\x1b]0;gone\x07\x0afailed: b\x9b2J\x7f")
+
+
+def test_a_working_folder_that_is_gone_is_told(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert storage.resolve(".", "/a") == "/a"
+    with pytest.raises(StorageError, match="the working folder is gone"):
+        storage.resolve(".", "a")

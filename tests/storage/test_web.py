@@ -131,3 +131,16 @@ def test_an_answer_whose_head_drips_is_given_up(web, monkeypatch):
         with pytest.raises(StorageError, match="no answer in time") as caught:
             look(f"{web.url}/a")
         assert caught.value.transient
+
+
+@pytest.mark.parametrize("text", ["Fri, 99 Foo 99999 99:99:99 GMT", "yesterday"])
+def test_a_time_that_is_none_is_left_out(web, text):
+    def answer(handler):
+        handler.send_response(200)
+        handler.send_header("Last-Modified", text)
+        handler.send_header("Content-Length", "1")
+        handler.end_headers()
+        handler.wfile.write(b"a")
+
+    web.answer["/a"] = answer
+    assert storage.stat(f"{web.url}/a") == storage.Stat(1, None, None)
