@@ -71,7 +71,11 @@ def _read_note(url: str) -> PairNote | None:
     if contents is None:  # deleted since it was listed
         return None
     try:
-        return PairNote.model_validate_json(contents)
+        note = PairNote.model_validate_json(contents)
     except ValidationError as error:
         log.warning("%s: not a note that can be read: %s", storage.public(url), error.errors()[0]["msg"])
         return None
+    if f"{note.pair}.json" != storage.name(url):
+        log.warning("%s: the note of %s; it counts as none", storage.public(url), note.pair)
+        return None
+    return note

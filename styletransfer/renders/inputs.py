@@ -144,7 +144,7 @@ def look_at_input(url: str, role: InputRole, known: Sequence[InputRecord] = ()) 
     storage.check_utf8(url)
     try:
         stat = storage.stat(url)
-        unchanged = next((entry for entry in known if _is_unchanged(url, entry, stat)), None)
+        unchanged = next((entry for entry in known if _is_unchanged(url, role, entry, stat)), None)
         if unchanged is not None:
             return FoundInput(stat, unchanged.sha256, unchanged.dimensions)
         with nullcontext() if 0 <= stat.size <= _LARGE_BYTES else _LARGE_READS:
@@ -157,13 +157,14 @@ def look_at_input(url: str, role: InputRole, known: Sequence[InputRecord] = ()) 
         return FoundInput(fault=str(error))
 
 
-def _is_unchanged(url: str, entry: InputRecord, stat: storage.Stat) -> bool:
-    """Whether a recorded input is still the same. A size alone proves nothing.
+def _is_unchanged(url: str, role: InputRole, entry: InputRecord, stat: storage.Stat) -> bool:
+    """Whether a recorded input is still the same. A size alone proves nothing. Of a profile no pixels are known.
 
     Nor does the time of change where the URL has a query, which no record keeps: another may have been asked for.
     """
     told = stat.etag is not None or (stat.modified is not None and storage.public(url) == url)
-    return told and storage.Stat(entry.size, entry.etag, entry.modified) == stat
+    known = (entry.dimensions is None) == (role == "proof")
+    return told and known and storage.Stat(entry.size, entry.etag, entry.modified) == stat
 
 
 def _examine(contents: bytes, name: str, role: InputRole, stat: storage.Stat) -> FoundInput:

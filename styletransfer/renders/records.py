@@ -59,6 +59,7 @@ def _in_utc(moment: datetime) -> datetime:
 
 PublicUrl = Annotated[str, AfterValidator(storage.public)]
 UtcTime = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Pixels = Annotated[int, Field(ge=1, lt=2**31)]  # no format goes further
 PlainSettings = Annotated[dict[str, JsonValue], AfterValidator(_public_settings)]
 
 
@@ -78,8 +79,8 @@ class InputRecord(_Document):
     size: int = Field(ge=0)
     etag: str | None = None
     modified: UtcTime | None = None
-    width: int | None = None
-    height: int | None = None
+    width: Pixels | None = None
+    height: Pixels | None = None
     weight: float | None = None
 
     @property

@@ -43,6 +43,13 @@ def test_what_is_no_note_is_left_out_and_told(places, contents, caplog):
     assert "c.json: not a note that can be read" in caplog.text
 
 
+def test_the_note_of_another_pair_is_not_this_pairs(places, caplog):
+    storage.write(places.note("c"), note("a--b").model_dump_json().encode())
+    assert read_note(places, "c") is None
+    assert read_notes(places) == {}
+    assert "c.json: the note of a--b; it counts as none" in caplog.text
+
+
 def test_a_note_of_a_newer_version_is_read_as_far_as_it_is_understood(places):
     newer = note().model_dump_json().replace("{", '{"mood": {"blue": 3}, ', 1)
     storage.write(places.note("a--b"), newer.encode())

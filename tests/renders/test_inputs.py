@@ -38,6 +38,15 @@ def test_a_touched_but_unchanged_input_is_still_done(studio):
     assert plan_one(studio.simple()).state == "skipped"
 
 
+@pytest.mark.parametrize("width", [b"null", b"0", b"1" + b"0" * 400])
+def test_an_input_whose_recorded_size_can_not_be_is_read_again(studio, width):
+    pretend_all(studio.simple())
+    before, record = plan_one(studio.simple()), studio.read("out/demo/a--b.json")
+    assert record.count(b'"width": 48') == 2
+    studio.put("out/demo/a--b.json", record.replace(b'"width": 48', b'"width": ' + width))
+    assert plan_one(studio.simple()).size == before.size
+
+
 def test_an_unchanged_input_is_not_read_again(studio):
     """A record with another hash, and the same size and time: the hash is taken from the record."""
     pretend_all(studio.simple())
