@@ -58,7 +58,10 @@ class Checkpoints:
             log.warning("%s: stylize: %s; it begins anew", self.pair_id, error)
             return None
         try:
-            return State.from_bytes(data) if data is not None else None
+            state = State.from_bytes(data) if data is not None else None
+            if state is not None:
+                state.check()
+            return state
         except RecordError as error:
             log.warning("%s: stylize: %s; %s; it begins anew", self.pair_id, error, self._set_aside(data or b""))
             return None

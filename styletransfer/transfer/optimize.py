@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -132,24 +132,59 @@ class Lbfgs:
 
 
 def check_state(state: Mapping[str, Any], image: Tensor) -> None:
-    """Raises RecordError unless every tensor of an optimizer's state is finite and has the size that `image` has.
+    """Raises RecordError, TypeError or ValueError unless `state` is all that an optimizer of `image` keeps.
 
-    The fused step would write beyond the ends of others.
+    Each tensor is finite and has the image's type and size: the fused step would write beyond the ends of others.
     """
-    for name, value in state.items():
-        for tensor in value if isinstance(value, list) else [value]:
-            if not isinstance(tensor, Tensor):
-                continue
-            shape = (1,) if name in _SCALARS else tuple(image.shape) if name in _MOMENTS else (image.numel(),)
-            if tuple(tensor.shape or (1,)) != shape:
-                raise RecordError(f"checkpoint's {name} is {tuple(tensor.shape)}; must be {shape}")
-            if not tensor.isfinite().all():
-                raise RecordError(f"checkpoint's {name} is not finite")
+    _check_names(state)
+    for name in state.keys() & _COUNTS:
+        if type(state[name]) is not int:
+            raise TypeError(f"{name} is a {type(state[name]).__name__}")
+    for name in state.keys() - _COUNTS:
+        for part in _parts(name, state[name]):
+            _check_part(name, part, image)
 
 
-_MOMENTS = frozenset({"exp_avg", "exp_avg_sq"})
-_SCALARS = frozenset({"step", "ro", "al", "H_diag", "t"})
-"""Of torch's optimizers; all else that are tensors in L-BFGS's state are flat pictures."""
+def _check_names(state: Mapping[str, Any]) -> None:
+    """All names of one optimizer. Where the gradient has been 0 from the start, L-BFGS only counts."""
+    kept = _ADAM if "exp_avg" in state else _COUNTS if state.get("n_iter") == 0 else _COUNTS | _LBFGS
+    if odd := sorted(kept.symmetric_difference(state) - {"al"}):
+        raise ValueError(f"its optimizer keeps too much or too little: {', '.join(odd)}")
+    if len({len(state[name]) for name in _HISTORY if name in state}) > 1:
+        raise ValueError("its optimizer's history is of several lengths")
+
+
+def _parts(name: str, value: Any) -> list[Any]:
+    if name not in _HISTORY | {"al"}:
+        return [value]
+    if not isinstance(value, list) or len(value) > LBFGS_HISTORY:
+        raise TypeError(f"{name} is no list of at most {LBFGS_HISTORY}")
+    return [part for part in value if name != "al" or part is not None]
+
+
+def _check_part(name: str, part: Any, image: Tensor) -> None:
+    scalar = name in _SCALARS
+    part = torch.tensor(part, dtype=image.dtype) if scalar and type(part) in (int, float) else part
+    if not isinstance(part, Tensor):
+        raise TypeError(f"{name} is a {type(part).__name__}")
+    shape = (1,) if scalar else tuple(image.shape) if name in _ADAM else (image.numel(),)
+    if tuple(part.shape or (1,)) != shape:
+        raise RecordError(f"checkpoint's {name} is {tuple(part.shape)}; must be {shape}")
+    if part.dtype not in ((torch.float32, image.dtype) if scalar else (image.dtype,)):
+        raise RecordError(f"checkpoint's {name} is of {part.dtype}; must be of {image.dtype}")
+    if not part.isfinite().all():
+        raise RecordError(f"checkpoint's {name} is not finite")
+    if name in _NOT_NEGATIVE and (part < 0).any():
+        raise RecordError(f"checkpoint's {name} is negative")
+
+
+# What torch's optimizers keep
+_ADAM: Final = frozenset({"step", "exp_avg", "exp_avg_sq"})
+_COUNTS: Final = frozenset({"func_evals", "n_iter"})
+_HISTORY: Final = frozenset({"old_dirs", "old_stps", "ro"})
+_LBFGS: Final = _HISTORY | {"d", "t", "H_diag", "prev_flat_grad", "prev_loss"}  # and al, a buffer, from step 2 on
+_SCALARS: Final = frozenset({"step", "ro", "al", "H_diag", "t", "prev_loss"})
+_NOT_NEGATIVE: Final = frozenset({"step", "exp_avg_sq"})
 
 
 def _check_kind(state: Mapping[str, Any], name: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, Field, PlainSerializer
 
 Trace = Annotated[
     tuple[float | None, ...],
@@ -28,7 +28,7 @@ class ScaleReport:
     width: int
     height: int
     iterations: int
-    seconds: float
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     losses: Mapping[str, float | None] = field(default_factory=dict)
     peak_memory: int | None = None
     trace: Trace = ()

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor
 
 from styletransfer.settings import Settings
 from styletransfer.transfer.optimize import Average, Optimizer, check_state, make_optimizer, move
 from styletransfer.transfer.report import ScaleReport
 from styletransfer.transfer.state import State, snapshot
+
+_REPORT: Final = TypeAdapter(ScaleReport)
 
 
 class Stopwatch:
@@ -102,5 +105,5 @@ class RunningState:
             Stopwatch(state.seconds),
             Stopwatch(state.scale_seconds),
             [torch.tensor(total, dtype=torch.float64) for total in state.trace],
-            [ScaleReport(**{**report, "trace": tuple(report["trace"])}) for report in state.reports],
+            [_REPORT.validate_python(report) for report in state.reports],
         )

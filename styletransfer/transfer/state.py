@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,6 +46,20 @@ class State:
     trace: tuple[float, ...] = ()
     reports: tuple[Mapping[str, Any], ...] = field(default=())
 
+    def check(self) -> None:
+        """Raises RecordError unless all that is no part of the optimizer is of its kind and in its range."""
+        counts, pictures = (self.scale_index, self.iteration), (self.image, self.total)
+        numbers = (self.missing, self.seconds, self.scale_seconds, *self.trace)
+        if not (
+            all(type(count) is int for count in counts)
+            and all(isinstance(picture, Tensor) for picture in pictures)
+            and all(_is_number(number) for number in numbers)
+            and 0 <= self.missing < 1
+            and min(self.seconds, self.scale_seconds) >= 0
+            and len(self.reports) == self.scale_index
+        ):
+            raise RecordError("checkpoint is damaged: its counts, times, losses or pictures can't be")
+
     def to_bytes(self) -> bytes:
         """A safetensors file."""
         tensors: dict[str, Tensor] = {}
@@ -69,6 +84,10 @@ class State:
             return cls(**values | {name: tuple(values[name]) for name in ("reports", "trace")})
         except (safetensors.SafetensorError, *_OF_DAMAGE) as error:
             raise RecordError(f"checkpoint is damaged: {error}") from error
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
 
 
 def metadata_of(data: bytes) -> dict[str, str]:

@@ -285,7 +285,8 @@ class _Run:
             self.running = RunningState.of(
                 state, self.settings, self.schedule.avg_decay, device=device, dtype=self.image_dtype
             )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:  # another's, with a checksum of its own
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # another's, with a checksum of its own
             raise RecordError(f"checkpoint is of another kind: {error}") from error
 
     def _check(self, state: State, scale: Scale) -> None:
@@ -298,5 +299,7 @@ class _Run:
             if tuple(tensor.shape) != (1, 3, height, width):
                 found = tuple(tensor.shape)
                 raise RecordError(f"checkpoint's {name} is {found}; must be (1, 3, {height}, {width})")
+            if tensor.dtype != self.image_dtype:
+                raise RecordError(f"checkpoint's {name} is of {tensor.dtype}; must be of {self.image_dtype}")
             if not tensor.isfinite().all():
                 raise RecordError(f"checkpoint's {name} is not finite")

@@ -1,5 +1,6 @@
 """A state survives the way through bytes; bytes that are no state are refused."""
 
+import dataclasses
 import json
 import math
 from contextlib import suppress
@@ -118,6 +119,33 @@ def test_a_changed_number_is_found():
         assert changed != data
         with pytest.raises(RecordError, match=r"^checkpoint is damaged: its checksum is another's$"):
             State.from_bytes(changed)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"scale_index": 1.0},
+        {"scale_index": "1"},
+        {"iteration": None},
+        {"iteration": True},
+        {"image": "text"},
+        {"total": [STATE.total]},
+        {"missing": math.nan},
+        {"missing": 1.0},
+        {"missing": None},
+        {"seconds": math.inf},
+        {"seconds": -1.0},
+        {"scale_seconds": "1"},
+        {"trace": ("1",)},
+        {"reports": ()},
+    ],
+    ids=str,
+)
+def test_a_state_with_values_that_can_not_be_is_damaged(changes):
+    whole = dataclasses.replace(STATE, reports=({},))
+    whole.check()
+    with pytest.raises(RecordError, match=r"^checkpoint is damaged: "):
+        dataclasses.replace(whole, **changes).check()
 
 
 def file_with(values: object, version: str = str(STATE_VERSION)) -> bytes:

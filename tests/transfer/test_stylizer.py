@@ -373,7 +373,7 @@ def spoilt(state: State, **changes: Any) -> State:
     """`state` with other tensors; names that it hasn't are its optimizer's."""
     own = {name: value for name, value in changes.items() if hasattr(state, name)}
     rest = {name: value for name, value in changes.items() if name not in own}
-    return dataclasses.replace(state, **own, optimizer={**state.optimizer, **rest})
+    return dataclasses.replace(state, **{"optimizer": {**state.optimizer, **rest}, **own})
 
 
 @pytest.mark.parametrize(
@@ -386,6 +386,11 @@ def spoilt(state: State, **changes: Any) -> State:
         ({"exp_avg_sq": torch.full((1, 3, 11, 17), torch.inf)}, "checkpoint's exp_avg_sq is not finite"),
         ({"step": torch.zeros(7)}, r"checkpoint's step is \(7,\); must be \(1,\)"),
         ({"exp_avg": "text"}, "checkpoint is of another kind"),
+        ({"exp_avg": torch.zeros(1, 3, 11, 17).half()}, "checkpoint's exp_avg is of torch.float16; must be of"),
+        ({"exp_avg_sq": torch.full((1, 3, 11, 17), -1.0)}, "checkpoint's exp_avg_sq is negative"),
+        ({"total": torch.zeros(1, 3, 11, 17).half()}, "checkpoint's average is of torch.float16; must be of"),
+        ({"n_iter": 1}, "checkpoint is of another kind: its optimizer keeps too much or too little: n_iter"),
+        ({"optimizer": {}}, "checkpoint is of another kind: its optimizer keeps too much or too little: "),
         ({"reports": ({"surprise": 1},)}, "checkpoint is of another kind"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -398,3 +403,22 @@ def test_a_state_of_other_sizes_or_kinds_is_refused_before_it_is_used(changes, m
     assert state.image.shape == (1, 3, 11, 17)
     with pytest.raises(RecordError, match=message):
         render(make_stylizer(), resume=spoilt(state, **changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": {"n_iter": 3}},
+        {"t": "text"},
+        {"n_iter": 1.0},
+        {"ro": []},
+        {"old_dirs": None},
+        {"d": torch.zeros(2)},
+    ],
+    ids=str,
+)
+def test_a_history_that_can_not_be_is_refused_before_it_is_used(changes):
+    states: list[State] = []
+    render(make_stylizer(optimizer="lbfgs"), callback=lambda progress: states.append(progress.state()))
+    with pytest.raises(RecordError, match=r"^checkpoint"):
+        render(make_stylizer(optimizer="lbfgs"), resume=spoilt(states[2], **changes))
