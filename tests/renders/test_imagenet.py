@@ -93,7 +93,7 @@ def test_processes_that_want_imagenet_at_once_share_one_download(torchvision_sit
     program = (
         "from styletransfer.renders import imagenet, weights_loading; "
         f"imagenet.IMAGENET = imagenet.{imagenet.IMAGENET!r}; "
-        "print(weights.load_weights('imagenet', last_layer='relu1_2').identity)"
+        "print(weights_loading.load_weights('imagenet', last_layer='relu1_2').identity)"
     )
     environment = {**os.environ, "TORCH_HOME": str(tmp_path / "torch"), "OMP_NUM_THREADS": "1"}
     processes = [
