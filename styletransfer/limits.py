@@ -9,7 +9,7 @@ from typing import Final
 
 from styletransfer.sizes import Size
 
-_KIB, _MIB, _GIB = 2**10, 2**20, 2**30
+_MIB, _GIB = 2**20, 2**30
 
 MANIFEST_BYTES: Final = 8 * _MIB
 """10,000 pairs, each spelled out, take some 3 MB."""

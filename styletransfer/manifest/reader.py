@@ -181,9 +181,7 @@ class _Reader:
             if checked is not None:
                 yield path, checked
 
-    def _pairs(
-        self, value: dict[str, Any], head: ManifestFile, settings: PairSettings
-    ) -> Iterator[Draft]:
+    def _pairs(self, value: dict[str, Any], head: ManifestFile, settings: PairSettings) -> Iterator[Draft]:
         for path, entry in self._entries(value, "pairs", PairEntry):
             content = self.locations.resolve((*path, "content"), entry.content)
             if entry.style is not None:
@@ -199,9 +197,7 @@ class _Reader:
             image = self.locations.resolve((*path, "styles", number, "image"), entry.image)
             yield PairStyle(image, entry.weight)
 
-    def _grids(
-        self, value: dict[str, Any], head: ManifestFile, settings: PairSettings
-    ) -> Iterator[Draft]:
+    def _grids(self, value: dict[str, Any], head: ManifestFile, settings: PairSettings) -> Iterator[Draft]:
         for path, entry in self._entries(value, "grid", GridEntry):
             contents = self.locations.find((*path, "contents"), entry.contents)
             styles = self.locations.find((*path, "styles"), entry.styles)

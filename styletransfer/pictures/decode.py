@@ -19,10 +19,10 @@ from PIL import Image
 
 from styletransfer.errors import ImageError
 from styletransfer.pictures import icc_conversion
-from styletransfer.pictures.headers import Header, damage_as_image_error, read_header
+from styletransfer.pictures.headers import TIFF_STARTS, Header, damage_as_image_error, read_header
 from styletransfer.pictures.icc_profile import SRGB_PROFILE
 from styletransfer.pictures.picture import Picture, Pixels, strips
-from styletransfer.pictures.truncation import FORMATS_WITH_AN_END
+from styletransfer.pictures.truncation import FORMATS_WITH_AN_END, JPEG_START, PNG_START
 from styletransfer.sizes import Size
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _Conversion = TypeVar("_Conversion")
 MAX_MEGAPIXELS: Final = 512
 """Largest picture that is read, in million pixels, unless the caller says otherwise."""
 
-_LOOKED_AT_FOR_NOTHING: Final = (b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_LOOKED_AT_FOR_NOTHING: Final = (PNG_START, JPEG_START, *TIFF_STARTS)
 """First bytes of formats whose headers take no memory for pixels. Opening a WebP takes two of its frames."""
 _ONE_AT_A_TIME: Final = threading.Lock()
 

@@ -20,10 +20,10 @@ from PIL.ExifTags import Base as Tag
 
 from styletransfer.errors import ImageError
 from styletransfer.pictures.picture import Dpi
-from styletransfer.pictures.truncation import missing_end, missing_pixels
+from styletransfer.pictures.truncation import PNG_START, missing_end, missing_pixels, png_chunks
 from styletransfer.sizes import Size
 
-_TIFF_STARTS: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")       # classic and BigTIFF, both byte orders
+TIFF_STARTS: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")       # classic and BigTIFF, both byte orders
 
 # Formats that Pillow hands to another program (Ghostscript, Windows) or only recognises.
 _NOT_PICTURES: Final = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
@@ -92,7 +92,7 @@ def read_header(data: bytes, name: str, *, max_megapixels: float) -> Header:
     """
     with damage_as_image_error(name):
         _check_end(missing_end(data), name)
-        if data.startswith(_TIFF_STARTS):
+        if data.startswith(TIFF_STARTS):
             return _tiff_header(data, name, max_megapixels)
         return _pillow_header(data, name, max_megapixels)
 
@@ -185,20 +185,14 @@ def _png_without_pixels(data: bytes) -> Image.Image:
 
     They may stand behind the pixels: to look there Pillow would decode them all.
     """
-    parts, at = [_PNG_START, _PNG_ONE_PIXEL], len(_PNG_START)
-    while at + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, at)
-        if kind in _PNG_NOTES:
-            parts.append(data[at : at + 12 + length])
-        at += 12 + length
-    return PngImagePlugin.PngImageFile(io.BytesIO(b"".join([*parts, _PNG_END])))
+    notes = (data[start:end] for kind, start, end in png_chunks(data) if kind in _PNG_NOTES)
+    return PngImagePlugin.PngImageFile(io.BytesIO(b"".join([PNG_START, _PNG_ONE_PIXEL, *notes, _PNG_END])))
 
 
 def _png_chunk(kind: bytes, contents: bytes) -> bytes:
     return struct.pack(">I4s", len(contents), kind) + contents + struct.pack(">I", zlib.crc32(kind + contents))
 
 
-_PNG_START: Final = b"\x89PNG\r\n\x1a\n"
 _PNG_ONE_PIXEL: Final = _png_chunk(b"IHDR", struct.pack(">2I5B", 1, 1, 8, 0, 0, 0, 0))
 _PNG_END: Final = _png_chunk(b"IDAT", zlib.compress(b"\0\0")) + _png_chunk(b"IEND", b"")
 _PNG_NOTES: Final = frozenset({b"eXIf", b"tEXt", b"zTXt", b"iTXt"})

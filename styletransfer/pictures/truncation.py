@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 FORMATS_WITH_AN_END: Final = frozenset({"JPEG", "MPO", "PNG", "TIFF", "WEBP"})
 """Pillow's names of the formats that are looked at here."""
 
-_PNG_START: Final = b"\x89PNG\r\n\x1a\n"
+PNG_START: Final = b"\x89PNG\r\n\x1a\n"
 _PNG_HEADER_BYTES: Final = 33
-_JPEG_START: Final = b"\xff\xd8\xff"
+JPEG_START: Final = b"\xff\xd8\xff"
 _JPEG_END: Final = 0xD9
 # In compressed data 0xFF is followed by 0 or by a restart marker. These, and all that stand alone, are passed over.
 _JPEG_MARKER: Final = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
@@ -28,9 +28,9 @@ _TIFF_PLACES: Final = ((273, 279), (324, 325))      # offsets and byte counts: o
 
 def missing_end(data: bytes) -> str | None:
     """How a JPEG, PNG or WebP is seen to be cut short; None for a whole one, and for any other file."""
-    if data.startswith(_JPEG_START):
+    if data.startswith(JPEG_START):
         return None if _has_jpeg_end(data) else "its JPEG data has no end"
-    if data.startswith(_PNG_START) and len(data) >= _PNG_HEADER_BYTES:
+    if data.startswith(PNG_START) and len(data) >= _PNG_HEADER_BYTES:
         return None if _has_png_end(data) else "its last PNG chunk is missing"
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         needed = 8 + int.from_bytes(data[4:8], "little")
@@ -58,10 +58,14 @@ def _has_jpeg_end(data: bytes) -> bool:
 
 
 def _has_png_end(data: bytes) -> bool:
-    at = len(_PNG_START)
+    ends = (end for kind, _, end in png_chunks(data) if kind == b"IEND")
+    return next(ends, len(data) + 1) <= len(data)       # else it is cut within its last chunk, or before
+
+
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, start and end of a PNG's chunks, in its bytes; the last may end beyond these."""
+    at = len(PNG_START)
     while at + 12 <= len(data):                     # length, kind and checksum
         length, kind = struct.unpack_from(">I4s", data, at)
+        yield kind, at, at + 12 + length
         at += 12 + length
-        if kind == b"IEND":
-            return bool(at <= len(data))        # else it is cut within its last chunk
-    return False
