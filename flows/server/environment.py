@@ -38,7 +38,10 @@ HEARTBEAT_S: Final = period_s("NST_HEARTBEAT_S", LEAST_HEARTBEAT_S)
 """Between two heartbeats of a run. Less than Prefect allows is for tests, which see to it themselves."""
 
 WORKER_QUERY_S: Final = 2
-"""How often a worker asks for runs: the better part of what passes between two of them."""
+"""How often a worker asks for runs when its last has just ended: the better part of what passes between two."""
+
+IDLE_QUERY_S: Final = period_s("NST_IDLE_QUERY_S", 8)
+"""How often one asks that has had nothing to do for a while: a thousand of them must leave the server time."""
 
 
 def farm_environment() -> dict[str, str]:

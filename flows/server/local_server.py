@@ -39,6 +39,8 @@ class LocalServer:
     when the process that started it does, however that ends.
     """
 
+    module = "flows.server.local_server_process"
+
     def __init__(self, folder: Path, port: int) -> None:
         self.folder = folder
         self.port = port
@@ -80,6 +82,7 @@ class LocalServer:
             CLIENTS_VARIABLE: self.password,
             "PREFECT_HOME": str(self._home),
             "PYTHONPATH": python_path(),
+            "NST_IDLE_QUERY_S": "0",  # one host's few workers may ask whenever they like
         }
 
     @property
@@ -92,7 +95,7 @@ class LocalServer:
         make_private(self.folder)
         make_private(self._home)
         self._home.chmod(0o700)  # the database has secrets, and what decrypts them
-        command = [sys.executable, "-m", "flows.server.local_server_process", "--port", str(self.port)]
+        command = [sys.executable, "-m", self.module, "--port", str(self.port)]
         with self.log.open(self._log_mode) as log:
             self._process = subprocess.Popen(
                 command,

@@ -5,7 +5,8 @@
 Prefect's own, when told to end, kills its run with SIGKILL, which saves nothing. This one, on the first SIGTERM
 or Ctrl-C, or when its standard input closes (whoever started it is gone), takes no more runs, sends SIGTERM to
 the one it has, waits until that has saved its state and reported, and ends. A second signal kills the run.
-Neither does it give up, and kill its run, while the server is away.
+Neither does it give up, and kill its run, while the server is away. It asks for runs only while it has room for
+one, and the seldomer the longer there was nothing to do.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -31,6 +33,7 @@ from flows.farm.names import DRAIN_LIMIT_S, DRIVER_POOL, ENTRYPOINTS
 from flows.farm.workers.driver_revival import EVERY_S, revive_lost
 from flows.pairs.retrying import may_pass
 from flows.pairs.signals import ending_signals
+from flows.server.environment import IDLE_QUERY_S
 from flows.standard_streams import make_lenient
 from styletransfer.errors import StyleTransferError
 from styletransfer.version import version
@@ -85,7 +88,8 @@ class SlotWorker(ProcessWorker):
 
     job_configuration = SlotConfiguration
     draining = False
-    _revive_at = float("-inf")
+    clock: Callable[[], float] = staticmethod(time.monotonic)
+    _revive_at = _asked_at = _news_at = float("-inf")
     ready_fd: int | None = None
     """Where to say, once, that the server knows this worker."""
 
@@ -97,14 +101,26 @@ class SlotWorker(ProcessWorker):
     def busy(self) -> bool:
         return self._limiter is not None and self._limiter.borrowed_tokens > 0
 
+    @property
+    def full(self) -> bool:
+        return self._limiter is not None and self._limiter.available_tokens <= 0
+
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:
-        if self.draining:
+        """Called every two seconds; asks the server only when that is due."""
+        clock = self.clock()
+        if self.full:
+            self._news_at = clock  # when its run ends it asks at once
+        if self.draining or self.full or clock < self._asked_at + query_pause_s(clock - self._news_at):
             return []
+        self._asked_at = clock
         try:
-            return await super().get_and_submit_flow_runs()
+            found = await super().get_and_submit_flow_runs()
         except httpx.HTTPError as error:
             tell_if_transient(error)
             return []
+        if found:
+            self._news_at = clock
+        return found
 
     async def sync_with_backend(self) -> None:
         try:
@@ -132,6 +148,11 @@ class SlotWorker(ProcessWorker):
             os.write(self.ready_fd, b"1")
             os.close(self.ready_fd)
             self.ready_fd = None
+
+
+def query_pause_s(idle_s: float) -> float:
+    """Between two questions for runs of a worker that has had nothing to do for so long."""
+    return min(IDLE_QUERY_S, idle_s / 10)
 
 
 def tell_if_transient(error: httpx.HTTPError) -> None:

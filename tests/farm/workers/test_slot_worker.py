@@ -1,16 +1,19 @@
-"""One worker for one slot: which runs it refuses."""
+"""One worker for one slot: which runs it refuses, and when it asks for any."""
 
+import asyncio
 import os
 import subprocess
 import sys
 from functools import partial
 
+import anyio
 import pytest
 from prefect import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.workers.process import ProcessWorker
 
-from flows.farm.workers.slot_worker import check_entrypoint
+from flows.farm.workers.slot_worker import SlotWorker, check_entrypoint, query_pause_s
+from flows.server.environment import IDLE_QUERY_S
 from styletransfer.errors import StyleTransferError
 from tests.checkout import ROOT
 from tests.waiting import until
@@ -33,6 +36,59 @@ def test_an_entry_point_of_another_version_is_none(entrypoint):
 @pytest.mark.parametrize("entrypoint", ["tests.farm.sleeper.sleeper", "night.py:clean", None])
 def test_flows_of_others_are_theirs(entrypoint):
     check_entrypoint(entrypoint)
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """A worker's questions for runs, by its clock, which a test moves; nobody has any."""
+    questions, clock = [], [1000.0]
+
+    async def ask(_):
+        questions.append(clock[0])
+        return []
+
+    monkeypatch.setattr(ProcessWorker, "get_and_submit_flow_runs", ask)
+    monkeypatch.setattr(SlotWorker, "clock", staticmethod(lambda: clock[0]))
+    return questions, clock
+
+
+async def tick(worker, clock, seconds):
+    """So many seconds pass, in which it may ask every two."""
+    for _ in range(seconds // 2):
+        await worker.get_and_submit_flow_runs()
+        clock[0] += 2
+
+
+def test_a_busy_slot_asks_for_nothing_and_one_whose_run_has_ended_at_once(asked):
+    questions, clock = asked
+
+    async def work():
+        worker = SlotWorker("pool", name="slot", limit=1)
+        worker._limiter = anyio.CapacityLimiter(1)
+        worker._limiter.acquire_on_behalf_of_nowait("run")
+        await tick(worker, clock, 600)
+        assert questions == []
+        worker._limiter.release_on_behalf_of("run")
+        await tick(worker, clock, 20)
+
+    asyncio.run(work())
+    assert questions == [1600.0 + 2 * number for number in range(10)]
+
+
+def test_an_idle_slot_asks_less_than_ten_times_a_minute(asked):
+    questions, clock = asked
+
+    async def work():
+        await tick(SlotWorker("pool", name="slot", limit=1), clock, 600)
+
+    asyncio.run(work())
+    assert questions[0] == 1000.0
+    assert len(questions) == 600 / IDLE_QUERY_S
+    assert 60 / IDLE_QUERY_S < 10
+
+
+def test_the_longer_there_was_nothing_to_do_the_longer_a_worker_waits():
+    assert [query_pause_s(idle_s) for idle_s in (0, 20, 60, 1e9)] == [0, 2, 6, IDLE_QUERY_S]
 
 
 def crashed(client, run):
