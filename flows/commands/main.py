@@ -26,7 +26,7 @@ COMMANDS: Final = {
     "check": "check a manifest and show what would be rendered",
     "submit": "hand a manifest to the farm",
     "schedule": "render a manifest, or all in a folder, night by night",
-    "status": "show how runs, or slots, stand",
+    "status": "show the night: manifests and slots, or one run's pairs",
     "cancel": "end a run",
     "retry": "render the failed pairs of a run once more",
     "notify": "have a message sent at the end of each manifest",

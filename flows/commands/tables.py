@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
@@ -42,12 +44,25 @@ def plain(text: str, style: str = "") -> Text:
     return Text(legible_lines(text), style)
 
 
-def show(made: Table) -> None:
-    """Write a table to stdout; its lines end with their last word, not with the column."""
+def show(made: RenderableType) -> None:
+    """Write it to stdout; lines of tables end with their last word, not with the column."""
     console = output()
     with console.capture() as captured:
         console.print(made)
     console.out("\n".join(line.rstrip() for line in captured.get().splitlines()), highlight=False)
+
+
+def watch(make: Callable[[], RenderableType], every_s: float) -> None:
+    """Show on stdout what `make` gives, anew every so often, until Ctrl-C; in one place of a terminal."""
+    console = output()
+    if not console.is_terminal:
+        while True:
+            show(make())
+            time.sleep(every_s)
+    with Live(make(), console=console, auto_refresh=False) as live:
+        while True:
+            time.sleep(every_s)
+            live.update(make(), refresh=True)
 
 
 def output() -> Console:

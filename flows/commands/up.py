@@ -164,10 +164,13 @@ class Watch:
 
     def __call__(self) -> bool:
         """Goes on for ever. Raises StyleTransferError for a server that does not stay."""
+        from flows.farm.names import NIGHT_KEY
+
         self._server_watch.keep()
         if not self._told and self._supervisor.ready:
             self._told = True
             tell(f"dashboard: {self._server.address}")
+            tell(f"the night on one page: {self._server.address}/artifacts/key/{NIGHT_KEY}")
             tell(f"it asks once: {_what_to_type(self._server)}")
             tell(f"ready; in another terminal: {self._hint}")
         return True

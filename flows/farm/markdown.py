@@ -18,3 +18,8 @@ def markdown(text: str) -> str:
     """
     line = legible(" ".join(redacted(text).split("\n")))
     return _SPECIAL.sub(r"\\\g<0>", html.escape(line, quote=False))
+
+
+def unmarked(text: str) -> str:
+    """The line that `markdown` made this of."""
+    return html.unescape(re.sub(r"\\([\\`*\[\]|])", r"\1", text))

@@ -122,3 +122,11 @@ def size_tag(end_scale: int) -> str:
     return f"size:{end_scale}"
 
 
+PROGRESS_ARTIFACT: Final = "progress"
+"""What the progress of a driver or a render run is published as."""
+
+NIGHT_KEY: Final = "nst-night"
+"""Key of the artifact with the page of the night."""
+
+LATEST_ARTIFACT: Final = "latest"
+"""What a driver's last finished picture is published as."""

@@ -1,6 +1,10 @@
 """Tables on stdout: columns by their headings, lines that end with their last word."""
 
-from flows.commands.tables import show, table
+import pytest
+from rich.console import Console
+
+from flows.commands import tables
+from flows.commands.tables import show, table, watch
 
 
 def test_columns_are_as_wide_as_their_widest_cell_and_lines_end_with_their_last_word(capsys):
@@ -21,3 +25,16 @@ def test_a_line_is_not_broken_where_somebody_reads_it_through_a_pipe(capsys):
 def test_brackets_are_text(capsys):
     show(table(("why",), [("[bold]a[/bold]",)]))
     assert capsys.readouterr().out == "why\n[bold]a[/bold]\n"
+
+
+def test_no_line_is_wider_than_the_terminal(capsys, monkeypatch):
+    monkeypatch.setattr(tables, "output", lambda: Console(width=60, highlight=False))
+    show(table(("run", "manifest", "why"), [("1234abcd", "harbour " * 9, "because " * 20)] * 2, right=("run",)))
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 60
+
+
+def test_what_is_watched_is_shown_again_and_again(capsys):
+    numbers = iter(range(3))
+    with pytest.raises(StopIteration):
+        watch(lambda: table(("n",), [(str(next(numbers)),)]), 0.0)
+    assert capsys.readouterr().out.split() == ["n", "0", "n", "1", "n", "2"]

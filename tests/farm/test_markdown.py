@@ -5,7 +5,7 @@ import json
 import pytest
 
 from flows.farm.driver.pairs_table import link, table
-from flows.farm.markdown import markdown
+from flows.farm.markdown import markdown, unmarked
 from styletransfer.renders.plan import plan_manifest
 from styletransfer.renders.summary import Outcome
 
@@ -26,6 +26,11 @@ from styletransfer.renders.summary import Outcome
 )
 def test_text_stays_text(text, shown):
     assert markdown(text) == shown
+
+
+@pytest.mark.parametrize("text", ["too hot", "[x](y) <b> &amp; a | b", r"`a` *b* \ \["])
+def test_a_line_is_read_back_as_it_was(text):
+    assert unmarked(markdown(text)) == text
 
 
 def test_a_link_leads_where_it_says_and_ends_where_it_ends():

@@ -22,6 +22,7 @@ from pydantic import Field
 from flows.farm import names, submissions
 from flows.farm.artifacts import Artifacts
 from flows.farm.driver.driver_listeners import DriverListeners, LogStates, SheetStates
+from flows.farm.driver.driver_progress import DriverProgress
 from flows.farm.driver.driver_run import DriverRun, ReplacedError
 from flows.farm.driver.forecast import Messenger
 from flows.farm.driver.pairs_table import PairsTable
@@ -133,10 +134,12 @@ def plan_patiently(make: Callable[[], Plan], retries: Retries | None = None) -> 
 
 def look_after(plan: Plan, request: RenderRequest, me: DriverRun, client: SyncPrefectClient) -> State[Any]:
     """Have the plan's pairs rendered, show how they stand, and sum up. Raises ReplacedError."""
-    table = PairsTable(Artifacts(str(me.run.id)))
+    artifacts = Artifacts(str(me.run.id))
+    table = PairsTable(artifacts)
     with _sheet(plan) as sheet, StoredResults(plan, request.force_before) as results, table:
         messenger = Messenger(request.until, parse_zone(request.timezone or host_zone()), me.began)
-        listener = DriverListeners([SheetStates(sheet), LogStates(get_run_logger()), table, messenger])
+        logged, progress = LogStates(get_run_logger()), DriverProgress(artifacts)
+        listener = DriverListeners([SheetStates(sheet), logged, progress, table, messenger])
         reconciler = Reconciler(plan, RenderRuns(client, request), results, request, me.began)
         table.live_runs = reconciler.live_runs
         listener.planned(plan)

@@ -35,11 +35,53 @@ class Forecast:
         return self.through <= self.until
 
 
-class Forecaster:
+class Pace:
     """Watches the states of a driver's pairs. Work is counted in pixel iterations, as `flows.pairs.estimate` does.
 
     The speed is that of the pairs done so far; as many are rendered at once as have been so far.
     """
+
+    def __init__(self, queued: Sequence[PlannedPair], clock: Callable[[], float] = time.monotonic) -> None:
+        self.slots = 1
+        self._work = {pair.id: pair.work.total for pair in queued}
+        self._clock = clock
+        self._began: dict[str, float] = {}
+
+    @property
+    def pairs(self) -> int:
+        return len(self._work)
+
+    def seconds_left(self, outcomes: Mapping[str, Outcome]) -> list[float]:
+        """How all pairs stand now; gives what each one that is left will take in its slot. Empty while unknown."""
+        rendering = [pair for pair in self._work if _state(outcomes, pair) == "rendering"]
+        for pair in rendering:
+            self._began.setdefault(pair, self._clock())
+        self.slots = max(self.slots, len(rendering))
+        speed = self._speed(outcomes)
+        if speed is None:
+            return []
+        clock = self._clock()
+        return [
+            max(0.0, self._work[pair] / speed * OVERHEAD - (clock - self._began.get(pair, clock)))
+            for pair in sorted(self._work)
+            if _state(outcomes, pair) not in _OVER
+        ]
+
+    def _speed(self, outcomes: Mapping[str, Outcome]) -> float | None:
+        """Pixel iterations per second and slot, once as many pairs are done as are rendered at once."""
+        records = {pair: outcomes[pair].record for pair in self._work if _state(outcomes, pair) == "done"}
+        seconds = sum(record.seconds for record in records.values() if record is not None)
+        if len(records) < self.slots or seconds <= 0:
+            return None
+        return sum(self._work[pair] for pair, record in records.items() if record is not None) / seconds
+
+    def total_s(self, seconds: Sequence[float]) -> float:
+        """Until all are through: shared out evenly at best, and never before the longest is."""
+        return max(sum(seconds) / self.slots, *seconds)
+
+
+class Forecaster:
+    """Forecasts once whether a driver's pairs will be through by `until`."""
 
     def __init__(
         self,
@@ -48,54 +90,28 @@ class Forecaster:
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._work = {pair.id: pair.work.total for pair in queued}
-        self._until = until
-        self._clock, self._now = clock, now
-        self._began: dict[str, float] = {}
-        self._at_once = 0
+        self._pace = Pace(queued, clock)
+        self._until, self._now = until, now
         self._told = False
 
     def states(self, outcomes: Mapping[str, Outcome]) -> Forecast | None:
         """How all pairs stand now; gives the forecast when it is first possible, and then no more."""
         if self._told:
             return None
-        rendering = [pair for pair in self._work if _state(outcomes, pair) == "rendering"]
-        for pair in rendering:
-            self._began.setdefault(pair, self._clock())
-        self._at_once = max(self._at_once, len(rendering))
-        speed = self._speed(outcomes)
-        left = {pair for pair in self._work if _state(outcomes, pair) not in _OVER}
-        if speed is None or not left:
+        seconds = self._pace.seconds_left(outcomes)
+        if not seconds:
             return None
         self._told = True
-        return self._forecast(speed, sorted(left))
+        now = self._now()
+        through = now + timedelta(seconds=self._pace.total_s(seconds))
+        return Forecast(through, self._until, self._pace.pairs, self._not_by(seconds, now))
 
-    def _speed(self, outcomes: Mapping[str, Outcome]) -> float | None:
-        """Pixel iterations per second and slot, once as many pairs are done as are rendered at once."""
-        records = {pair: outcomes[pair].record for pair in self._work if _state(outcomes, pair) == "done"}
-        seconds = sum(record.seconds for record in records.values() if record is not None)
-        if len(records) < max(1, self._at_once) or seconds <= 0:
-            return None
-        return sum(self._work[pair] for pair, record in records.items() if record is not None) / seconds
-
-    def _forecast(self, speed: float, left: Sequence[str]) -> Forecast:
-        now, clock = self._now(), self._clock()
-        seconds = [
-            max(0.0, self._work[pair] / speed * OVERHEAD - (clock - self._began.get(pair, clock))) for pair in left
-        ]
-        slots = max(1, self._at_once)
-        # Shared out evenly at best; never before the longest is through.
-        total = max(sum(seconds) / slots, *seconds)
-        return Forecast(
-            now + timedelta(seconds=total), self._until, len(self._work), self._not_by(seconds, slots, now)
-        )
-
-    def _not_by(self, seconds: Sequence[float], slots: int, now: datetime) -> int:
+    def _not_by(self, seconds: Sequence[float], now: datetime) -> int:
         """How many will not be done: the shortest are counted as rendered first, so at least so many."""
         budget = (self._until - now).total_seconds()
         spent, fit = 0.0, 0
         for each in sorted(seconds):
-            spent += each / slots
+            spent += each / self._pace.slots
             if spent > budget or each > budget:
                 break
             fit += 1

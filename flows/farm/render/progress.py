@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from flows.farm.artifacts import Artifacts, Content, data_url
 from flows.farm.markdown import markdown
+from flows.farm.names import PROGRESS_ARTIFACT
 from flows.pairs.estimate import Estimate, clock_text, pair_seconds_left, speed_text
 from flows.pairs.listeners import Listener
 from styletransfer.machine.devices import Slot
@@ -109,7 +110,7 @@ class RenderProgress(Listener):
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._artifacts.publish("progress", self._last_words)
+        self._artifacts.publish(PROGRESS_ARTIFACT, self._last_words)
         self._artifacts.close()
 
     def started(self, pair: PlannedPair, slot: Slot) -> None:
@@ -160,7 +161,7 @@ class RenderProgress(Listener):
             return  # the last words come soon enough
         percent = 100 * self._estimate.fraction()
         text = self._text(percent, left)
-        self._artifacts.publish("progress", lambda: Content("progress", round(percent, 1), text))
+        self._artifacts.publish(PROGRESS_ARTIFACT, lambda: Content("progress", round(percent, 1), text))
 
     def _pair_left(self) -> float | None:
         """Of the only pair: what a resumed one took before counts, too."""

@@ -30,6 +30,7 @@ from prefect.utilities.processutils import command_to_string
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 
 from flows.farm.names import DRAIN_LIMIT_S, DRIVER_POOL, ENTRYPOINTS
+from flows.farm.night_page import keep_night_page
 from flows.farm.workers.driver_revival import EVERY_S, revive_lost
 from flows.pairs.retrying import may_pass
 from flows.pairs.signals import ending_signals
@@ -130,6 +131,7 @@ class SlotWorker(ProcessWorker):
         else:
             self._say_ready()
             await self._revive_drivers()
+            await self._keep_night_page()
 
     async def _revive_drivers(self) -> None:
         """A worker for drivers looks after those that died while the server could not."""
@@ -140,6 +142,15 @@ class SlotWorker(ProcessWorker):
             await asyncio.to_thread(revive_lost)
         except Exception as error:  # noqa: BLE001  (the next look may succeed; this worker serves all the same)
             log.warning("no look for drivers that died: %s: %s", type(error).__name__, error)
+
+    async def _keep_night_page(self) -> None:
+        """A worker for drivers keeps the page of the night up to date, too."""
+        if self._work_pool_name != DRIVER_POOL:
+            return
+        try:
+            await asyncio.to_thread(keep_night_page)
+        except Exception as error:  # noqa: BLE001  (the next heartbeat tries again)
+            log.warning("the page of the night is not kept up to date: %s: %s", type(error).__name__, error)
 
     def _say_ready(self) -> None:
         if self._work_pool is None:

@@ -103,8 +103,8 @@ def test_when_nothing_is_left_nothing_is_told(pairs, clock, done):
 def test_the_longest_pair_is_waited_for(pairs, clock, done):
     large = replace(pairs[1], scales=(128, 512), size=(512, 384))
     watched = forecaster([pairs[0], large, pairs[2]], clock, 100)
-    watched._at_once = 3
+    watched._pace.slots = 3
     states = {"p0": done(10), "p2": done(10), "p3": done(10)}
-    watched._work["p3"] = watched._work["p2"]
+    watched._pace._work["p3"] = watched._pace._work["p2"]
     ratio = large.work.total / pairs[0].work.total
     assert watched.states(states).through == clock.now() + timedelta(seconds=10 * ratio * OVERHEAD)

@@ -1,0 +1,142 @@
+"""The night in a terminal, and as JSON: manifests with how far they are, slots with what they render."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import FlowRun
+from rich.console import Group, RenderableType
+
+from flows.commands.tables import plain, table
+from flows.farm import submissions, times
+from flows.farm.night import Night, NightManifest, bar, read_night, slots_text
+from flows.farm.night_page import night_link, through_text
+from flows.farm.slot_work import SlotWork, read_slots
+from styletransfer.errors import StyleTransferError
+from styletransfer.renders.output_places import OutputPlaces
+from styletransfer.renders.records import PAIR_STATES, Summary, read_summary
+
+
+def night_view(client: SyncPrefectClient) -> RenderableType:
+    """All of it, as it is now."""
+    night = read_night(client)
+    parts: list[RenderableType] = [_manifests(night) if night.manifests else plain(NOTHING)]
+    if night.caption:
+        parts += [plain(f"\nlast finished: {night.caption}")]
+    parts += [plain(f"\n{slots_text(night.slots)}"), slots_view(night.slots)]
+    if link := night_link():
+        parts.append(plain(f"\nthe night in the dashboard: {link}"))
+    return Group(*parts)
+
+
+NOTHING = "no runs; hand over a manifest with: styletransfer submit MANIFEST"
+NO_SLOT = "no slot is there; start one with: styletransfer worker"
+
+
+def slots_now(client: SyncPrefectClient) -> RenderableType:
+    """The slots alone."""
+    return slots_view(read_slots(client))
+
+
+def slots_view(slots: Iterable[SlotWork]) -> RenderableType:
+    found = list(slots)
+    if not found:
+        return plain(NO_SLOT)
+    rows = ((slot.host, slot.slot, slot.pool, slot.manifest, slot.text, slot.left) for slot in found)
+    return table(("host", "slot", "pool", "manifest", "pair", "left"), rows, right=("left",))
+
+
+def _manifests(night: Night) -> RenderableType:
+    headings = ("run", "manifest", "state", "", "pairs", "begun", "time", "through")
+    return table(headings, map(_row, night.manifests), right=("time",))
+
+
+def _row(each: NightManifest) -> tuple[str, ...]:
+    run, progress = each.run, each.progress
+    begun = run.start_time or run.expected_start_time
+    taken = times.duration_text(run.estimated_run_time.total_seconds()) if run.start_time else ""
+    through = progress.through if progress and not submissions.is_over(run) else None
+    return (
+        submissions.short_id(run),
+        run.name,
+        submissions.state_text(run),
+        f"{bar(progress.fraction)} {100 * progress.fraction:.0f} %" if progress else "",
+        _pairs_text(each),
+        f"{begun.astimezone():%a %d %b %H:%M}" if begun else "",
+        taken,
+        through_text(through) if through else "",
+    )
+
+
+def _pairs_text(each: NightManifest) -> str:
+    """`7 done, 1 failed, 4 left`; of a driver that has told nothing yet, what its summary says."""
+    if submissions.is_over(each.run) or each.run.start_time is None:
+        return each.over_text
+    if each.progress is None:
+        summary = _summary(each.run)
+        return counts_text(summary) if summary else ""
+    counts = {"done": each.progress.done, "failed": each.progress.failed, "left": each.progress.left}
+    return ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+
+
+def counts_text(summary: Summary) -> str:
+    """`7 done, 1 failed`."""
+    return ", ".join(f"{summary.counts[state]} {state}" for state in PAIR_STATES if state in summary.counts)
+
+
+def _summary(run: FlowRun) -> Summary | None:
+    """The summary of the run's results, if there is one that can be read."""
+    try:
+        manifest = submissions.manifest_of(run)
+        return read_summary(OutputPlaces(manifest.output, manifest.name).summary)
+    except StyleTransferError:
+        return None
+
+
+def night_json(client: SyncPrefectClient) -> dict[str, Any]:
+    """The same for programs. Times are ISO 8601."""
+    night = read_night(client)
+    return {
+        "manifests": list(map(_manifest_json, night.manifests)),
+        "slots": slots_json(night.slots),
+        "last_finished": night.caption or None,
+    }
+
+
+def _manifest_json(each: NightManifest) -> dict[str, Any]:
+    progress, run = each.progress, each.run
+    counts = None
+    if progress is not None:
+        counts = {name: getattr(progress, name) for name in ("done", "failed", "rendering", "left")}
+    return {
+        "run": str(run.id),
+        "manifest": run.name,
+        "state": submissions.state_text(run),
+        "pairs": counts,
+        "message": each.over_text or None,
+        "begun": _iso(run.start_time),
+        "ended": _iso(run.end_time),
+        "through": _iso(progress.through if progress else None),
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None
+
+
+def slots_json(slots: Iterable[SlotWork]) -> list[dict[str, Any]]:
+    return [
+        {
+            "host": slot.host,
+            "slot": slot.slot,
+            "pool": slot.pool,
+            "run": slot.run or None,
+            "manifest": slot.manifest or None,
+            "pairs": dict(slot.pairs),
+            "left": slot.left or None,
+        }
+        for slot in slots
+    ]

@@ -1,0 +1,82 @@
+"""A driver's share of the page of the night: how far its manifest is, and its last finished picture."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+from flows.farm.artifacts import Artifacts, Content, data_url
+from flows.farm.driver.forecast import Pace
+from flows.farm.manifest_progress import ManifestProgress
+from flows.farm.markdown import markdown
+from flows.farm.names import LATEST_ARTIFACT, PROGRESS_ARTIFACT
+from flows.pairs.listeners import Result
+from styletransfer.pictures.thumbnail import thumbnail
+from styletransfer.renders.output_places import OutputPlaces
+from styletransfer.renders.plan import Plan
+from styletransfer.renders.records import Record, now
+from styletransfer.renders.summary import Outcome
+from styletransfer.renders.thumbnails import LARGE_PX, Thumbnails
+
+EVERY_S: Final = 30.0
+"""Least seconds between two looks at all pairs."""
+
+PICTURE_PX: Final = 240
+PICTURE_QUALITY: Final = 75
+
+
+class DriverProgress:
+    """Publishes both, each when it has changed. Uses the artifacts of another listener, which closes them."""
+
+    def __init__(self, artifacts: Artifacts, clock: Callable[[], float] = time.monotonic) -> None:
+        self._artifacts, self._clock = artifacts, clock
+        self._due = float("-inf")
+        self._plan: Plan | None = None
+        self._pace: Pace | None = None
+        self._told: ManifestProgress | None = None
+        self._latest: Record | None = None
+
+    def planned(self, plan: Plan) -> None:
+        self._plan, self._pace = plan, Pace(plan.having("queued"))
+
+    def states(self, outcomes: Mapping[str, Outcome]) -> None:
+        if self._clock() < self._due:
+            return
+        self._due = self._clock() + EVERY_S
+        assert self._plan is not None
+        assert self._pace is not None
+        states = [outcomes[pair.id].state if pair.id in outcomes else pair.state for pair in self._plan.pairs]
+        left = self._pace.seconds_left(outcomes)
+        through = now() + timedelta(seconds=self._pace.total_s(left)) if left else None
+        self._tell(ManifestProgress.of(states, through))
+        records = [outcome.record for outcome in outcomes.values() if outcome.state == "done" and outcome.record]
+        if records:
+            self._show(max(records, key=lambda record: record.finished))
+
+    def _tell(self, progress: ManifestProgress) -> None:
+        if progress != self._told:
+            self._told = progress
+            content = Content("progress", round(100 * progress.fraction, 1), str(progress))
+            self._artifacts.publish(PROGRESS_ARTIFACT, lambda: content)
+
+    def _show(self, record: Record) -> None:
+        if self._plan is not None and (self._latest is None or record.finished > self._latest.finished):
+            self._latest = record
+            self._artifacts.publish(LATEST_ARTIFACT, partial(latest_picture, self._plan.places, record))
+
+    def ended(self, result: Result) -> None:
+        self._tell(ManifestProgress.of(pair.state for pair in result.pairs))
+
+
+def latest_picture(places: OutputPlaces, record: Record) -> Content | None:
+    """The finished picture, small, in markdown; None where it is not there any more."""
+    url = places.picture(record.id, record.output.format)  # where it must be: a record may say anything
+    jpeg = Thumbnails(places).find(record.output.sha256, url, LARGE_PX)
+    if jpeg is None:
+        return None
+    caption = f"{markdown(places.manifest_name)}: {markdown(record.id)}"
+    small = thumbnail(jpeg, PICTURE_PX, quality=PICTURE_QUALITY)
+    return Content("markdown", caption, f"![{caption}]({data_url(small)})")

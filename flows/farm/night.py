@@ -1,0 +1,99 @@
+"""The night at a glance: every manifest that waits, is at work or ended lately, every slot, the last picture.
+
+All of it comes from the server: each driver tells it how far its manifest is. The page in the dashboard and
+`styletransfer status` show the same night.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.sorting import ArtifactSort
+
+from flows.farm import names, slot_work, submissions
+from flows.farm.artifacts import KEY_PREFIX
+from flows.farm.manifest_progress import ManifestProgress, parse_progress
+from flows.farm.markdown import unmarked
+from flows.farm.slot_work import SlotWork
+from styletransfer.renders.records import now
+
+RECENT: Final = timedelta(days=3)
+"""How long manifests that are over belong to it."""
+
+BAR_LETTERS: Final = 12
+
+
+@dataclass(frozen=True)
+class NightManifest:
+    """One submission, by the driver that stands for it. `progress`: None until its driver has told any."""
+
+    run: FlowRun
+    progress: ManifestProgress | None
+
+    @property
+    def over_text(self) -> str:
+        """`7 done, 1 failed`, in its driver's own words, once it is over."""
+        state = self.run.state
+        if state is None or not state.is_final():
+            return ""
+        if state.is_cancelled() and state.name != names.HELD:
+            return ""  # its message is the worker's, that it has ended the process
+        return (state.message or "").partition("\n")[0]
+
+
+@dataclass(frozen=True)
+class Night:
+    """`manifests`: the newest first. `picture`: the last that was finished, in Markdown, with `caption`."""
+
+    manifests: tuple[NightManifest, ...]
+    slots: tuple[SlotWork, ...]
+    picture: str = ""
+    caption: str = ""
+
+
+def read_night(client: SyncPrefectClient) -> Night:
+    """As the server knows it now. Raises StyleTransferError where nothing has been deployed."""
+    slots = slot_work.read_slots(client)
+    runs = night_runs(client)
+    progress = slot_work.read_progress(client, runs)
+    manifests = (NightManifest(run, parse_progress(progress.get(str(run.id), ""))) for run in runs)
+    picture, caption = _latest(client)
+    return Night(tuple(manifests), tuple(slots), picture, caption)
+
+
+def night_runs(client: SyncPrefectClient) -> list[FlowRun]:
+    """Drivers that wait or are at work, and those that ended lately; one of each submission, the newest first."""
+    live = submissions.with_tags(client, [names.TAG, names.DRIVER_TAG], states=submissions.LIVE)
+    found = {run.id: run for run in [*submissions.recent(client), *live]}
+    newest_first = sorted(found.values(), key=lambda run: run.expected_start_time or now(), reverse=True)
+    return [run for run in submissions.submissions(newest_first) if not submissions.is_over(run) or _is_recent(run)]
+
+
+def _is_recent(run: FlowRun) -> bool:
+    return (run.end_time or run.updated or now()) > now() - RECENT
+
+
+def _latest(client: SyncPrefectClient) -> tuple[str, str]:
+    """The last finished picture of any driver, in Markdown, and what it is of; empty where there is none."""
+    key = ArtifactFilterKey(any_=[KEY_PREFIX + names.LATEST_ARTIFACT])
+    chosen = ArtifactFilter(key=key)
+    found = client.read_artifacts(artifact_filter=chosen, sort=ArtifactSort.UPDATED_DESC, limit=1)
+    return (found[0].description or "", unmarked(str(found[0].data or ""))) if found else ("", "")
+
+
+def bar(fraction: float) -> str:
+    """`██████░░░░░░`."""
+    full = int(BAR_LETTERS * fraction + 0.5) if fraction < 1 else BAR_LETTERS
+    return "█" * full + "░" * (BAR_LETTERS - full)
+
+
+def slots_text(slots: Sequence[SlotWork]) -> str:
+    """`2 slots, 1 idle`."""
+    idle = sum(not slot.run for slot in slots)
+    return f"{len(slots)} slot{'s' * (len(slots) != 1)}, {idle} idle"

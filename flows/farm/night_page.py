@@ -1,0 +1,108 @@
+"""The page of the night in Prefect's dashboard: one artifact, kept up to date by whoever serves drivers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, tzinfo
+from typing import Any, Final
+
+from prefect import get_client
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
+from prefect.client.schemas.objects import Artifact
+from prefect.client.schemas.sorting import ArtifactSort
+from prefect.settings import PREFECT_UI_URL
+
+from flows.farm import submissions, times
+from flows.farm.markdown import markdown
+from flows.farm.names import NIGHT_KEY
+from flows.farm.night import Night, NightManifest, bar, read_night, slots_text
+from flows.farm.slot_work import SlotWork
+from styletransfer.renders.records import now
+
+PAUSE_S: Final = 25.0
+"""Least age of the page before it is written again, by whomever."""
+
+MOST_ROWS: Final = 100
+"""Of either table: the page is for people."""
+
+_CHANGED: Final = "\n\nlast change: "
+
+
+def keep_night_page() -> None:
+    """Bring the page up to date, unless somebody else just has."""
+    with get_client(sync_client=True) as client:
+        chosen = ArtifactFilter(key=ArtifactFilterKey(any_=[NIGHT_KEY]))
+        found = client.read_artifacts(artifact_filter=chosen, sort=ArtifactSort.UPDATED_DESC, limit=1)
+        there = found[0] if found else None
+        if there is not None and 0 <= (now() - (there.updated or now())).total_seconds() < PAUSE_S:
+            return
+        zone = times.parse_zone(times.host_zone())
+        text = page(read_night(client), zone)
+        if there is None or str(there.data).partition(_CHANGED)[0] != text:
+            _write(client, there, text + _CHANGED + times.shown(now(), zone))
+
+
+def _write(client: SyncPrefectClient, there: Artifact | None, text: str) -> None:
+    """Straight to the API: Prefect's own calls send an event as well, with all of the page in it."""
+    body: dict[str, Any] = {"data": text, "description": "Every manifest, every slot, and the last picture."}
+    if there is None:
+        client.request("POST", "/artifacts/", json={"key": NIGHT_KEY, "type": "markdown", **body})
+    else:
+        client.request("PATCH", "/artifacts/{id}", path_params={"id": there.id}, json=body)
+
+
+def night_link() -> str:
+    """Where the page is to be seen; empty where no dashboard is known."""
+    dashboard = PREFECT_UI_URL.value()
+    return f"{dashboard.rstrip('/')}/artifacts/key/{NIGHT_KEY}" if dashboard else ""
+
+
+# What it says
+
+
+def page(night: Night, zone: tzinfo) -> str:
+    """The night in Markdown, with times in `zone`."""
+    parts = [f"{night.picture}\n\nlast finished: {markdown(night.caption)}"] if night.picture else []
+    parts.append(_table(("manifest", "", "", "done", "failed", "left", "through"), _manifest_rows(night, zone)))
+    if len(night.manifests) > MOST_ROWS:
+        parts.append(f"... and {len(night.manifests) - MOST_ROWS} more manifests")
+    shown = sorted(night.slots, key=lambda slot: not slot.run)[:MOST_ROWS]
+    parts += [slots_text(night.slots), _table(("host", "slot", "manifest", "pair", "left"), map(_slot_row, shown))]
+    return "\n\n".join(parts)
+
+
+def _manifest_rows(night: Night, zone: tzinfo) -> Iterator[tuple[str, ...]]:
+    return (_manifest_row(each, zone) for each in night.manifests[:MOST_ROWS])
+
+
+def _manifest_row(each: NightManifest, zone: tzinfo) -> tuple[str, ...]:
+    name = f"[{markdown(each.run.name)}](/runs/flow-run/{each.run.id})"
+    state = submissions.state_text(each.run)
+    progress = each.progress
+    if progress is None:
+        return (name, "", f"{state} {markdown(each.over_text)}".strip(), "", "", "", "")
+    over = submissions.is_over(each.run)
+    through = progress.through
+    counts = (progress.done, progress.failed, progress.left)
+    return (
+        name,
+        f"{bar(progress.fraction)} {100 * progress.fraction:.0f} %",
+        state,
+        *map(str, counts),
+        through_text(through, zone) if through and not over else "",
+    )
+
+
+def through_text(through: datetime, zone: tzinfo | None = None) -> str:
+    """`Tue 03:10`, in this host's zone unless told otherwise."""
+    return f"{through.astimezone(zone):%a %H:%M}"
+
+
+def _slot_row(slot: SlotWork) -> tuple[str, ...]:
+    return tuple(map(markdown, (slot.host, slot.slot, slot.manifest, slot.text, slot.left)))
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
