@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Literal
 
 from styletransfer import storage
@@ -73,7 +74,7 @@ class PlannedPair:
         """Iterations over all scales."""
         return sum(self.work.iterations)
 
-    @property
+    @cached_property
     def work(self) -> Work:
         """What there is to do over all scales; none if the size is not known."""
         return Work.of(self.pair.settings, self.size or (0, 0), self.scales)

@@ -92,6 +92,7 @@ class PairBoard:
 
     def __init__(self, pairs: Iterable[str]) -> None:
         self.standings = {pair: PairStanding() for pair in pairs}
+        self._place = {pair: number for number, pair in enumerate(self.standings)}
         self.runs: dict[str, frozenset[str]] = {}
         self._got_somewhere: set[str] = set()
 
@@ -109,8 +110,7 @@ class PairBoard:
 
     def open_in(self, run: str) -> list[str]:
         """The run's pairs that are not settled, in the board's order."""
-        pairs = self.runs.get(run, frozenset())
-        return [pair for pair in self.standings if pair in pairs and self.is_open(pair)] if pairs else []
+        return sorted(filter(self.is_open, self.runs.get(run, frozenset())), key=self._place.__getitem__)
 
     def waiting(self, clock: float) -> list[str]:
         """Pairs that may be submitted now: not settled, in no live run, and not to wait any longer."""

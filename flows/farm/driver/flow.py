@@ -46,8 +46,8 @@ from styletransfer.storage.retries import Retries
 PLANNED_AGAIN: Final = 3
 """Plans that are made before some pairs are rendered without others whose storage is away: over ten minutes."""
 
-POLL_S: Final = 5.0
-"""Between two steps."""
+WRITE_S: Final = 10.0
+"""Least seconds between two writes to the dashboard."""
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +134,7 @@ def plan_patiently(make: Callable[[], Plan], retries: Retries | None = None) -> 
 
 def look_after(plan: Plan, request: RenderRequest, me: DriverRun, client: SyncPrefectClient) -> State[Any]:
     """Have the plan's pairs rendered, show how they stand, and sum up. Raises ReplacedError."""
-    artifacts = Artifacts(str(me.run.id))
+    artifacts = Artifacts(str(me.run.id), WRITE_S)
     table = PairsTable(artifacts)
     with _sheet(plan) as sheet, StoredResults(plan, request.force_before) as results, table:
         messenger = Messenger(request.until, parse_zone(request.timezone or host_zone()), me.began)
@@ -173,7 +173,7 @@ def keep_driving(reconciler: Reconciler, tell: Callable[[], None], check: Callab
         tell()
         if reconciler.over:
             return
-        time.sleep(POLL_S)
+        time.sleep(reconciler.pause_s)
 
 
 @contextmanager

@@ -7,8 +7,9 @@ submitted, so that the last ones are smaller, and as long as the speed seen by t
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from flows.farm.names import GpuCount
@@ -101,11 +102,13 @@ def make_groups(
     """
     groups: list[Group] = []
     for gpus, most in wanted.items():
+        if most <= 0:
+            continue
         pool = [planned for planned in queued if gpus_of(planned) == gpus]
         size = _size(pool, gpus, max(1, slots.get(gpus, 0)), speed)
         for rank in sorted(_RANK, key=_RANK.__getitem__):
             alike = [planned for planned in pool if (priority or planned.pair.priority) == rank]
-            groups += _fill(alike, gpus, rank, size, speed, alone)[: max(0, most - _count(groups, gpus))]
+            groups += islice(_fill(alike, gpus, rank, size, speed, alone), max(0, most - _count(groups, gpus)))
     return groups
 
 
@@ -136,35 +139,40 @@ def _fill(
     size: _Size,
     speed: Speed,
     alone: Collection[str],
-) -> list[Group]:
+) -> Iterator[Group]:
     """Groups of about this size. Pairs that need caution first, then long ones: the night ends even."""
-    groups: list[list[PlannedPair]] = []
-    filled = math.inf  # seconds in the last group; infinite where nothing more goes there
+    group: list[PlannedPair] = []
+    filled = 0.0  # seconds in the group; infinite where nothing more goes there
+
+    def made() -> Group:
+        return Group(gpus, priority, tuple(group), sum(map(speed.seconds, group)))
+
     for planned in _ordered(alike, speed, alone):
         seconds = speed.seconds(planned)
         apart = planned.id in alone or seconds >= size.seconds
-        if apart or filled + seconds > size.seconds * 1.1 or len(groups[-1]) >= size.pairs:
-            groups.append([])
-            filled = 0.0
-        groups[-1].append(planned)
+        if group and (apart or filled + seconds > size.seconds * 1.1 or len(group) >= size.pairs):
+            yield made()
+            group, filled = [], 0.0
+        group.append(planned)
         filled = math.inf if apart else filled + seconds
-    return [Group(gpus, priority, tuple(group), sum(map(speed.seconds, group))) for group in groups]
+    if group:
+        yield made()
 
 
 def _ordered(alike: Sequence[PlannedPair], speed: Speed, alone: Collection[str]) -> list[PlannedPair]:
     """Alone first; then by kind (styles and size), the kind with the longest pairs first; then as planned."""
+    kinds = [kind_of(planned) for planned in alike]
     longest: dict[tuple[object, ...], float] = {}
     first: dict[tuple[object, ...], int] = {}
-    for index, planned in enumerate(alike):
-        kind = kind_of(planned)
+    for index, (kind, planned) in enumerate(zip(kinds, alike, strict=True)):
         longest[kind] = max(longest.get(kind, 0.0), speed.seconds(planned))
         first.setdefault(kind, index)
 
-    def key(planned: PlannedPair) -> tuple[bool, float, int]:
-        kind = kind_of(planned)
-        return (planned.id not in alone, -longest[kind], first[kind])
+    def key(index: int) -> tuple[bool, float, int]:
+        kind = kinds[index]
+        return (alike[index].id not in alone, -longest[kind], first[kind])
 
-    return sorted(alike, key=key)
+    return [alike[index] for index in sorted(range(len(alike)), key=key)]
 
 
 def kind_of(planned: PlannedPair) -> tuple[object, ...]:

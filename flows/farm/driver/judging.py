@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, cast, get_args
+from typing import Final, cast
 
-from flows.farm.driver.attempts import NOTHING, Ending, PairTrace, RunEnd, Settled
+from flows.farm.driver.attempts import NOTHING, Ending, PairTrace, RunEnd
 from flows.farm.driver.pair_states import PairStates
 from flows.farm.driver.render_runs import RenderRun, RenderRuns
 from flows.farm.driver.stored_results import StoredResults
@@ -78,12 +78,13 @@ class Judge:
                 continue
             ending = self._ending(run)
             well = ending.own and ending.how == "completed"
-            traces = self._traces(run_id, self._board.open_in(run_id), ended_well=well)
+            pairs = self._board.open_in(run_id)
+            traces = self._traces(run_id, pairs, ended_well=well)
             self._board.end(run_id, ending, traces, self._clock())
             self._seen.pop(run_id, None)
             if ending.how in ("crashed", "held"):
                 log.warning("%s: its render run %s %s", run.name if run else run_id, run_id, ending.text)
-            self._settle(traces)
+            self._settle(pairs, traces)
 
     def _ending(self, run: RenderRun | None) -> Ending:
         if run is None:
@@ -124,11 +125,11 @@ class Judge:
             if note.run == run_id
         }
 
-    def _settle(self, traces: Mapping[str, PairTrace]) -> None:
-        """Pairs that the board has given up with the run's end."""
-        over = {pair for pair, each in self._pairs.outcomes.items() if each.state in get_args(Settled)}
-        for pair, standing in self._board.standings.items():
-            if standing.settled in ("failed", "cancelled") and pair not in over:
+    def _settle(self, pairs: Iterable[str], traces: Mapping[str, PairTrace]) -> None:
+        """Those of a run's pairs that the board has given up with its end."""
+        for pair in pairs:
+            standing = self._board.standings[pair]
+            if standing.settled in ("failed", "cancelled"):
                 attempts = max(standing.attempts, traces.get(pair, NOTHING).attempt)
                 self._pairs.settle(pair, Outcome(standing.settled, standing.reason, attempts=attempts))
 

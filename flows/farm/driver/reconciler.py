@@ -11,7 +11,9 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import datetime
+from typing import Final
 
+from flows.farm import submissions
 from flows.farm.driver.judging import Judge
 from flows.farm.driver.pair_states import PairStates
 from flows.farm.driver.recovery import recover
@@ -23,6 +25,9 @@ from styletransfer.errors import StorageError
 from styletransfer.renders.plan import Plan
 from styletransfer.renders.records import now
 from styletransfer.renders.summary import Outcome
+
+POLL_S: Final = 5.0
+"""Between two steps that read one page of live runs each."""
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +63,11 @@ class Reconciler:
     def over(self) -> bool:
         """Whether nothing is left to do or to wait for."""
         return self.board.over or (self.time_is_up and self._recovered and not self._own())
+
+    @property
+    def pause_s(self) -> float:
+        """Until the next step: the longer, the more pages of live runs it has to read."""
+        return POLL_S * (len(self._live) // submissions.PAGE + 1)
 
     def live_runs(self) -> dict[str, str]:
         """Ids of the live render runs, by the pairs that are left to them."""

@@ -11,7 +11,7 @@ from flows.farm.driver.render_runs import RenderRun, RenderRuns
 from flows.farm.names import RENDER_POOLS, GpuCount
 from styletransfer.manifest.schema import Priority
 
-SLOTS_S: Final = 15.0
+SLOTS_S: Final = 30.0
 """Between two looks for workers: Prefect hears from each every 30 s."""
 
 LEAST_SUBMITTED: Final = 2

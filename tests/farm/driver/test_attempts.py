@@ -34,6 +34,24 @@ def test_only_the_pair_being_rendered_is_charged_and_goes_alone():
     assert night.standings["b"].attempt == 2
 
 
+def test_the_end_of_a_run_looks_at_its_own_pairs_alone(monkeypatch):
+    """However many the manifest has: those of a run are found without looking at the others."""
+    night = PairBoard(f"p{number:04}" for number in range(10_000))
+    night.take("run", ["p0007", "p0005", "p0006"])
+    monkeypatch.setattr(night, "standings", NotAsAWhole(night.standings))
+    night.end("run", Ending("crashed", "killed"), {"p0005": PairTrace("failed")}, 0.0)
+    assert [night.standings[pair].settled for pair in ("p0005", "p0006", "p0007")] == ["failed", None, None]
+
+
+class NotAsAWhole(dict):
+    """One that gives single entries only."""
+
+    def __iter__(self):
+        raise AssertionError("all were looked at")
+
+    items = values = keys = __iter__
+
+
 def test_a_pair_fails_with_the_reason_of_its_last_attempt():
     night = board("a")
     for attempt in range(1, ATTEMPTS + 1):

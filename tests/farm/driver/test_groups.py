@@ -24,6 +24,7 @@ from styletransfer.manifest.pairs import Pair, PairStyle
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import PlannedPair
 from styletransfer.settings import Settings
+from styletransfer.transfer.schedule import Work
 
 PLACES = OutputPlaces("/out", "demo")
 
@@ -146,3 +147,26 @@ def test_every_pair_is_in_one_group_at_most_and_in_one_of_its_kind(pairs, wanted
     everything = groups(pairs, 1000, slots, alone=suspects)
     assert {pair for group in everything for pair in group.ids} == {each.id for each in pairs}
     assert SHORT_S < LONG_S
+
+
+class CountingSpeed(Speed):
+    """Counts the pairs that it is asked about."""
+
+    asked = 0
+
+    def seconds(self, planned):
+        self.asked += 1
+        return super().seconds(planned)
+
+
+def test_no_pair_is_looked_at_where_no_run_is_wanted():
+    speed = CountingSpeed()
+    assert make_groups(many(1000), {1: 0, 2: 0}, {1: 8}, speed) == []
+    assert speed.asked == 0
+
+
+def test_a_pairs_work_is_reckoned_once(monkeypatch):
+    pair = planned()
+    expected = make_groups([pair], {1: 1}, {1: 8}, Speed())
+    monkeypatch.delattr(Work, "of")
+    assert make_groups([pair], {1: 1}, {1: 8}, Speed()) == expected

@@ -95,3 +95,12 @@ def test_a_step_that_failed_is_taken_again(farm):
     reconciler.step()
     assert reconciler.over
     assert farm.rendered == ["a"]
+
+
+def test_a_driver_of_many_runs_asks_no_oftener_than_one_of_few(farm):
+    """A step reads a page of 200 live runs after the other: 12 pages a minute, however many there are."""
+    reconciler = farm.driver()
+    for count in (0, 3, 199, 200, 2000):
+        reconciler._live = {str(number): None for number in range(count)}
+        pages = count // 200 + 1
+        assert pages * 60 / reconciler.pause_s == 12
