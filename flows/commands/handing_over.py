@@ -13,7 +13,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from flows.commands.following import follow
 from flows.commands.options import DONE, load
 from flows.commands.terminal import Lines
-from flows.farm import manifest_copy, names, submissions, times
+from flows.farm import manifest_copy, names, orders, submissions, times
 from flows.farm.submissions import LiveWorker, Submission
 from flows.server.connection import is_on_this_host
 from styletransfer import storage
@@ -31,6 +31,8 @@ def hand_over(client: SyncPrefectClient, submission: Submission, lines: Lines, *
     begins = f", to begin {times.shown(submission.at, zone)}" if submission.at else ""
     lines.say(f"{run.name}: submitted as {submissions.short_id(run)}{begins}")
     lines.say(f"dashboard: {submissions.link(run)}")
+    if orders.farm_is_paused(client):
+        lines.note("note: the farm is paused; to go on: styletransfer resume")
     return follow(client, run, submission.places, lines) if wait else DONE
 
 

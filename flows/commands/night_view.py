@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 
 from flows.commands.tables import plain, table
 from flows.farm import submissions, times
-from flows.farm.night import Night, NightManifest, bar, read_night, slots_text
+from flows.farm.night import PAUSED_TEXT, Night, NightManifest, bar, read_night, slots_text
 from flows.farm.night_page import night_link, through_text
 from flows.farm.slot_work import SlotWork, read_slots
 from styletransfer.errors import StyleTransferError
@@ -23,7 +23,8 @@ from styletransfer.renders.records import PAIR_STATES, Summary, read_summary
 def night_view(client: SyncPrefectClient) -> RenderableType:
     """All of it, as it is now."""
     night = read_night(client)
-    parts: list[RenderableType] = [_manifests(night) if night.manifests else plain(NOTHING)]
+    parts: list[RenderableType] = [plain(f"{PAUSED_TEXT}\n")] if night.paused else []
+    parts += [_manifests(night) if night.manifests else plain(NOTHING)]
     if night.caption:
         parts += [plain(f"\nlast finished: {night.caption}")]
     parts += [plain(f"\n{slots_text(night.slots)}"), slots_view(night.slots)]
@@ -102,6 +103,7 @@ def night_json(client: SyncPrefectClient) -> dict[str, Any]:
     return {
         "manifests": list(map(_manifest_json, night.manifests)),
         "slots": slots_json(night.slots),
+        "paused": night.paused,
         "last_finished": night.caption or None,
     }
 

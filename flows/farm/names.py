@@ -56,6 +56,14 @@ RENDER_TAG: Final = "nst-render"
 HELD: Final = "Held"
 """Name of the final state of a run that hands its pairs back, and of a driver whose time was up."""
 
+PAUSED_TAG: Final = "nst-paused"
+"""On a driver whose manifest is to pause."""
+
+FARM_PAUSED_TAG: Final = "nst-farm-paused"
+"""The same, as long as the farm is to."""
+
+PAUSE_TAGS: Final = frozenset({PAUSED_TAG, FARM_PAUSED_TAG})
+
 OUTPUT_TAG: Final = "output:"
 """How the tag of an output begins."""
 

@@ -20,6 +20,7 @@ from flows.farm import names, slot_work, submissions
 from flows.farm.artifacts import KEY_PREFIX
 from flows.farm.manifest_progress import ManifestProgress, parse_progress
 from flows.farm.markdown import unmarked
+from flows.farm.orders import farm_is_paused
 from flows.farm.slot_work import SlotWork
 from styletransfer.renders.records import now
 
@@ -49,12 +50,13 @@ class NightManifest:
 
 @dataclass(frozen=True)
 class Night:
-    """`manifests`: the newest first. `picture`: the last that was finished, in Markdown, with `caption`."""
+    """`manifests`: the newest first. `picture`: the last finished, in Markdown. `paused`: the whole farm."""
 
     manifests: tuple[NightManifest, ...]
     slots: tuple[SlotWork, ...]
     picture: str = ""
     caption: str = ""
+    paused: bool = False
 
 
 def read_night(client: SyncPrefectClient) -> Night:
@@ -64,7 +66,7 @@ def read_night(client: SyncPrefectClient) -> Night:
     progress = slot_work.read_progress(client, runs)
     manifests = (NightManifest(run, parse_progress(progress.get(str(run.id), ""))) for run in runs)
     picture, caption = _latest(client)
-    return Night(tuple(manifests), tuple(slots), picture, caption)
+    return Night(tuple(manifests), tuple(slots), picture, caption, farm_is_paused(client))
 
 
 def night_runs(client: SyncPrefectClient) -> list[FlowRun]:
@@ -91,6 +93,9 @@ def bar(fraction: float) -> str:
     """`██████░░░░░░`."""
     full = int(BAR_LETTERS * fraction + 0.5) if fraction < 1 else BAR_LETTERS
     return "█" * full + "░" * (BAR_LETTERS - full)
+
+
+PAUSED_TEXT: Final = "the farm is paused; to go on: styletransfer resume"
 
 
 def slots_text(slots: Sequence[SlotWork]) -> str:

@@ -16,7 +16,7 @@ from prefect.settings import PREFECT_UI_URL
 from flows.farm import submissions, times
 from flows.farm.markdown import markdown
 from flows.farm.names import NIGHT_KEY
-from flows.farm.night import Night, NightManifest, bar, read_night, slots_text
+from flows.farm.night import PAUSED_TEXT, Night, NightManifest, bar, read_night, slots_text
 from flows.farm.slot_work import SlotWork
 from styletransfer.renders.records import now
 
@@ -64,6 +64,7 @@ def night_link() -> str:
 def page(night: Night, zone: tzinfo) -> str:
     """The night in Markdown, with times in `zone`."""
     parts = [f"{night.picture}\n\nlast finished: {markdown(night.caption)}"] if night.picture else []
+    parts += [PAUSED_TEXT] if night.paused else []
     parts.append(_table(("manifest", "", "", "done", "failed", "left", "through"), _manifest_rows(night, zone)))
     if len(night.manifests) > MOST_ROWS:
         parts.append(f"... and {len(night.manifests) - MOST_ROWS} more manifests")

@@ -224,7 +224,9 @@ def link(run: FlowRun) -> str:
 
 
 def state_text(run: FlowRun) -> str:
-    """Its state in lower case."""
+    """Its state in lower case; `paused` where people have asked for that."""
+    if not is_over(run) and not names.PAUSE_TAGS.isdisjoint(run.tags):
+        return "paused"
     return (run.state.name or str(run.state.type.value)).lower() if run.state else "unknown"
 
 

@@ -26,6 +26,7 @@ class PaperFarm:
         self.runs = {}
         self.attempts = {}
         self.rendered = []
+        self.priorities = []
         self.beating = set()
         self._numbers = count(1)
 
@@ -111,6 +112,7 @@ class PaperRuns:
 
     def submit(self, group, attempts):
         self._ask()
+        self.farm.priorities.append(group.priority)
         run = self.farm.submit(self.submission, group.ids, group.gpus)
         self.farm.attempts |= {(run.id, pair): attempt for pair, attempt in attempts.items()}
         return run

@@ -18,7 +18,7 @@ from tests.farm.commands import deploy_all
 
 
 def manifest(name, state, progress=None):
-    return NightManifest(cast(Any, SimpleNamespace(id=f"id-{name}", name=name, state=state)), progress)
+    return NightManifest(cast(Any, SimpleNamespace(id=f"id-{name}", name=name, state=state, tags=[])), progress)
 
 
 THROUGH = datetime(2026, 3, 2, 3, 10, tzinfo=UTC)

@@ -13,12 +13,13 @@ from prefect.context import FlowRunContext
 from prefect.states import Running
 
 from flows.farm import names, submissions
+from flows.farm.orders import order_tags, orders_in
 from flows.pairs.retrying import outage_retries
 from styletransfer.renders.plan import Plan
 from styletransfer.renders.records import now
 
-LOOK_S: Final = 30.0
-"""Between two looks at what the server thinks of this driver."""
+LOOK_S: Final = 15.0
+"""Between two looks at what the server thinks of this driver, and people ask of it."""
 
 
 class ReplacedError(Exception):
@@ -38,6 +39,7 @@ class DriverRun:
         self._client = client
         self.run: FlowRun = context.flow_run
         self.submission = submission or str(self.run.id)
+        self.orders = orders_in(self.run.tags)
         self._tags = [*self.run.tags, names.TAG, names.DRIVER_TAG, names.submission_tag(self.submission)]
         self._tag(self.run.name)  # at once, to be found by another
         others = outage_retries().call(self._others)
@@ -59,18 +61,23 @@ class DriverRun:
         self._tag(name)
 
     def _tag(self, name: str) -> None:
-        tags = list(dict.fromkeys(self._tags))
-        outage_retries().call(lambda: self._client.update_flow_run(self.run.id, name=name, tags=tags))
+        outage_retries().call(lambda: self._rename(name))
+
+    def _rename(self, name: str) -> None:
+        """What people have asked for meanwhile stays."""
+        asked = order_tags(self._client.read_flow_run(self.run.id).tags)
+        self._client.update_flow_run(self.run.id, name=name, tags=list(dict.fromkeys([*self._tags, *asked])))
 
     def check(self) -> None:
         """Every so often: raise ReplacedError if this driver was taken for lost and another was started.
 
-        Without such another it is counted as running again.
+        Without such another it is counted as running again. `orders` are what people ask for by then.
         """
         if time.monotonic() < self._look_at:
             return
         self._look_at = time.monotonic() + LOOK_S
-        state = self._client.read_flow_run(self.run.id).state
+        found = self._client.read_flow_run(self.run.id)
+        self.orders, state = orders_in(found.tags), found.state
         if state is None or not state.is_crashed():
             return
         for other in self._others():

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Final
 
@@ -144,7 +145,7 @@ def look_after(plan: Plan, request: RenderRequest, me: DriverRun, client: SyncPr
         table.live_runs = reconciler.live_runs
         listener.planned(plan)
         try:
-            keep_driving(reconciler, lambda: listener.states(reconciler.outcomes), me.check)
+            keep_driving(reconciler, lambda: listener.states(reconciler.outcomes), partial(_heed, me, reconciler))
         except TerminationSignal:
             if me.is_cancelled():
                 reconciler.cancel()
@@ -156,6 +157,12 @@ def look_after(plan: Plan, request: RenderRequest, me: DriverRun, client: SyncPr
     if not reconciler.board.over:
         return Cancelled(name=names.HELD, message=f"time was up; {result.counts}")
     return final_state(result, stopped=any(pair.state == "cancelled" for pair in result.pairs))
+
+
+def _heed(me: DriverRun, reconciler: Reconciler) -> None:
+    """Look what people ask for. Raises ReplacedError."""
+    me.check()
+    reconciler.orders = me.orders
 
 
 def keep_driving(reconciler: Reconciler, tell: Callable[[], None], check: Callable[[], None]) -> None:

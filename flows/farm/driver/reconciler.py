@@ -21,7 +21,10 @@ from flows.farm.driver.render_runs import RenderRequest, RenderRun, RenderRuns
 from flows.farm.driver.stored_results import StoredResults
 from flows.farm.driver.submitting import Submitter
 from flows.farm.driver.waiting import Waiting
+from flows.farm.orders import PAUSE_REASON, Orders
+from flows.farm.pair_notes import write_note
 from styletransfer.errors import StorageError
+from styletransfer.manifest.schema import Priority
 from styletransfer.renders.plan import Plan
 from styletransfer.renders.records import now
 from styletransfer.renders.summary import Outcome
@@ -52,6 +55,8 @@ class Reconciler:
         self._judge = Judge(self._pairs, runs, results, request.submission, clock)
         self._submitter = Submitter(self._pairs, runs, request.priority, clock)
         self._waiting = Waiting(self._pairs, clock)
+        self.orders = Orders()
+        self._priority: Priority | None = None
         self._live: dict[str, RenderRun] = {}
         self._recovered = False
 
@@ -81,9 +86,14 @@ class Reconciler:
         self._live = {run.id: run for run in self.runs.live()}
         self._judge.judge(self._live)
         if self.time_is_up:
-            self._take_back()
+            self._take_back("not begun in time")
+        elif self.orders.paused:
+            self._take_back(PAUSE_REASON)
+            self._hand_back()
         else:
+            self._heed_priority()
             self._live |= {run.id: run for run in self._submitter.submit(self._own())}
+        self._waiting.paused = self.orders.paused
         self._waiting.describe(self._live.values(), self._submitter.slots)
 
     def cancel(self) -> None:
@@ -104,8 +114,23 @@ class Reconciler:
         """Live runs of this submission."""
         return [run for run in self._live.values() if run.submission == self.request.submission]
 
-    def _take_back(self) -> None:
-        """The time is up: what waits is taken back. What renders saves its state and ends by itself."""
+    def _take_back(self, reason: str) -> None:
+        """What waits is taken back. When the time is up, what renders saves its state and ends by itself."""
         for run in self._own():
             if run.phase == "waiting":
-                self.runs.take_back(run, "not begun in time")
+                self.runs.take_back(run, reason)
+
+    def _hand_back(self) -> None:
+        """Have own runs save their state and end: one whose pair's note is held by somebody else does."""
+        own = {run.id for run in self._own() if run.phase == "running"}
+        for note in list(self._pairs.rendering.values()):
+            if note.state == "rendering" and note.run in own:
+                held = note.model_copy(update={"state": "held", "reason": PAUSE_REASON, "since": now()})
+                write_note(self.request.places, held)
+                self._pairs.rendering[note.pair] = held
+
+    def _heed_priority(self) -> None:
+        """What waits with another priority than is asked for now is taken back, to be submitted anew."""
+        if self.orders.priority != self._priority:
+            self._priority = self._submitter.priority = self.orders.priority
+            self._take_back("its priority was changed")

@@ -25,7 +25,7 @@ class Submitter:
         self, pairs: PairStates, runs: RenderRuns, priority: Priority | None, clock: Callable[[], float]
     ) -> None:
         self.slots: dict[GpuCount, int] = {}
-        self._pairs, self._runs, self._priority, self._clock = pairs, runs, priority, clock
+        self._pairs, self._runs, self.priority, self._clock = pairs, runs, priority, clock
         self._slots_at = float("-inf")
 
     def submit(self, own: Collection[RenderRun]) -> list[RenderRun]:
@@ -40,7 +40,7 @@ class Submitter:
             self.slots,
             self._pairs.speed,
             alone={pair for pair in waiting if board.standings[pair].alone},
-            priority=self._priority,
+            priority=self.priority,
         )
         submitted = []
         for group in groups:

@@ -9,6 +9,7 @@ from flows.farm.driver.groups import gpus_of
 from flows.farm.driver.pair_states import PairStates
 from flows.farm.driver.render_runs import RenderRun
 from flows.farm.names import NO_WORKER_S, RENDER_POOLS, GpuCount
+from flows.farm.orders import PAUSE_REASON
 from styletransfer.renders.summary import Outcome
 
 log = logging.getLogger(__name__)
@@ -18,6 +19,7 @@ class Waiting:
     """Says of each pair that is not settled how it stands."""
 
     def __init__(self, pairs: PairStates, clock: Callable[[], float]) -> None:
+        self.paused = False
         self._pairs, self._clock = pairs, clock
         self._without_worker: dict[GpuCount, float] = {}
         self._told_without: set[GpuCount] = set()
@@ -38,6 +40,8 @@ class Waiting:
         return Outcome("held" if held else "queued", reason, attempts=standing.attempts)
 
     def _why(self, pair: str, run: RenderRun | None) -> str:
+        if self.paused:
+            return PAUSE_REASON
         gpus = gpus_of(self._pairs.planned[pair])
         if gpus in self._told_without:
             return f"no worker of pool {RENDER_POOLS[gpus]} is alive"

@@ -11,6 +11,7 @@ from functools import partial
 from typing import cast
 
 from flows.farm.names import SLOT_VARIABLE
+from flows.farm.orders import PAUSE_REASON
 from flows.farm.pair_notes import NoteState, PairNote, delete_note, read_note, write_note
 from flows.pairs.listeners import Listener
 from styletransfer.errors import RecordError, StorageError
@@ -68,8 +69,9 @@ class NoteKeeper(Listener):
                 self._put(pair_id, _ended(note, outcome))
 
     def taken(self) -> str | None:
-        """Why this run is to end, if others have its pairs: it was taken for lost, and its notes say nothing more.
+        """Why this run is to end: its driver asks for its pairs back, or others have them.
 
+        Then it was taken for lost, and its notes say nothing more.
         Another run that has begun a pair since has replaced its note; one that has finished it, deleted it.
         """
         with self._lock:
@@ -82,12 +84,14 @@ class NoteKeeper(Listener):
                 continue
             with self._lock:
                 if reason and self._begun.get(note.pair) == note:  # not finished here in the meantime
-                    self._taken = True
+                    self._taken = reason != PAUSE_REASON
                     return reason
         return None
 
     def _taken_from(self, own: PairNote) -> str | None:
         found = read_note(self._places, own.pair)
+        if found is not None and found.run == own.run and found.reason == PAUSE_REASON:
+            return PAUSE_REASON
         if found is not None:
             others = found.run != own.run and found.state == "rendering"
             return f"{own.pair}: run {found.run} renders it as well" if others else None

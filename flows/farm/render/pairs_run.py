@@ -171,7 +171,7 @@ class PairsRun:
             while not over.wait(HEARTBEAT_S):
                 reason = notes.taken()
                 if reason is not None:
-                    log.warning("%s; this run was taken for lost, and ends", reason)
+                    log.warning("%s: this run hands its pairs back, and ends", reason)
                     self.stopped = self.stopped or Outcome("held", reason)
                     renders.stop(self.stopped)
                     return

@@ -6,8 +6,9 @@ import pytest
 from prefect import flow, get_client
 from prefect.states import Cancelling, Completed, Crashed, Running, Scheduled
 
-from flows.farm import names
+from flows.farm import names, orders
 from flows.farm.driver.driver_run import DriverRun, ReplacedError
+from flows.farm.orders import Orders
 from styletransfer.renders.plan import plan_manifest
 from tests.told import told_of
 
@@ -55,7 +56,12 @@ def test_a_driver_is_found_by_submission_and_later_by_manifest(client, farm):
         me = DriverRun(client, None)
         known = set(client.read_flow_run(me.run.id).tags)
         assert known == {names.TAG, names.DRIVER_TAG, names.submission_tag(str(me.run.id))}
+        orders.change(client, client.read_flow_run(me.run.id), add=[names.PAUSED_TAG])
         me.describe(plan)
+        assert me.orders == Orders()
+        look_now(me)
+        assert me.orders == Orders(paused=True)
+        orders.change(client, client.read_flow_run(me.run.id), remove=[names.PAUSED_TAG])
         found = client.read_flow_run(me.run.id)
         assert found.name == "demo"
         assert set(found.tags) - known == {names.manifest_tag("demo"), names.output_tag(plan.places)}

@@ -6,6 +6,8 @@ from datetime import timedelta
 import pytest
 
 from flows.farm.driver.submitting import LEAST_SUBMITTED
+from flows.farm.orders import Orders
+from flows.farm.pair_notes import read_note
 from styletransfer.errors import StorageError
 from styletransfer.renders.records import now
 from tests.farm.paper_farm import only, states
@@ -58,6 +60,48 @@ def test_when_time_is_up_what_waits_is_taken_back_and_what_renders_is_waited_for
     assert not reconciler.board.over
     assert set(states(reconciler).values()) == {"held"}
     assert not farm.live()
+
+
+def test_a_manifest_that_is_paused_has_its_pairs_back_until_it_goes_on(farm):
+    farm.slots = {1: 2, 2: 0}
+    reconciler = farm.driver()
+    reconciler.step()
+    rendering, *_ = farm.live()
+    pair = rendering.pairs[0]
+    farm.become(rendering, "running")
+    farm.note(rendering, pair, "rendering")
+    reconciler.step()
+    reconciler.orders = Orders(paused=True)
+    reconciler.step()
+    assert only(farm.live()).id == rendering.id
+    note = read_note(farm.places, pair)
+    assert note is not None
+    assert (note.state, note.reason, note.run) == ("held", "paused", rendering.id)
+    farm.become(rendering, "held", "paused; 1 held")
+    for _ in range(2):
+        reconciler.step()
+    assert not farm.live()
+    assert not reconciler.over
+    assert reconciler.outcomes[pair].reason == "paused"
+    reconciler.orders = Orders()
+    reconciler.step()
+    assert pair in [each for run in farm.live() for each in run.pairs]
+
+
+def test_what_waits_is_submitted_anew_with_another_priority(farm):
+    reconciler = farm.driver()
+    reconciler.step()
+    before = {run.id for run in farm.live()}
+    reconciler.orders = Orders(priority="high")
+    for _ in range(2):
+        farm.clock += 5
+        reconciler.step()
+    assert before.isdisjoint(run.id for run in farm.live())
+    assert len(farm.live()) == LEAST_SUBMITTED
+    assert farm.priorities == ["normal"] * LEAST_SUBMITTED + ["high"] * LEAST_SUBMITTED
+    submitted = len(farm.runs)
+    reconciler.step()
+    assert len(farm.runs) == submitted
 
 
 def test_cancelling_ends_own_runs_only(farm):

@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from flows.farm.pair_notes import PairNote, read_note, read_notes
+from flows.farm.orders import PAUSE_REASON
+from flows.farm.pair_notes import PairNote, read_note, read_notes, write_note
 from flows.farm.render.note_keeper import NoteKeeper
 from styletransfer.machine.devices import Slot
 from styletransfer.renders.output_places import OutputPlaces
@@ -69,6 +70,15 @@ def test_what_the_lost_run_has_finished_all_the_same_is_seen_by_the_other(listen
     record = SimpleNamespace(fingerprint=pair().fingerprint, finished=now())
     monkeypatch.setattr("flows.farm.render.note_keeper.read_record", lambda url: record)
     assert other.taken() == "a: another run has finished it"
+
+
+def test_a_run_whose_driver_asks_for_its_pair_ends_and_leaves_its_note(listener, places):
+    one = listener("one")
+    one.started(pair(), SLOT)
+    write_note(places, note(places).model_copy(update={"state": "held", "reason": PAUSE_REASON}))
+    assert one.taken() == PAUSE_REASON
+    one.finished(pair(), Outcome("held", PAUSE_REASON))
+    assert (note(places).state, note(places).reason) == ("held", PAUSE_REASON)
 
 
 def test_a_note_that_a_former_run_leaves_late_takes_nothing(listener, places):

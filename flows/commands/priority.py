@@ -1,0 +1,51 @@
+"""`styletransfer priority`: who is rendered first, of manifests that have been handed over."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Final, get_args
+
+from flows.commands.farm_server import with_server
+from flows.commands.options import DONE, Parser
+
+if TYPE_CHECKING:
+    from prefect.client.orchestration import SyncPrefectClient
+
+    from flows.commands.terminal import Lines
+
+USAGE: Final = "RUN PRIORITY"
+
+HELP: Final = """\
+Changes the priority of what a manifest has not begun: low, normal or high. A
+slot that becomes free takes what is high first, then normal, then low. What is
+being rendered is not interrupted.
+
+exit status: 0 changed, or over already, 1 the server can't be reached, 2 there
+is no such run
+
+examples:
+  styletransfer priority harbour high
+"""
+
+
+def add_options(parser: Parser) -> None:
+    from styletransfer.manifest.schema import Priority
+
+    parser.add_shared("run")
+    choices = get_args(Priority)
+    parser.add_argument("priority", choices=choices, metavar="PRIORITY", help=", ".join(choices))
+    parser.add_shared("--state")
+
+
+@with_server
+def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) -> int:
+    """Returns the exit status."""
+    from flows.farm import orders, submissions
+
+    driver = submissions.find(client, options.run)
+    if submissions.is_over(driver):
+        lines.say(f"{driver.name}: over already: {submissions.state_text(driver)}")
+        return DONE
+    orders.give_priority(client, driver, options.priority)
+    lines.say(f"{driver.name}: what has not begun has priority {options.priority} within half a minute")
+    return DONE

@@ -1,0 +1,18 @@
+"""A priority reaches the driver as a tag."""
+
+import pytest
+
+from flows.farm.orders import Orders, orders_in
+from tests.farm.commands import call, runs_of
+
+
+def test_a_priority_is_changed(night):
+    done = call("priority", night.name, "low")
+    assert done.status == 0, done.err
+    (run,) = runs_of(night.name)
+    assert orders_in(run.tags) == Orders(priority="low")
+
+
+def test_there_are_three(night, capsys):
+    with pytest.raises(SystemExit):
+        call("priority", night.name, "urgent")
