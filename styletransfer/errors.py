@@ -87,15 +87,31 @@ class OutOfMemoryError(DeviceError):
 
 
 class StorageError(StyleTransferError):
-    """A file or object that can't be read or written. `transient` tells whether another try can help."""
+    """A file or object that can't be read or written.
 
-    def __init__(self, message: str, *, transient: bool = False) -> None:
+    `transient` tells whether another try can help, `of_host` whether another host may find it otherwise: it has
+    other mounts, disks, credentials, and another way to the network.
+    """
+
+    def __init__(self, message: str, *, transient: bool = False, of_host: bool = False) -> None:
         super().__init__(message)
         self.transient = transient
+        self.of_host = of_host or transient
 
 
 class RecordError(StyleTransferError):
     """A record that is damaged or was written by a newer version."""
+
+
+def may_be_of_host(error: BaseException) -> bool:
+    """Whether an error may be this host's fault: no verdict on what was rendered until another host has met it.
+
+    That is everything (a device, a library, a disk, a missing file, an error of no kind known here) but what the
+    bytes of an input, a manifest or a record show wherever they are read, and what a storage says of itself.
+    """
+    if isinstance(error, StorageError):
+        return error.of_host
+    return not isinstance(error, ImageError | FaultsError | RecordError)
 
 
 class Cancelled(StyleTransferError):  # noqa: N818 - not an error, and nobody should report it as one

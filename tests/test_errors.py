@@ -6,7 +6,17 @@ import re
 import pytest
 
 from styletransfer import errors
-from styletransfer.errors import Fault, ManifestError, SettingsError, StorageError, StyleTransferError
+from styletransfer.errors import (
+    DeviceError,
+    Fault,
+    ImageError,
+    ManifestError,
+    SettingsError,
+    StorageError,
+    StyleTransferError,
+    WeightsError,
+    may_be_of_host,
+)
 
 
 def drawn_tree() -> dict[str, str]:
@@ -65,6 +75,25 @@ def test_without_a_source_a_line_begins_with_its_place():
 def test_a_storage_error_is_final_unless_it_says_otherwise():
     assert not StorageError("no such file").transient
     assert StorageError("timed out", transient=True).transient
+
+
+@pytest.mark.parametrize(
+    ("error", "of_host"),
+    [
+        (ImageError("damaged"), False),
+        (ManifestError([Fault("a", "is 1")]), False),
+        (StorageError("there is no such object"), False),
+        (StorageError("there is no such file", of_host=True), True),
+        (StorageError("no answer in time", transient=True), True),
+        (DeviceError("device 'cuda:0' is there but can't be used"), True),
+        (WeightsError("damaged"), True),
+        (ImportError("libvips.so.42"), True),
+        (RuntimeError("CUDA error: an illegal memory access was encountered"), True),
+        (MemoryError(), True),
+    ],
+)
+def test_an_error_is_a_verdict_only_where_every_host_would_meet_it(error, of_host):
+    assert may_be_of_host(error) is of_host
 
 
 def test_every_error_can_be_caught_as_one():

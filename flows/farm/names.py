@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from flows.server.environment import period_s
 from styletransfer import storage
@@ -64,6 +64,9 @@ FARM_PAUSED_TAG: Final = "nst-farm-paused"
 
 PAUSE_TAGS: Final = frozenset({PAUSED_TAG, FARM_PAUSED_TAG})
 
+WORKER_LABEL: Final = "prefect.worker.name"
+"""Prefect's label of a run with the worker that took it."""
+
 OUTPUT_TAG: Final = "output:"
 """How the tag of an output begins."""
 
@@ -95,6 +98,21 @@ MOST_REVIVALS: Final = 5
 
 DRAIN_LIMIT_S: Final = 120
 """How long a run that was asked to end may take to save its state: an iteration may take a minute."""
+
+class Place(NamedTuple):
+    """One slot of one host, as `vm gpu0`; a worker is named after it, `vm-gpu0`."""
+
+    host: str
+    slot: str
+
+    @classmethod
+    def of_worker(cls, name: str) -> Place:
+        host, _, slot = name.rpartition("-")
+        return cls(host, slot)
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, self))
+
 
 SLOT_VARIABLE: Final = "NST_SLOT"
 """Environment variable that tells a render run its slot's name on this host: `gpu0`, `gpu0+1`, `cpu1`."""

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from flows.farm.names import Place
 from styletransfer import storage
 from styletransfer.limits import RECORD_BYTES
 from styletransfer.renders.output_places import OutputPlaces
@@ -26,7 +27,10 @@ SCHEMA_VERSION: Final = 1
 
 
 class PairNote(BaseModel):
-    """How a pair stands since a moment. `run` is the flow run that rendered it, `attempt` counts from 1."""
+    """How a pair stands since a moment. `run` is the flow run that rendered it, `attempt` counts from 1.
+
+    `of_host`: it failed, but that may be the fault of `host` or `slot`; its driver decides.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -38,9 +42,20 @@ class PairNote(BaseModel):
     state: NoteState
     attempt: int = 1
     reason: str | None = None
+    of_host: bool = False
     host: str
     slot: str | None = None
     since: UtcTime
+
+    @property
+    def place(self) -> Place:
+        """Where it was rendered."""
+        return Place(self.host, self.slot or "")
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether the pair has failed for good, wherever it may be rendered."""
+        return self.state == "failed" and not self.of_host
 
 
 def write_note(places: OutputPlaces, note: PairNote) -> None:

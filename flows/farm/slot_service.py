@@ -29,7 +29,7 @@ ServiceState = Literal["draining", "out of service"]
 
 
 class SlotService(BaseModel):
-    """A slot that takes no runs: its worker's name (`harbour-gpu0`), why, since when, `until` when if not for good."""
+    """A slot that takes no runs: its worker's name (`harbour-gpu0`), why, since when, and until when, if known."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

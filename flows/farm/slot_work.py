@@ -16,10 +16,6 @@ from flows.farm import names, submissions
 from flows.farm.markdown import unmarked
 from flows.farm.submissions import LiveWorker
 
-WORKER_LABEL: Final = "prefect.worker.name"
-"""Prefect's label of a run with the worker that took it."""
-
-
 STARTING: Final = "(starting)"
 
 _LEFT = re.compile(r"\d+ %, ([\d:]+) left")  # how `RenderProgress` begins
@@ -53,7 +49,7 @@ def read_slots(client: SyncPrefectClient) -> list[SlotWork]:
 
 def slots(workers: Iterable[LiveWorker], runs: Iterable[FlowRun], progress: Mapping[str, str]) -> list[SlotWork]:
     """Workers with their runs; `progress` by run id."""
-    by_worker = {str(run.labels.get(WORKER_LABEL, "")): run for run in runs}
+    by_worker = {str(run.labels.get(names.WORKER_LABEL, "")): run for run in runs}
     found = []
     for worker in workers:
         run = by_worker.pop(worker.name, None)

@@ -16,7 +16,7 @@ from flows.pairs.listeners import Listener
 from flows.pairs.retrying import with_delays
 from flows.pairs.signals import wait_heeding_signals
 from flows.pairs.slots import MemoryPlace, Slots
-from styletransfer.errors import Cancelled, StyleTransferError
+from styletransfer.errors import Cancelled, StyleTransferError, may_be_of_host
 from styletransfer.machine.devices import Slot
 from styletransfer.network.vgg_weights import Weights
 from styletransfer.redaction import redacted
@@ -112,10 +112,11 @@ class Renderer:
         except StyleTransferError as error:
             if self._stopped is not None and planned.id not in self._begun and is_transient(error):
                 return
-            outcome = Outcome("failed", str(error), attempts=attempt)
+            outcome = Outcome("failed", str(error), attempts=attempt, of_host=may_be_of_host(error))
         except Exception as error:  # a fault of ours: the other pairs must not suffer
             log.exception("%s: failed", planned.id)
-            outcome = Outcome("failed", redacted(f"{type(error).__name__}: {error}"), attempts=attempt)
+            reason = redacted(f"{type(error).__name__}: {error}")
+            outcome = Outcome("failed", reason, attempts=attempt, of_host=may_be_of_host(error))
         self.listener.finished(planned, outcome)
 
     def attempt(self, pair_id: str) -> int:

@@ -57,7 +57,7 @@ class FoundInput:
     """What is at one location: its stat, its hash and a picture's size in px; or else the fault.
 
     `alone`: the fault is a storage's, of a file that can't be reached for now or be named in a record, and keeps
-    no other pair from being rendered.
+    no other pair from being rendered. `of_host`: it may be this host's (`errors.may_be_of_host`).
     """
 
     stat: storage.Stat | None = None
@@ -65,6 +65,7 @@ class FoundInput:
     size: Size | None = None
     fault: str | None = None
     alone: bool = False
+    of_host: bool = False
 
 
 def input_uses(pair: Pair) -> Iterator[InputUse]:
@@ -130,9 +131,13 @@ def look_at_inputs(
         return look_at_input(url, roles[url], known.get(storage.public(url), ()))
 
     return {
-        url: FoundInput(fault=str(found), alone=True) if isinstance(found, StorageError) else found
+        url: _unseen(found) if isinstance(found, StorageError) else found
         for url, found in gather(look, roles, readers, retries).items()
     }
+
+
+def _unseen(error: StorageError) -> FoundInput:
+    return FoundInput(fault=str(error), alone=True, of_host=error.of_host)
 
 
 def look_at_input(url: str, role: InputRole, known: Sequence[InputRecord] = ()) -> FoundInput:
@@ -154,7 +159,7 @@ def look_at_input(url: str, role: InputRole, known: Sequence[InputRecord] = ()) 
     except StorageError as error:
         if error.transient:
             raise
-        return FoundInput(fault=str(error))
+        return FoundInput(fault=str(error), of_host=error.of_host)
 
 
 def _is_unchanged(url: str, role: InputRole, entry: InputRecord, stat: storage.Stat) -> bool:

@@ -48,8 +48,8 @@ class PlannedPair:
 
     `hashes` are those of the inputs by location. `state` is "queued", "skipped" (done before: `record`
     tells) or "failed" (see `faults`; size, scales and fingerprint may be missing then). `reason` says
-    why, in a few words. `alone`: it failed because of a storage, no matter for the other pairs. `size` of the
-    result in px.
+    why, in a few words. `alone`: it failed because of a storage, no matter for the other pairs; `of_host`: what
+    failed it may be this host's fault (`errors.may_be_of_host`). `size` of the result in px.
     """
 
     pair: Pair
@@ -64,6 +64,7 @@ class PlannedPair:
     record: Record | None = None
     faults: tuple[Fault, ...] = ()
     alone: bool = False
+    of_host: bool = False
 
     @property
     def id(self) -> str:
@@ -173,7 +174,7 @@ def _identify_weights(manifest: Manifest, pairs: Sequence[Pair]) -> tuple[str | 
 def _failed_alone(pair: Pair, places: OutputPlaces, error: StorageError) -> PlannedPair:
     """The pair, failed because what it left in the output folder can't be told."""
     fault = Fault(pair.place, str(error), pair.line)
-    return PlannedPair(pair, places, "failed", str(error), faults=(fault,), alone=True)
+    return PlannedPair(pair, places, "failed", str(error), faults=(fault,), alone=True, of_host=error.of_host)
 
 
 def _summed_up(faults: Iterable[Fault]) -> Iterator[Fault]:
@@ -205,8 +206,9 @@ class _Planner:
         if faults := [*self.overwrites.pair_faults(pair, record)]:
             return self._failed(planned, faults)
         if faults := [use.fault(finding.fault) for use, finding in found.items() if finding.fault]:
-            alone = all(finding.alone for finding in found.values() if finding.fault)
-            return replace(self._failed(planned, faults), alone=alone)
+            faulty = [finding for finding in found.values() if finding.fault]
+            alone, of_host = all(each.alone for each in faulty), all(each.of_host for each in faulty)
+            return replace(self._failed(planned, faults), alone=alone, of_host=of_host)
         content = self.found_inputs[pair.content].size
         assert content is not None  # only a profile has no size
         scales = pyramid(pair.settings.min_scale, resolve_end_scale(pair.settings.end_scale, content))
@@ -215,7 +217,7 @@ class _Planner:
         if faults := [*size_faults(pair, size, scales[0], self.found_inputs)]:
             return self._failed(planned, faults)
         if self.weights_identity is None:
-            return replace(planned, state="failed", reason=self.weights_fault or "")
+            return replace(planned, state="failed", reason=self.weights_fault or "", of_host=True)
         return self._decided(planned, self.weights_identity)
 
     @staticmethod

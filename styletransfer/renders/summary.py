@@ -30,12 +30,13 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Outcome:
     """How one pair stands: its state, why (if it failed or waits), its record once it is done, attempts
-    so far."""
+    so far; of one that failed, whether that may be its host's fault (`errors.may_be_of_host`)."""
 
     state: PairState
     reason: str | None = None
     record: Record | None = None
     attempts: int = 0
+    of_host: bool = False
 
 
 def summarise(

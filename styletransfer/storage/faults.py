@@ -11,11 +11,12 @@ from styletransfer.redaction import redacted
 
 
 class Explanation(NamedTuple):
-    """What happened, what to do (if that is not obvious), and whether trying again can help."""
+    """What happened, what to do (if that is not obvious), and whether trying again, or another host, can help."""
 
     what: str
     advice: str | None = None
     transient: bool = False
+    of_host: bool = True
 
 
 class Refused(Exception):  # noqa: N818  (never leaves this room)
@@ -40,6 +41,7 @@ _S3_CODES: dict[str, tuple[str, str | None]] = {
     # A HEAD has no body to say more. Without the right to list, S3 says 403 for a missing object too.
     "403": ("access denied", "check the credentials and that they may list the bucket"),
 }
+_S3_MISSING = frozenset({"NoSuchKey", "NoSuchBucket", "404"})  # for every host
 _S3_TRANSIENT = frozenset(
     {
         "BandwidthLimitExceeded",
@@ -63,7 +65,7 @@ _OS_TRANSIENT = frozenset(  # network file systems have bad moments
 def explain(error: Exception) -> Explanation:
     """The meaning of whatever was raised: by us, the operating system, botocore, aiohttp or another."""
     if isinstance(error, Refused):
-        return Explanation(str(error), error.advice, error.transient)
+        return Explanation(str(error), error.advice, error.transient, of_host=False)
     response = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
     if isinstance(response, dict):
         return _explain_s3(response)
@@ -85,18 +87,18 @@ def _explain_s3(response: dict[str, Any]) -> Explanation:
     if code in _S3_TRANSIENT or status in _STATUS_TRANSIENT:
         return Explanation(f"the storage answered {code or status}", "try again later", True)
     if code in _S3_CODES:
-        return Explanation(*_S3_CODES[code])
+        return Explanation(*_S3_CODES[code], of_host=code not in _S3_MISSING)
     text = _foreign(str(response.get("Error", {}).get("Message", "")))
     return Explanation(f"the storage answered {code or status} ({text})")
 
 
 def _explain_status(status: int) -> Explanation:
     if status in (401, 403):
-        return Explanation(f"the server refuses access (status {status})", "check the address and its expiry")
+        refused = f"the server refuses access (status {status})"
+        return Explanation(refused, "check the address and its expiry", of_host=False)
     transient = status in _STATUS_TRANSIENT
-    return Explanation(
-        f"the server answered with status {status}", "try again later" if transient else None, transient
-    )
+    advice = "try again later" if transient else None
+    return Explanation(f"the server answered with status {status}", advice, transient, of_host=False)
 
 
 def _explain_os(error: OSError) -> Explanation:

@@ -125,4 +125,4 @@ def _fault(status: os.stat_result) -> str | None:
 
 def _translated(action: str, path: Path, error: OSError) -> StorageError:
     reason = _NO_FOLDER if isinstance(error, NotADirectoryError) else os.strerror(error.errno or 0)
-    return StorageError(f"cannot {action} {str(path)!r}: {reason}")
+    return StorageError(f"cannot {action} {str(path)!r}: {reason}", of_host=True)

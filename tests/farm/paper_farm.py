@@ -7,7 +7,7 @@ from itertools import count
 from flows.farm.driver.reconciler import Reconciler
 from flows.farm.driver.render_runs import RenderRequest, RenderRun
 from flows.farm.driver.stored_results import StoredResults
-from flows.farm.names import LOST_MESSAGE
+from flows.farm.names import LOST_MESSAGE, Place
 from flows.farm.pair_notes import PairNote, delete_note, write_note
 from styletransfer.errors import StorageError
 from styletransfer.renders.pair import store
@@ -103,9 +103,10 @@ class PaperRuns:
         self._ask()
         return {run_id: self.farm.runs[run_id] for run_id in run_ids if run_id in self.farm.runs}
 
-    def live_slots(self):
+    def slots_in_service(self):
         self._ask()
-        return self.farm.slots
+        slots = self.farm.slots.items()
+        return {gpus: [Place("h", f"slot{number}") for number in range(count)] for gpus, count in slots}
 
     def beats_since(self, run_id, moment):
         return run_id in self.farm.beating

@@ -3,12 +3,13 @@
 from types import SimpleNamespace
 
 from flows.farm import slot_work
+from flows.farm.names import WORKER_LABEL
 from flows.farm.render.progress import Figures
 from flows.farm.submissions import LiveWorker
 
 
 def render_run(number, worker, manifest="harbour"):
-    labels, tags = {slot_work.WORKER_LABEL: worker}, [f"manifest:{manifest}"]
+    labels, tags = {WORKER_LABEL: worker}, [f"manifest:{manifest}"]
     return SimpleNamespace(id=number, name="x", labels=labels, tags=tags, work_pool_name="nst-gpu1")
 
 

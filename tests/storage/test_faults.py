@@ -7,7 +7,7 @@ import botocore.exceptions as boto
 import pytest
 
 from styletransfer.redaction import redacted
-from styletransfer.storage.faults import explain
+from styletransfer.storage.faults import Refused, explain
 
 URL = "https://user:pw@host/key?signature=s3cret"
 
@@ -44,6 +44,34 @@ def test_errors_are_explained(error, what, transient):
     assert explanation.transient is transient
     assert "s3cret" not in f"{explanation}"
     assert "pw@" not in f"{explanation}"
+
+
+def answer(code):
+    return boto.ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 400}}, "GetObject")
+
+
+def refusal(status):
+    return aiohttp.ClientResponseError(None, (), status=status)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("error", "of_host"),
+    [
+        (FileNotFoundError(errno.ENOENT, "x"), True),
+        (OSError(errno.ENOSPC, "x"), True),
+        (ModuleNotFoundError("Install gcsfs"), True),
+        (boto.NoCredentialsError(), True),
+        (answer("InvalidAccessKeyId"), True),
+        (answer("RequestTimeTooSkewed"), True),
+        (answer("NoSuchKey"), False),
+        (refusal(404), False),
+        (refusal(403), False),
+        (Refused("it is larger than 2 GB"), False),
+    ],
+)
+def test_what_another_host_may_find_otherwise(error, of_host):
+    """Its mounts, disks, libraries, keys and clock are its own; what a server says of itself it says to all."""
+    assert explain(error).of_host is of_host
 
 
 def test_redacted_text_keeps_the_rest():

@@ -4,15 +4,19 @@ Only a pair that was being rendered when its run crashed is charged with an atte
 others of that run go back unpunished. A run that ends without having got anywhere with any of its pairs is a
 strike for all of them: they are tried again later, at last one by one. What holds for the whole: no pair is
 lost, none is in two of our runs, and every run that ends brings some pair nearer to its own end.
+
+A broken slot must not use up the attempts of pairs: no crash, no run that got nowhere and no fault that may be its
+host's (`errors.may_be_of_host`) is a verdict on a pair before another host has failed it, too; where there is no
+other, another slot; where there is none, after the usual attempts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from flows.farm.names import ATTEMPTS
+from flows.farm.names import ATTEMPTS, Place
 
 STRIKES: Final = 3
 """Runs that may end before they have begun any of their pairs."""
@@ -29,12 +33,13 @@ RunEnd = Literal["completed", "failed", "held", "cancelled", "crashed"]
 
 @dataclass(frozen=True)
 class Ending:
-    """The end of a run. `own`: it was submitted for us; `begun`: its process was under way."""
+    """The end of a run. `own`: it was submitted for us; `begun`: its process was under way; `place`: if known."""
 
     how: RunEnd
     reason: str = ""
     own: bool = True
     begun: bool = True
+    place: Place | None = None
 
     @property
     def text(self) -> str:
@@ -49,11 +54,17 @@ TraceState = Literal["done", "failed", "held", "cancelled", "rendering", "nothin
 
 @dataclass(frozen=True)
 class PairTrace:
-    """What a run left behind of one pair. `attempt` counts from 1."""
+    """What a run left behind of one pair. `attempt` counts from 1. `of_host`: it failed, perhaps by its host."""
 
     state: TraceState
     reason: str = ""
     attempt: int = 1
+    of_host: bool = False
+
+    @property
+    def is_verdict(self) -> bool:
+        """Whether nothing is left to try."""
+        return self.state == "done" or (self.state == "failed" and not self.of_host)
 
 
 @dataclass(frozen=True)
@@ -61,20 +72,22 @@ class PairStanding:
     """How a pair stands with the driver; as long as it is not settled it is queued or in a run.
 
     `attempts`: those it was charged with, `strikes`: runs that got nowhere, `misses`: runs that were never under
-    way. `not_before`: of the driver's clock.
+    way; `crashed`: one of its attempts was; `places`: where all that was. `not_before`: of the driver's clock.
     """
 
     settled: Settled | None = None
     attempts: int = 0
+    crashed: bool = False
     strikes: int = 0
     misses: int = 0
+    places: tuple[Place, ...] = ()
     reason: str = ""
     not_before: float = 0.0
 
     @property
     def alone(self) -> bool:
         """Whether it must not harm others."""
-        return self.attempts > 0 or self.strikes >= STRIKES - 1
+        return self.crashed or self.strikes >= STRIKES - 1
 
     @property
     def attempt(self) -> int:
@@ -88,9 +101,13 @@ NOTHING: Final = PairTrace("nothing")
 
 
 class PairBoard:
-    """All pairs that a driver looks after, and the live runs that have them: its own, and those of others."""
+    """All pairs that a driver looks after, and the live runs that have them: its own, and those of others.
 
-    def __init__(self, pairs: Iterable[str]) -> None:
+    `places` tells the slots in service that can render a pair.
+    """
+
+    def __init__(self, pairs: Iterable[str], places: Callable[[str], Collection[Place]] = lambda _: ()) -> None:
+        self._places = places
         self.standings = {pair: PairStanding() for pair in pairs}
         self._place = {pair: number for number, pair in enumerate(self.standings)}
         self.runs: dict[str, frozenset[str]] = {}
@@ -142,24 +159,38 @@ class PairBoard:
         pairs = self.open_in(run)
         found = {pair: traces.get(pair, NOTHING) for pair in pairs}
         for pair, trace in found.items():
-            if trace.state in ("done", "failed"):
+            if trace.is_verdict:
                 self.settle(pair, "done" if trace.state == "done" else "failed", trace.reason)
         somewhere = run in self._got_somewhere or any(each.state != "nothing" for each in found.values())
         self.runs.pop(run, None)
         self._got_somewhere.discard(run)
         nowhere = ending.own and not somewhere and ending.how not in ("held", "cancelled")
         for pair in filter(self.is_open, pairs):
-            after = _after(self.standings[pair], ending, found[pair])
+            trial = _Trial(ending, found[pair], self._places(pair), clock)
             elsewhere = any(pair in others for others in self.runs.values())
-            self.standings[pair] = _struck(after, ending, clock) if nowhere and not elsewhere else after
+            after = _struck if nowhere and not elsewhere else _after
+            self.standings[pair] = after(self.standings[pair], trial)
 
 
-def _after(standing: PairStanding, ending: Ending, trace: PairTrace) -> PairStanding:
+@dataclass(frozen=True)
+class _Trial:
+    """One run's try at one pair that is not done: how it ended, where else (`there`) the pair can go, and when."""
+
+    ending: Ending
+    trace: PairTrace
+    there: Collection[Place]
+    clock: float
+
+
+def _after(standing: PairStanding, trial: _Trial) -> PairStanding:
     """A pair that is not done after the end of a run which had it."""
+    ending, trace = trial.ending, trial.trace
     if ending.own and (ending.how == "cancelled" or trace.state == "cancelled"):
         return replace(standing, settled="cancelled", reason=trace.reason or ending.reason or "cancelled")
+    if trace.state == "failed":
+        return _doubted(standing, trial)
     if trace.state == "rendering" and ending.how != "held":
-        return _charged(standing, ending.reason, trace)
+        return _charged(standing, trial)
     return replace(standing, reason=_why_back(ending, trace))
 
 
@@ -170,21 +201,59 @@ def _why_back(ending: Ending, trace: PairTrace) -> str:
     return NOT_BEGUN if ending.how == "held" and trace.state == "nothing" else ending.text
 
 
-def _charged(standing: PairStanding, reason: str, trace: PairTrace) -> PairStanding:
+def _charged(standing: PairStanding, trial: _Trial) -> PairStanding:
     """It was being rendered when the run ended without a word: another attempt is used up."""
-    attempts = max(standing.attempts + 1, trace.attempt)
-    if attempts >= ATTEMPTS:
-        why = f"{attempts} attempts, each ended with its run: {reason}"
-        return replace(standing, attempts=attempts, settled="failed", reason=why)
-    return replace(standing, attempts=attempts, reason=f"attempt {attempts} ended with its run: {reason}")
+    reason, attempts = trial.ending.reason, max(standing.attempts + 1, trial.trace.attempt)
+    standing = _failed_at(replace(standing, attempts=attempts, crashed=True), trial.ending.place)
+    if attempts >= ATTEMPTS and _is_confirmed(standing, trial):
+        why = f"{attempts} attempts, each ended with its run: {reason}{_where(standing)}"
+        return replace(standing, settled="failed", reason=why)
+    return replace(standing, reason=f"attempt {attempts} ended with its run: {reason}{_where(standing)}")
 
 
-def _struck(standing: PairStanding, ending: Ending, clock: float) -> PairStanding:
+def _doubted(standing: PairStanding, trial: _Trial) -> PairStanding:
+    """It failed by what may be the fault of its host: whoever tries it next tells."""
+    attempts = max(standing.attempts + 1, trial.trace.attempt)
+    standing = _failed_at(replace(standing, attempts=attempts), trial.ending.place)
+    why = f"{trial.trace.reason}{_where(standing)}"
+    if _is_confirmed(standing, trial) and (len(standing.places) > 1 or attempts >= ATTEMPTS):
+        return replace(standing, settled="failed", reason=why)
+    return replace(standing, reason=why, not_before=trial.clock + _pause_s(attempts))
+
+
+def _struck(standing: PairStanding, trial: _Trial) -> PairStanding:
     """The run got nowhere."""
+    ending = trial.ending
     strikes, misses = standing.strikes + ending.begun, standing.misses + (not ending.begun)
-    if strikes >= STRIKES or misses >= MISSES:
-        why = f"{strikes + misses} runs for it ended before it was begun, the last: {ending.text}"
-        return replace(standing, strikes=strikes, misses=misses, settled="failed", reason=why)
-    pause = PAUSES_S[min(strikes + misses, len(PAUSES_S)) - 1]
-    why = f"a run for it {ending.text}"
-    return replace(standing, strikes=strikes, misses=misses, reason=why, not_before=clock + pause)
+    standing = _failed_at(replace(standing, strikes=strikes, misses=misses), ending.place)
+    if (strikes >= STRIKES or misses >= MISSES) and _is_confirmed(standing, trial):
+        number = strikes + misses
+        why = f"{number} runs for it ended before it was begun, the last: {ending.text}{_where(standing)}"
+        return replace(standing, settled="failed", reason=why)
+    why = f"a run for it {ending.text}{_where(standing)}"
+    return replace(standing, reason=why, not_before=trial.clock + _pause_s(strikes + misses))
+
+
+def _pause_s(tries: int) -> float:
+    return PAUSES_S[min(tries, len(PAUSES_S)) - 1]
+
+
+def _failed_at(standing: PairStanding, place: Place | None) -> PairStanding:
+    if place is None or place in standing.places:
+        return standing
+    return replace(standing, places=(*standing.places, place))
+
+
+def _is_confirmed(standing: PairStanding, trial: _Trial) -> bool:
+    """Whether the fault may be the pair's: two hosts have failed it, or else all that there is to ask."""
+    if trial.ending.place is None:  # nobody knows where it was
+        return True
+    hosts = {place.host for place in standing.places}
+    if len(hosts) > 1 or any(place.host not in hosts for place in trial.there):
+        return len(hosts) > 1
+    return len(standing.places) > 1 or set(trial.there) <= set(standing.places)
+
+
+def _where(standing: PairStanding) -> str:
+    """` (on vm gpu0, vm gpu1)`."""
+    return f" (on {', '.join(map(str, standing.places))})" if standing.places else ""

@@ -13,6 +13,7 @@ from flows.farm.driver.pair_states import PairStates
 from flows.farm.driver.render_runs import RenderRun, RenderRuns
 from flows.farm.driver.stored_results import StoredResults
 from flows.farm.names import LOST_MESSAGE, PENDING_LIMIT_S
+from flows.farm.pair_notes import PairNote
 from flows.server.environment import HEARTBEAT_S
 from styletransfer.renders.summary import Outcome
 
@@ -37,6 +38,11 @@ class RunMemory:
     pending_since: float | None = None
     crashed_since: float | None = None
     look_at: float = 0.0
+
+
+def _told(note: PairNote) -> str:
+    """Its reason, and of a failure that is the pair's own where it was seen; others are seen in several places."""
+    return f"{note.reason} (on {note.place})" if note.is_failed else note.reason or ""
 
 
 class Judge:
@@ -92,7 +98,7 @@ class Judge:
         reason = run.message.partition("\n")[0]
         if run.phase == "crashed":  # Prefect goes on to explain signals
             reason = reason.partition(". ")[0].rstrip(".")
-        return Ending(cast(RunEnd, run.phase), reason, run.submission == self._submission, run.begun)
+        return Ending(cast(RunEnd, run.phase), reason, run.submission == self._submission, run.begun, run.place)
 
     def _may_live(self, run: RenderRun) -> bool:
         """Whether a run that was taken for lost is to be waited for, since the server may have been away."""
@@ -120,7 +126,7 @@ class Judge:
         for pair, record in records.items():
             self._pairs.done(pair, record)
         return {
-            pair: PairTrace(note.state, note.reason or "", note.attempt)
+            pair: PairTrace(note.state, _told(note), note.attempt, note.of_host)
             for pair, note in notes.items()
             if note.run == run_id
         }
@@ -173,6 +179,6 @@ class Judge:
                 continue
             news = True
             self._pairs.rendering[pair] = note
-            if note.state == "failed":
+            if note.is_failed:
                 self._pairs.failed(note)
         return news

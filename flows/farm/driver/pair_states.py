@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 from flows.farm.driver.attempts import PairBoard
-from flows.farm.driver.groups import Speed
+from flows.farm.driver.groups import Speed, gpus_of
+from flows.farm.names import GpuCount, Place
 from flows.farm.pair_notes import PairNote
 from styletransfer.renders.plan import Plan
 from styletransfer.renders.records import Record
@@ -11,15 +14,22 @@ from styletransfer.renders.summary import Outcome
 
 
 class PairStates:
-    """`outcomes`: how those pairs stand that are not as planned. `rendering`: the notes of those begun, by id."""
+    """`outcomes`: how those pairs stand that are not as planned. `rendering`: the notes of those begun, by id.
+
+    `places`: slots in service by their GPUs.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.planned = {planned.id: planned for planned in plan.pairs}
-        self.board = PairBoard(planned.id for planned in plan.having("queued"))
+        self.places: Mapping[GpuCount, Collection[Place]] = {}
+        self.board = PairBoard((planned.id for planned in plan.having("queued")), self._places_for)
         self.outcomes: dict[str, Outcome] = {}
         self.rendering: dict[str, PairNote] = {}
         self.speed = Speed()
+
+    def _places_for(self, pair: str) -> Collection[Place]:
+        return self.places.get(gpus_of(self.planned[pair]), ())
 
     def open(self) -> list[str]:
         """Pairs that have not come to their end."""
@@ -30,7 +40,7 @@ class PairStates:
         self.settle(pair, Outcome("done", record=record, attempts=record.attempts))
 
     def failed(self, note: PairNote) -> None:
-        self.settle(note.pair, Outcome("failed", note.reason, attempts=note.attempt))
+        self.settle(note.pair, Outcome("failed", f"{note.reason} (on {note.place})", attempts=note.attempt))
 
     def settle(self, pair: str, outcome: Outcome) -> None:
         """The pair has come to its end."""

@@ -20,5 +20,5 @@ def recover(pairs: PairStates, results: StoredResults, runs: RenderRuns, submiss
     for run in former.values():
         pairs.board.take(run.id, run.pairs)  # if it is over, it is judged like any other
     for note in ours:
-        if note.state == "failed" and pairs.board.is_open(note.pair):
+        if note.is_failed and pairs.board.is_open(note.pair):
             pairs.failed(note)

@@ -34,7 +34,8 @@ from prefect.states import Cancelled, Cancelling, Crashed, Running
 from flows.farm import names, submissions
 from flows.farm.driver.attempts import RunEnd
 from flows.farm.driver.groups import Group
-from flows.farm.names import HELD, GpuCount
+from flows.farm.names import HELD, WORKER_LABEL, GpuCount, Place
+from flows.farm.slot_service import read_services
 from styletransfer.manifest.schema import Priority
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import PlannedPair
@@ -62,7 +63,7 @@ _PHASES: Final[Mapping[StateType, Phase]] = {
 
 @dataclass(frozen=True)
 class RenderRun:
-    """A render run as it stands: `phase`, `since` when (the server's clock), and why; whether it ever began."""
+    """A render run as it stands: `phase`, `since` when (the server's clock), why; whether it began, and where."""
 
     id: str
     name: str
@@ -73,6 +74,7 @@ class RenderRun:
     message: str = ""
     since: datetime | None = None
     begun: bool = True
+    place: Place | None = None
 
     @property
     def live(self) -> bool:
@@ -118,10 +120,14 @@ class RenderRuns:
             found |= {str(run.id): as_run(run) for run in runs}
         return found
 
-    def live_slots(self) -> dict[GpuCount, int]:
-        """Workers that have been heard of lately, each of which renders one run at a time."""
-        pools = [worker.pool for worker in submissions.live_workers(self._client)]
-        return {gpus: pools.count(pool) for gpus, pool in names.RENDER_POOLS.items()}
+    def slots_in_service(self) -> dict[GpuCount, tuple[Place, ...]]:
+        """Slots that have been heard of lately and take runs, one at a time."""
+        out = read_services(self._client)
+        workers = [worker for worker in submissions.live_workers(self._client) if worker.name not in out]
+        return {
+            gpus: tuple(Place.of_worker(worker.name) for worker in workers if worker.pool == pool)
+            for gpus, pool in names.RENDER_POOLS.items()
+        }
 
     def beats_since(self, run_id: str, moment: datetime) -> bool:
         """Whether a run has been heard of since then: it lives, whatever its state says."""
@@ -223,6 +229,7 @@ def as_run(run: FlowRun) -> RenderRun:
         message=(state.message if state else None) or "",
         since=state.timestamp if state else None,
         begun=run.start_time is not None,
+        place=Place.of_worker(str(run.labels[WORKER_LABEL])) if WORKER_LABEL in run.labels else None,
     )
 
 

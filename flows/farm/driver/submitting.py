@@ -19,7 +19,7 @@ LEAST_SUBMITTED: Final = 2
 
 
 class Submitter:
-    """`priority` in place of the pairs' own. `slots`: live workers by GPUs, as when they were last looked for."""
+    """`priority` in place of the pairs' own. `slots`: those in service by GPUs, as when last looked for."""
 
     def __init__(
         self, pairs: PairStates, runs: RenderRuns, priority: Priority | None, clock: Callable[[], float]
@@ -32,7 +32,8 @@ class Submitter:
         """New runs for pairs that wait, beside our `own` live ones."""
         clock, board = self._clock(), self._pairs.board
         if clock - self._slots_at >= SLOTS_S:
-            self.slots, self._slots_at = self._runs.live_slots(), clock
+            self._pairs.places, self._slots_at = self._runs.slots_in_service(), clock
+            self.slots = {gpus: len(places) for gpus, places in self._pairs.places.items()}
         waiting = board.waiting(clock)
         groups = make_groups(
             [self._pairs.planned[pair] for pair in waiting],

@@ -34,8 +34,9 @@ class Waiting:
     def _outcome(self, pair: str, run: RenderRun | None) -> Outcome:
         standing, note = self._pairs.board.standings[pair], self._pairs.rendering.get(pair)
         if note is not None and run is not None and note.run == run.id and run.phase == "running":
-            where = " ".join(filter(None, [note.host, note.slot]))
-            return Outcome("rendering", where, attempts=note.attempt)
+            if note.of_host:
+                return Outcome("held", f"{note.reason} (on {note.place})", attempts=note.attempt)
+            return Outcome("rendering", str(note.place), attempts=note.attempt)
         held, reason = standing.reason and run is None, standing.reason or self._why(pair, run)
         return Outcome("held" if held else "queued", reason, attempts=standing.attempts)
 

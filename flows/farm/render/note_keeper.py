@@ -129,6 +129,7 @@ class NoteKeeper(Listener):
             state=cast("NoteState", outcome.state),
             attempt=self.attempt(pair.id),
             reason=outcome.reason,
+            of_host=outcome.of_host,
             host=socket.gethostname(),
             slot=slot,
             since=now(),
@@ -152,4 +153,5 @@ class NoteKeeper(Listener):
 
 
 def _ended(note: PairNote, outcome: Outcome) -> PairNote:
-    return note.model_copy(update={"state": outcome.state, "reason": outcome.reason, "since": now()})
+    changes = {"state": outcome.state, "reason": outcome.reason, "of_host": outcome.of_host, "since": now()}
+    return note.model_copy(update=changes)

@@ -108,7 +108,8 @@ class PairsRun:
         queued = []
         for planned in plan.pairs:
             if planned.state == "failed":
-                outcome = Outcome("failed", planned.reason, attempts=notes.attempt(planned.id))
+                attempt = notes.attempt(planned.id)
+                outcome = Outcome("failed", planned.reason, attempts=attempt, of_host=planned.of_host)
             elif planned.state == "skipped" or is_done_since(planned, self.assignment.force_before):
                 outcome = Outcome("skipped", planned.reason, planned.record)
             else:

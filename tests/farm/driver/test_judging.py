@@ -20,7 +20,7 @@ def test_pairs_are_told_as_they_are_rendered(farm):
     farm.clock += 100
     reconciler.step()
     assert (reconciler.outcomes[first].state, reconciler.outcomes[second].state) == ("done", "failed")
-    assert reconciler.outcomes[second].reason == "damaged"
+    assert reconciler.outcomes[second].reason == "damaged (on h)"
     assert not reconciler.over
 
 

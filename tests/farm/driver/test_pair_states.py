@@ -43,7 +43,7 @@ def test_what_is_done_tells_the_speed(farm, stand):
 def test_a_failure_is_told_as_its_note_has_it(stand):
     stand.rendering["a"] = note("a", "rendering")
     stand.failed(note("a", "failed", reason="damaged", attempt=2))
-    assert stand.outcomes == {"a": Outcome("failed", "damaged", attempts=2)}
+    assert stand.outcomes == {"a": Outcome("failed", "damaged (on h)", attempts=2)}
     assert stand.rendering == {}
     assert stand.open() == ["b", "c", "d"]
 

@@ -1,16 +1,19 @@
 """A driver's steps, on a farm on paper whose runs end as each test says; storage is real."""
 
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from flows.farm.driver.submitting import LEAST_SUBMITTED
+from flows.farm.names import ATTEMPTS, Place
 from flows.farm.orders import Orders
 from flows.farm.pair_notes import read_note
 from styletransfer.errors import StorageError
 from styletransfer.renders.records import now
 from tests.farm.paper_farm import only, states
+from tests.farm.simulated_farm import SimulatedFarm, SimulatedSlot
 
 
 def test_a_night_without_trouble(farm):
@@ -148,3 +151,39 @@ def test_a_driver_of_many_runs_asks_no_oftener_than_one_of_few(farm):
         reconciler._live = {str(number): None for number in range(count)}
         pages = count // 200 + 1
         assert pages * 60 / reconciler.pause_s == 12
+
+
+# A broken slot, simulated: no server, no process, no storage
+
+
+@pytest.mark.parametrize("count", [2, 8, 16, 32])
+@pytest.mark.parametrize("broken", ["crash", "device", "mount"])
+def test_one_broken_slot_among_many_costs_no_pair(count, broken):
+    """Pairs of 300 s. One GPU of a host is broken; or one of two hosts, with half the slots, lacks the mount."""
+    bad = count // 2 if broken == "mount" else 1
+    slots = []
+    for number in range(count):
+        host = "bad" if broken == "mount" and number < bad else "h"
+        slots.append(SimulatedSlot(Place(host, f"gpu{number}"), broken if number < bad else None))
+    pairs = min(200, 25 * count)
+    farm = SimulatedFarm(pairs, slots)
+    alone_s = pairs * farm.pair_s / (count - bad)
+    outcomes = farm.drive(10 * alone_s)
+    assert Counter(outcome.state for outcome in outcomes.values()) == {"done": pairs}
+    assert all(slot.out_until > 0 for slot in slots[:bad])
+    assert not any(slot.out_until > farm.clock for slot in slots[bad:])
+    assert farm.clock < 1.25 * alone_s + 900
+
+
+def test_a_pair_that_fails_wherever_it_is_rendered_comes_to_its_end():
+    slots = [SimulatedSlot(Place(f"h{number}", "gpu0"), "mount") for number in range(2)]
+    outcomes = SimulatedFarm(1, slots).drive(3600)
+    told = [(outcome.state, outcome.reason) for outcome in outcomes.values()]
+    assert told == [("failed", "there is no such file (on h0 gpu0, h1 gpu0)")]
+
+
+def test_where_there_is_but_one_slot_a_fault_of_it_has_the_usual_attempts():
+    farm = SimulatedFarm(2, [SimulatedSlot(Place("h", "gpu0"), "mount")])
+    outcomes = farm.drive(3600)
+    told = {(outcome.state, outcome.reason, outcome.attempts) for outcome in outcomes.values()}
+    assert told == {("failed", "there is no such file (on h gpu0)", ATTEMPTS)}

@@ -2,7 +2,7 @@
 
 import logging
 
-from flows.farm.driver.submitting import LEAST_SUBMITTED
+from flows.farm.driver.submitting import LEAST_SUBMITTED, SLOTS_S
 from flows.farm.names import NO_WORKER_S
 
 
@@ -19,6 +19,6 @@ def test_runs_wait_for_workers_without_limit_but_the_lack_is_told(farm, caplog):
     assert reconciler.outcomes["a"].reason == "no worker of pool nst-gpu1 is alive"
     assert len(farm.live("waiting")) == LEAST_SUBMITTED
     farm.slots = {1: 1, 2: 0}
-    farm.clock += 15
+    farm.clock += SLOTS_S
     reconciler.step()
     assert reconciler.outcomes["a"].reason == "waits for a slot"

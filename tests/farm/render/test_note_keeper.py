@@ -41,6 +41,17 @@ def test_a_pair_has_a_note_until_it_is_done(listener, places):
     assert note(places) is None
 
 
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_note_says_whether_its_host_may_be_to_blame(listener, places, begun):
+    one = listener("one")
+    if begun:
+        one.started(pair(), SLOT)
+    one.finished(pair(), Outcome("failed", "CUDA error", of_host=True))
+    assert (note(places).state, note(places).of_host, note(places).is_failed) == ("failed", True, False)
+    one.finished(pair(), Outcome("failed", "damaged"))
+    assert (note(places).of_host, note(places).is_failed) == (False, True)
+
+
 def test_a_run_of_its_own_is_not_taken(listener):
     one = listener("one")
     assert one.taken() is None
