@@ -48,6 +48,14 @@ def when(options: argparse.Namespace) -> tuple[ZoneInfo, datetime | None, str | 
         raise SettingsError([Fault("", str(error))]) from error
 
 
+def moment(text: str, timezone: str | None) -> datetime:
+    """The moment that is meant, in UTC. Raises SettingsError."""
+    try:
+        return times.parse_at(text, times.parse_zone(timezone or times.host_zone()), datetime.now(UTC))
+    except times.TimeError as error:
+        raise SettingsError([Fault("", str(error))]) from error
+
+
 def planned(options: argparse.Namespace, lines: Lines) -> Plan:
     """The manifest's plan, without a fault. Raises ManifestError with all there are."""
     retries = Retries(lines.note)

@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "pause": "pause a manifest, or the farm",
     "resume": "have a manifest, or the farm, go on",
     "priority": "change who is rendered first",
+    "slots": "show slots; drain or resume some",
     "cancel": "end a run",
     "retry": "render the failed pairs of a run once more",
     "notify": "have a message sent at the end of each manifest",

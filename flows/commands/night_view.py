@@ -139,6 +139,7 @@ def slots_json(slots: Iterable[SlotWork]) -> list[dict[str, Any]]:
             "manifest": slot.manifest or None,
             "pairs": dict(slot.pairs),
             "left": slot.left or None,
+            "service": slot.service.model_dump(mode="json", exclude={"worker"}) if slot.service else None,
         }
         for slot in slots
     ]

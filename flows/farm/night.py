@@ -99,6 +99,7 @@ PAUSED_TEXT: Final = "the farm is paused; to go on: styletransfer resume"
 
 
 def slots_text(slots: Sequence[SlotWork]) -> str:
-    """`2 slots, 1 idle`."""
-    idle = sum(not slot.run for slot in slots)
-    return f"{len(slots)} slot{'s' * (len(slots) != 1)}, {idle} idle"
+    """`2 slots, 1 idle, 1 out of service`."""
+    idle = sum(not slot.run and not slot.service for slot in slots)
+    out = sum(slot.service is not None for slot in slots)
+    return f"{len(slots)} slot{'s' * (len(slots) != 1)}, {idle} idle" + (f", {out} out of service" if out else "")

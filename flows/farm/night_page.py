@@ -68,7 +68,7 @@ def page(night: Night, zone: tzinfo) -> str:
     parts.append(_table(("manifest", "", "", "done", "failed", "left", "through"), _manifest_rows(night, zone)))
     if len(night.manifests) > MOST_ROWS:
         parts.append(f"... and {len(night.manifests) - MOST_ROWS} more manifests")
-    shown = sorted(night.slots, key=lambda slot: not slot.run)[:MOST_ROWS]
+    shown = sorted(night.slots, key=lambda slot: (not slot.service, not slot.run))[:MOST_ROWS]
     parts += [slots_text(night.slots), _table(("host", "slot", "manifest", "pair", "left"), map(_slot_row, shown))]
     return "\n\n".join(parts)
 

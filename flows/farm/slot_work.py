@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from prefect.client.orchestration import SyncPrefectClient
@@ -14,6 +14,7 @@ from prefect.client.schemas.sorting import ArtifactSort
 
 from flows.farm import names, submissions
 from flows.farm.markdown import unmarked
+from flows.farm.slot_service import SlotService, read_services
 from flows.farm.submissions import LiveWorker
 
 STARTING: Final = "(starting)"
@@ -24,7 +25,10 @@ _BETWEEN = re.compile(r"(?<!&lt)(?<!&gt)(?<!&amp); ")  # pairs, not the letters 
 
 @dataclass(frozen=True)
 class SlotWork:
-    """One slot, with the render run in it and how far each of its `pairs` is. `left`: of the run, where known."""
+    """One slot, with the render run in it and how far each of its `pairs` is. `left`: of the run, where known.
+
+    `service`: why it takes no more pairs, if it does not.
+    """
 
     host: str
     slot: str
@@ -33,22 +37,37 @@ class SlotWork:
     manifest: str = ""
     pairs: Mapping[str, str] = field(default_factory=dict)
     left: str = ""
+    service: SlotService | None = None
+
+    @property
+    def worker(self) -> str:
+        """Its worker's name."""
+        return f"{self.host}-{self.slot}"
 
     @property
     def text(self) -> str:
-        """The pairs' names; `idle`."""
-        return ", ".join(self.pairs) or (STARTING if self.run else "idle")
+        """The pairs' names; `idle`; why it takes no pairs."""
+        why = f"{self.service.state}: {self.service.reason}" if self.service else ""
+        if self.service and self.service.until:
+            why += f", until {self.service.until.astimezone():%a %H:%M}"
+        pairs = ", ".join(self.pairs) or (STARTING if self.run else "")
+        return "; ".join(filter(None, [pairs, why])) or "idle"
 
 
 def read_slots(client: SyncPrefectClient) -> list[SlotWork]:
     """Every live slot, by name; and those with a run whose worker is not heard of."""
     workers = [worker for worker in submissions.live_workers(client) if worker.pool != names.DRIVER_POOL]
     runs = submissions.with_tags(client, [names.RENDER_TAG], states=[StateType.RUNNING])
-    return slots(workers, runs, read_progress(client, runs))
+    return slots(workers, runs, read_progress(client, runs), read_services(client))
 
 
-def slots(workers: Iterable[LiveWorker], runs: Iterable[FlowRun], progress: Mapping[str, str]) -> list[SlotWork]:
-    """Workers with their runs; `progress` by run id."""
+def slots(
+    workers: Iterable[LiveWorker],
+    runs: Iterable[FlowRun],
+    progress: Mapping[str, str],
+    services: Mapping[str, SlotService],
+) -> list[SlotWork]:
+    """Workers with their runs; `progress` by run id, `services` by worker."""
     by_worker = {str(run.labels.get(names.WORKER_LABEL, "")): run for run in runs}
     found = []
     for worker in workers:
@@ -56,6 +75,7 @@ def slots(workers: Iterable[LiveWorker], runs: Iterable[FlowRun], progress: Mapp
         found.append(_work(worker.name, worker.pool, run, progress))
     for name, run in by_worker.items():
         found.append(_work(name or "?", run.work_pool_name or "", run, progress))
+    found = [replace(slot, service=services.get(slot.worker)) for slot in found]
     return sorted(found, key=lambda slot: (slot.host, slot.slot))
 
 

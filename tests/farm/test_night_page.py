@@ -13,6 +13,7 @@ from flows.farm import night_page
 from flows.farm.manifest_progress import ManifestProgress
 from flows.farm.names import NIGHT_KEY
 from flows.farm.night import Night, NightManifest
+from flows.farm.slot_service import SlotService
 from flows.farm.slot_work import SlotWork
 from tests.farm.commands import deploy_all
 
@@ -22,6 +23,7 @@ def manifest(name, state, progress=None):
 
 
 THROUGH = datetime(2026, 3, 2, 3, 10, tzinfo=UTC)
+BAD = SlotService(worker="beta-gpu0", state="out of service", reason="4 runs failed", since=THROUGH)
 NIGHT = Night(
     (
         manifest("har|bour", Running(), ManifestProgress(5, 1, 2, 2, THROUGH)),
@@ -30,6 +32,7 @@ NIGHT = Night(
     ),
     (
         SlotWork("alpha", "gpu0", "nst-gpu1"),
+        SlotWork("beta", "gpu0", "nst-gpu1", service=BAD),
         SlotWork("alpha", "gpu1", "nst-gpu1", "1", "har|bour", {"cat--wave": "3 it/s"}, "12:05"),
     ),
     "![x](data:y)",
@@ -46,8 +49,9 @@ def test_the_page_has_picture_manifests_and_slots():
     )
     assert rows[3] == "| [over](/runs/flow-run/id-over) | ████████████ 100 % | completed | 8 | 0 | 0 |  |"
     assert rows[4] == "| [waits](/runs/flow-run/id-waits) |  | running |  |  |  |  |"
-    assert "2 slots, 1 idle" in text
-    assert rows[7:] == [  # those at work first
+    assert "3 slots, 1 idle, 1 out of service" in text
+    assert rows[7:] == [  # those that may need somebody first, then those at work
+        "| beta | gpu0 |  | out of service: 4 runs failed |  |",
         r"| alpha | gpu1 | har\|bour | cat--wave | 12:05 |",
         "| alpha | gpu0 |  | idle |  |",
     ]

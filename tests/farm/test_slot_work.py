@@ -1,10 +1,12 @@
 """What each slot is doing."""
 
+from datetime import datetime
 from types import SimpleNamespace
 
 from flows.farm import slot_work
 from flows.farm.names import WORKER_LABEL
 from flows.farm.render.progress import Figures
+from flows.farm.slot_service import SlotService
 from flows.farm.submissions import LiveWorker
 
 
@@ -22,10 +24,12 @@ def test_slots_tell_their_pair_and_the_time_that_it_has_left():
         "2": f"3 %; c\\[1\\] &amp; d: {figures}",
         "3": "0 %; ",
     }
-    found = slot_work.slots(workers, runs, progress)
+    until = datetime(2026, 3, 2, 3, 10).astimezone()
+    drained = SlotService(worker="big-host-gpu1", state="draining", reason="by hand", since=until, until=until)
+    found = slot_work.slots(workers, runs, progress, {"big-host-gpu1": drained})
     assert [(slot.host, slot.slot, slot.text, slot.left) for slot in found] == [
         ("big-host", "gpu0", "a--b", "12:05"),
-        ("big-host", "gpu1", "idle", ""),
+        ("big-host", "gpu1", "draining: by hand, until Mon 03:10", ""),
         ("big-host", "gpu2", "c[1] & d", ""),
         ("gone", "gpu0", "(starting)", ""),
     ]

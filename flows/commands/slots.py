@@ -1,0 +1,96 @@
+"""`styletransfer slots`: what each slot renders; one slot or host drained, and resumed, from anywhere."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from flows.commands.farm_server import with_server
+from flows.commands.options import DONE, Parser
+from styletransfer.errors import Fault, FaultsError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from prefect.client.orchestration import SyncPrefectClient
+
+    from flows.commands.terminal import Lines
+    from flows.farm.slot_work import SlotWork
+
+USAGE: Final = "[drain|resume WHERE ...] [--until TIME]"
+
+HELP: Final = """\
+Without more: each slot, what it renders, and why it does not. `drain` has
+slots take no more pairs; what is in hand is saved and goes on elsewhere, within
+a minute. `resume` has them take pairs again. WHERE is a host, for all of its
+slots, or a slot, HOST-SLOT: alpha, alpha-gpu0. It stays so when workers or
+hosts are started anew.
+
+exit status: 0 done, 1 the server can't be reached, 2 there is no such host or
+slot
+
+examples:
+  styletransfer slots
+  styletransfer slots drain alpha
+  styletransfer slots drain alpha-gpu0 --until 'tomorrow 08:00'
+  styletransfer slots resume alpha
+"""
+
+
+def add_options(parser: Parser) -> None:
+    parser.add_argument("action", nargs="?", choices=("drain", "resume"), metavar="drain|resume", help="what to do")
+    parser.add_argument("where", nargs="*", metavar="WHERE", help="a host, or HOST-SLOT")
+    parser.add_argument("--until", metavar="TIME", help="drain: resume by itself then, 22:30 or 'tomorrow 08:00'")
+    parser.add_shared("--timezone", "--state")
+
+
+@with_server
+def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) -> int:
+    """Returns the exit status."""
+    from flows.commands.handing_over import moment
+    from flows.commands.night_view import slots_view
+    from flows.commands.tables import show
+    from flows.farm.slot_work import read_slots
+
+    slots = read_slots(client)
+    if options.action is None:
+        show(slots_view(slots))
+        return DONE
+    until = moment(options.until, options.timezone) if options.until else None
+    for slot in chosen(slots, options.where):
+        if options.action == "drain":
+            drain(client, slot, until)
+            lines.say(f"{slot.worker}: drains: what it renders is saved and goes on elsewhere")
+        else:
+            lines.say(f"{slot.worker}: {'takes pairs again' if resume(client, slot) else 'was in service'}")
+    return DONE
+
+
+def chosen(slots: Sequence[SlotWork], asked: Sequence[str]) -> list[SlotWork]:
+    """The slots that are meant. Raises FaultsError for a name that none has, and without any."""
+    faults = []
+    if not asked:
+        faults.append(Fault("", "which host or slot?"))
+    for name in asked:
+        if not any(name in (slot.host, slot.worker) for slot in slots):
+            hosts = ", ".join(dict.fromkeys(slot.host for slot in slots)) or "none"
+            faults.append(Fault("", f"there is no host or slot {name!r}; hosts: {hosts}"))
+    if faults:
+        raise FaultsError(faults)
+    return [slot for slot in slots if slot.host in asked or slot.worker in asked]
+
+
+def drain(client: SyncPrefectClient, slot: SlotWork, until: datetime | None) -> None:
+    from flows.farm.slot_service import SlotService, write_service
+    from styletransfer.renders.records import now
+
+    service = SlotService(worker=slot.worker, state="draining", reason="drained by hand", since=now(), until=until)
+    write_service(client, service)
+
+
+def resume(client: SyncPrefectClient, slot: SlotWork) -> bool:
+    """Tells whether it was out of service."""
+    from flows.farm import slot_service
+
+    return slot_service.resume(client, slot.worker)
