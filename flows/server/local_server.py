@@ -108,6 +108,7 @@ class LocalServer:
                     **self.environment,
                     SERVERS_VARIABLE: self.password,
                     "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+                    "PREFECT_SERVER_UI_V2_ENABLED": "false",  # its address opens the dashboard that links lead to
                 },
             )
         self._log_mode = "ab"  # what ended the first one must not be lost when it is started again

@@ -3,6 +3,7 @@
 import os
 import socket
 
+import httpx
 import pytest
 
 from flows.server.local_server import LocalServer, answers, make_private
@@ -22,6 +23,13 @@ def test_a_port_in_use_is_said(tmp_path):
 def test_a_standing_server_answers(prefect_server):
     assert answers(prefect_server)
     assert not answers(f"http://127.0.0.1:{free_port()}/api")
+
+
+def test_its_address_opens_the_dashboard_that_links_lead_to(local_server):
+    """Not Prefect's other one, below /v2."""
+    page = httpx.get(local_server.address, headers={"Accept": "text/html"}, follow_redirects=True)
+    assert page.status_code == 200
+    assert page.url.path == "/"
 
 
 def test_prefect_in_this_process_is_told(farm):

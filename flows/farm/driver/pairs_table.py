@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
@@ -124,9 +123,7 @@ def _picture_link(planned: PlannedPair, file_format: Format) -> str:
 
 
 def link(text: str, url: str) -> str:
-    """Markdown; where a browser could not follow it, the location itself, to be copied."""
-    if storage.is_local(url):
-        return f"[{markdown(text)}]({Path(url).as_uri()})"
+    """Markdown; where a browser could not follow it, as from a page to a local file, the location itself."""
     shown = public(url)
     is_web = storage.scheme(url) in ("http", "https")
     return f"[{markdown(text)}]({quote(shown, safe='/:%')})" if is_web else markdown(shown)
