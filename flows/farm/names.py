@@ -99,6 +99,7 @@ MOST_REVIVALS: Final = 5
 DRAIN_LIMIT_S: Final = 120
 """How long a run that was asked to end may take to save its state: an iteration may take a minute."""
 
+
 class Place(NamedTuple):
     """One slot of one host, as `vm gpu0`; a worker is named after it, `vm-gpu0`."""
 
@@ -113,6 +114,10 @@ class Place(NamedTuple):
     def __str__(self) -> str:
         return " ".join(filter(None, self))
 
+
+FINISHED_VARIABLE: Final = "NST_FINISHED"
+"""Environment variable with a folder where a render run leaves a file, named by its id, once a pair has come to its
+end in it: its worker then knows that the slot is good for something."""
 
 SLOT_VARIABLE: Final = "NST_SLOT"
 """Environment variable that tells a render run its slot's name on this host: `gpu0`, `gpu0+1`, `cpu1`."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
+from flows.farm.names import SLOT_VARIABLE
 from styletransfer.errors import DeviceError
 from styletransfer.machine.devices import Slot, available_devices, prove
+from styletransfer.machine.hardware import CPU
 from styletransfer.machine.locks import device_lock
 
 log = logging.getLogger(__name__)
@@ -21,9 +24,10 @@ def hold_devices() -> Iterator[tuple[str, ...]]:
     """All devices that this process sees, held against others for the block.
 
     Waits for one that is in use: its holder has lost its worker, and ends when its pair does. Raises
-    DeviceError where a device is broken.
+    DeviceError where a device is broken, and where a slot's GPUs are not there: the CPU is no stand-in for them.
     """
     devices = available_devices()
+    _check_slot(os.environ.get(SLOT_VARIABLE, ""), devices)
     with ExitStack() as held:
         for device in devices:
             slot = Slot((device,))
@@ -34,3 +38,11 @@ def hold_devices() -> Iterator[tuple[str, ...]]:
                 held.enter_context(device_lock(slot, wait_s=WAIT_FOREVER_S))
             prove(device)
         yield devices
+
+
+def _check_slot(slot: str, devices: Sequence[str]) -> None:
+    """Raises DeviceError where a slot named after GPUs (`gpu0`, `gpu0+1`) does not see as many."""
+    wanted = len(slot.split("+")) if slot.startswith("gpu") else 0
+    found = sum(device != CPU for device in devices)
+    if found < wanted:
+        raise DeviceError(f"slot {slot} has {wanted} GPU{'s' * (wanted > 1)}, of which torch finds {found}")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -20,7 +22,7 @@ from prefect.exceptions import TerminationSignal
 from prefect.states import Cancelled, Completed, Failed
 
 from flows.farm.artifacts import Artifacts
-from flows.farm.names import HELD, GpuCount
+from flows.farm.names import FINISHED_VARIABLE, HELD, GpuCount
 from flows.farm.render.held_devices import hold_devices
 from flows.farm.render.note_keeper import NoteKeeper
 from flows.farm.render.progress import RenderProgress
@@ -78,7 +80,7 @@ class PairsRun:
 
     def __init__(self, assignment: Assignment) -> None:
         self.assignment = assignment
-        self.listener = OutcomeListener()
+        self.listener = OutcomeListener(assignment.run)
         self.stopped: Outcome | None = None
         """Why it ends early, if it does: `held` or `cancelled`."""
 
@@ -242,10 +244,15 @@ def is_done_since(planned: PlannedPair, moment: datetime | None) -> bool:
 
 
 class OutcomeListener(Listener):
-    """Remembers how pairs ended."""
+    """Remembers how pairs ended, and tells the worker of the first that came to its end here."""
 
-    def __init__(self) -> None:
+    def __init__(self, run: str) -> None:
+        self._run = run
         self.outcomes: dict[str, Outcome] = {}
 
     def finished(self, pair: PlannedPair, outcome: Outcome) -> None:
         self.outcomes[pair.id] = outcome
+        folder = os.environ.get(FINISHED_VARIABLE)
+        if folder and (outcome.state == "done" or (outcome.state == "failed" and not outcome.of_host)):
+            with suppress(OSError):  # a full disk: all the more reason to say nothing good
+                Path(folder, self._run).touch()

@@ -6,7 +6,7 @@ Prefect's own, when told to end, kills its run with SIGKILL, which saves nothing
 or Ctrl-C, or when its standard input closes (whoever started it is gone), takes no more runs, sends SIGTERM to
 the one it has, waits until that has saved its state and reported, and ends. A second signal kills the run.
 Neither does it give up, and kill its run, while the server is away. It asks for runs only while it has room for
-one, and the seldomer the longer there was nothing to do.
+one, and the seldomer the longer there was nothing to do; not at all while its slot is out of service.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import httpx
@@ -29,9 +30,10 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.utilities.processutils import command_to_string
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 
-from flows.farm.names import DRAIN_LIMIT_S, DRIVER_POOL, ENTRYPOINTS
+from flows.farm.names import DRAIN_LIMIT_S, DRIVER_POOL, ENTRYPOINTS, RENDER_POOLS
 from flows.farm.night_page import keep_night_page
 from flows.farm.workers.driver_revival import EVERY_S, revive_lost
+from flows.farm.workers.slot_duty import SlotDuty
 from flows.pairs.retrying import may_pass
 from flows.pairs.signals import ending_signals
 from flows.server.environment import IDLE_QUERY_S
@@ -94,6 +96,20 @@ class SlotWorker(ProcessWorker):
     ready_fd: int | None = None
     """Where to say, once, that the server knows this worker."""
 
+    _judging = 0
+
+    @cached_property
+    def duty(self) -> SlotDuty:
+        return SlotDuty(self.name)
+
+    @cached_property
+    def _told(self) -> set[int]:
+        return set()
+
+    @property
+    def renders(self) -> bool:
+        return self._work_pool_name in RENDER_POOLS.values()
+
     @classmethod
     def __dispatch_key__(cls) -> str:
         return "slot"  # in Prefect's list of kinds of worker, beside its own
@@ -111,7 +127,8 @@ class SlotWorker(ProcessWorker):
         clock = self.clock()
         if self.full:
             self._news_at = clock  # when its run ends it asks at once
-        if self.draining or self.full or clock < self._asked_at + query_pause_s(clock - self._news_at):
+        may_not = self.draining or self.full or self._judging or not self.duty.takes_runs
+        if may_not or clock < self._asked_at + query_pause_s(clock - self._news_at):
             return []
         self._asked_at = clock
         try:
@@ -130,27 +147,47 @@ class SlotWorker(ProcessWorker):
             tell_if_transient(error)
         else:
             self._say_ready()
+            await self._obey()
             await self._revive_drivers()
             await self._keep_night_page()
+
+    async def _submit_run_and_capture_errors(self, flow_run: FlowRun, *args: Any, **options: Any) -> Any:
+        """Takes no other run before the slot is judged by this one."""
+        self._judging += self.renders
+        try:
+            result = await super()._submit_run_and_capture_errors(flow_run, *args, **options)
+            if self.renders and not self.draining:
+                await self._safely(lambda: self.duty.run_ended(flow_run.id), "can't judge the slot by its last run")
+            return result
+        finally:
+            self._judging -= self.renders
+
+    async def _obey(self) -> None:
+        """See whether the slot is in service; if it is to drain, have the run in hand save its state."""
+        if self.renders:
+            await self._safely(self.duty.look, "can't see whether the slot is in service")
+            if self.duty.drains:
+                tell_runs(signal.SIGTERM, self._told)
 
     async def _revive_drivers(self) -> None:
         """A worker for drivers looks after those that died while the server could not."""
         if self._work_pool_name != DRIVER_POOL or time.monotonic() < self._revive_at:
             return
         self._revive_at = time.monotonic() + EVERY_S
-        try:
-            await asyncio.to_thread(revive_lost)
-        except Exception as error:  # noqa: BLE001  (the next look may succeed; this worker serves all the same)
-            log.warning("no look for drivers that died: %s: %s", type(error).__name__, error)
+        await self._safely(revive_lost, "no look for drivers that died")
 
     async def _keep_night_page(self) -> None:
         """A worker for drivers keeps the page of the night up to date, too."""
-        if self._work_pool_name != DRIVER_POOL:
-            return
+        if self._work_pool_name == DRIVER_POOL:
+            await self._safely(keep_night_page, "the page of the night is not kept up to date")
+
+    @staticmethod
+    async def _safely(look: Callable[[], None], without: str) -> None:
+        """Do it in a thread. The next heartbeat tries again; this worker serves all the same."""
         try:
-            await asyncio.to_thread(keep_night_page)
-        except Exception as error:  # noqa: BLE001  (the next heartbeat tries again)
-            log.warning("the page of the night is not kept up to date: %s: %s", type(error).__name__, error)
+            await asyncio.to_thread(look)
+        except Exception as error:  # noqa: BLE001
+            log.warning("%s: %s: %s", without, type(error).__name__, error)
 
     def _say_ready(self) -> None:
         if self._work_pool is None:

@@ -1,11 +1,13 @@
 """A render run has its devices for itself: it waits for one that another process still holds."""
 
+import re
 import subprocess
 import sys
 import threading
 
 import pytest
 
+from flows.farm.names import SLOT_VARIABLE
 from flows.farm.render import held_devices
 from flows.farm.render.held_devices import hold_devices
 from styletransfer.errors import DeviceError
@@ -38,6 +40,20 @@ def test_without_gpus_it_is_the_cpu_which_is_shared(monkeypatch):
     monkeypatch.setattr(held_devices, "available_devices", lambda: ("cpu",))
     with hold_devices() as devices, hold_devices() as again:
         assert devices == again == ("cpu",)
+
+
+@pytest.mark.parametrize(
+    ("slot", "devices", "message"),
+    [
+        ("gpu0", ("cpu",), "slot gpu0 has 1 GPU, of which torch finds 0"),
+        ("gpu0+1", ("cuda:0",), "slot gpu0+1 has 2 GPUs, of which torch finds 1"),
+    ],
+)
+def test_a_slot_of_gpus_never_renders_on_less(monkeypatch, slot, devices, message):
+    monkeypatch.setenv(SLOT_VARIABLE, slot)
+    monkeypatch.setattr(held_devices, "available_devices", lambda: devices)
+    with pytest.raises(DeviceError, match=re.escape(message)), hold_devices():
+        pass
 
 
 def test_a_device_is_held_for_the_block(one_gpu):
