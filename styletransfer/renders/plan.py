@@ -105,6 +105,12 @@ class Plan:
             raise ManifestError(faults, storage.name(self.manifest.location))
 
 
+    def check_whole(self) -> None:
+        """Raise ManifestError, with every fault, if one is of the manifest as a whole: others fail pairs alone."""
+        if any(fault.place in ("", "output", "weights") for fault in self.faults):
+            self.check(troubles=False)
+
+
 def plan_manifest(
     manifest: Manifest, *, force: bool = False, only: Sequence[str] = (), retries: Retries | None = None
 ) -> Plan:

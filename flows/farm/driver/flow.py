@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import PurePosixPath
@@ -31,6 +34,7 @@ from flows.farm.driver.reconciler import Reconciler
 from flows.farm.driver.render_runs import RenderRequest, RenderRuns
 from flows.farm.driver.stored_results import StoredResults
 from flows.farm.messages import tell_wrong
+from flows.farm.names import Place
 from flows.farm.run_process import outlive_worker
 from flows.farm.times import host_zone, next_clock, parse_clock, parse_zone, shown
 from flows.pairs.flow import final_state
@@ -41,7 +45,7 @@ from flows.pairs.steps import make_plan, write_sheet
 from styletransfer import storage
 from styletransfer.errors import StorageError, StyleTransferError
 from styletransfer.manifest.schema import Priority
-from styletransfer.renders.plan import Plan
+from styletransfer.renders.plan import Plan, PlannedPair
 from styletransfer.storage.retries import Retries
 
 PLANNED_AGAIN: Final = 3
@@ -96,14 +100,25 @@ def drive_manifest(
 
 
 def _planned(location: str, only: list[str], force: bool, weights: str | None, output: str | None) -> Plan:
-    """The plan, without faults of the manifest; people are told of those, as no message at an end will come."""
+    """The plan, without faults of the manifest; people are told of those, as no message at an end will come.
+
+    What has gone wrong with single pairs since they were submitted fails these alone.
+    """
     try:
         plan = plan_patiently(lambda: make_plan(location, only, force, weights, output))
-        plan.check(troubles=False)
+        plan.check_whole()
     except StyleTransferError as error:
         tell_wrong(location, str(error).splitlines())
         raise
-    return plan
+    return replace(plan, pairs=tuple(map(_seen_here, plan.pairs)))
+
+
+def _seen_here(planned: PlannedPair) -> PlannedPair:
+    """A pair that failed by what another host may find otherwise says where that was."""
+    if not planned.of_host:
+        return planned
+    place = Place(socket.gethostname(), os.environ.get(names.SLOT_VARIABLE, ""))
+    return replace(planned, reason=f"{planned.reason} (on {place})")
 
 
 class _PartlyPlannedError(StorageError):

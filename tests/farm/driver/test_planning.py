@@ -1,13 +1,18 @@
 """How long a driver waits for a plan while storage is away."""
 
+import socket
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
+from flows.commands.retry import failed_pairs
+from flows.farm.driver import flow
 from flows.farm.driver.flow import PLANNED_AGAIN, plan_patiently
 from flows.pairs.retrying import OUTAGE_LIMIT_S, outage_retries
-from styletransfer.errors import StorageError
+from flows.pairs.sheet import LiveSheet
+from styletransfer.errors import ManifestError, StorageError
+from styletransfer.renders.plan import plan_manifest
 
 AWAY = StorageError("s3://studio: no answer", transient=True)
 
@@ -72,3 +77,43 @@ def test_where_there_are_no_others_there_is_time():
 def test_a_wrong_manifest_is_told_at_once():
     wrong = plan(queued=(), troubles=("b: no answer",), faults=("a: there is no such file",))
     assert planned(wrong) == (wrong, [wrong], 0)
+
+
+@pytest.fixture
+def planned_here(monkeypatch):
+    """What a driver makes of a manifest that has changed since it was submitted; and whom it tells."""
+    told: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr(flow, "make_plan", lambda location, *_: plan_manifest(location))
+    monkeypatch.setattr(flow, "tell_wrong", lambda *what: told.append(what))
+    monkeypatch.setattr(socket, "gethostname", lambda: "vm")
+    monkeypatch.setenv("NST_SLOT", "driver")
+    return told, lambda manifest: flow._planned(manifest, [], False, None, None)
+
+
+def test_a_picture_that_was_deleted_fails_its_pair_alone_and_retry_finds_it(studio, planned_here):
+    told, planned = planned_here
+    manifest = studio.manifest(*({"id": name, "content": f"{name}.png", "style": "s.png"} for name in "abc"))
+    for name in "acs":
+        studio.picture(f"{name}.png")
+    plan = planned(manifest)
+    assert [each.state for each in plan.pairs] == ["queued", "failed", "queued"]
+    assert not told
+    with LiveSheet(plan) as sheet:
+        summary = sheet.write()
+    stand = summary.pairs[1]
+    assert (stand.state, str(stand.reason).partition(": ")[2]) == (
+        "failed",
+        "there is no such file; check the name (on vm driver)",
+    )
+    run = SimpleNamespace(parameters={})
+    assert failed_pairs(run, manifest, summary) == ("b",)  # type: ignore[arg-type]
+
+
+def test_what_is_wrong_with_all_of_a_manifest_is_told_at_once(studio, planned_here):
+    told, planned = planned_here
+    studio.picture("s.png")
+    studio.put("out", b"no folder")
+    manifest = studio.manifest({"id": "a", "content": "s.png", "style": "s.png"})
+    with pytest.raises(ManifestError, match="output"):
+        planned(manifest)
+    assert len(told) == 1
