@@ -29,8 +29,11 @@ examples:
   styletransfer cancel harbour
 """
 
-PATIENCE_S: Final = 90
-"""A driver notices within seconds; its render runs end after the iteration in hand, at the latest 30 s later."""
+PATIENCE_S: Final = 330
+"""A driver notices within seconds; its render runs end after the iteration in hand, at the latest 30 s later.
+
+Whose worker is gone, Prefect ends after 300 s.
+"""
 
 POLL_S: Final = 1.0
 
@@ -75,19 +78,27 @@ def cancel(
 
 
 def of_submission(client: SyncPrefectClient, driver: FlowRun) -> list[FlowRun]:
-    """Runs of the driver's submission that are not over, itself and those that took its place among them."""
-    from flows.farm import names, submissions
+    """Runs of the driver's submission that are not over, itself and those that took its place among them.
 
-    tag = names.submission_tag(submissions.submission_of(driver))
-    found = {run.id: run for run in submissions.with_tags(client, [tag], states=submissions.LIVE)}
-    current = client.read_flow_run(driver.id)
-    if not submissions.is_over(current):
-        found[current.id] = current
-    return list(found.values())
+    Also one that has crashed and would be begun again.
+    """
+    from flows.farm import names, submissions
+    from flows.farm.workers.driver_revival import to_be_revived
+
+    submission = submissions.submission_of(driver)
+    drivers = submissions.with_tags(client, [names.TAG, names.DRIVER_TAG], states=submissions.LIVE)
+    found = [run for run in drivers if submissions.submission_of(run) == submission]  # some have no other tags yet
+    found += submissions.with_tags(client, [names.submission_tag(submission)], states=submissions.LIVE)
+    found += to_be_revived([client.read_flow_run(driver.id), *submissions.same_submission(client, driver)])
+    return list({run.id: run for run in found}.values())
 
 
 def end_run(client: SyncPrefectClient, run: FlowRun) -> None:
-    """Ask for a run's end: its worker ends one that has begun; the server, at once, one that has not."""
-    from prefect.states import Cancelling
+    """Ask for a run's end: its worker ends one that has begun; the server, at once, one that has not.
 
-    client.set_flow_run_state(run.id, Cancelling())
+    One that has crashed is not begun again once it counts as cancelled.
+    """
+    from prefect.states import Cancelled, Cancelling
+
+    crashed = run.state is not None and run.state.is_crashed()
+    client.set_flow_run_state(run.id, Cancelled() if crashed else Cancelling(), force=crashed)

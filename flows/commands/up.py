@@ -7,7 +7,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -49,9 +48,6 @@ examples:
 DEFAULT_PORT: Final = 4200
 """Where Prefect's own `server start` listens."""
 
-_LAST_EVENTS_S: Final = 3
-"""Before the server ends: for its automation to note drivers that were drained, so that they go on next time."""
-
 
 def add_options(parser: Parser) -> None:
     add_slots(parser)
@@ -91,8 +87,6 @@ def run(options: argparse.Namespace) -> int:
         watch = Watch(server, supervisor, _hint(options))
         stack.callback(watch.close)
         supervisor.run(signals, watch)
-        if signals.count == 1:
-            time.sleep(_LAST_EVENTS_S)
     tell("stopped")
     return DONE
 

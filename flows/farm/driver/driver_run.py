@@ -26,10 +26,14 @@ class ReplacedError(Exception):
     """Another driver looks after this submission."""
 
 
+class CalledOffError(Exception):
+    """The submission was cancelled when its driver had crashed, and this one was about to take its place."""
+
+
 class DriverRun:
     """The flow run that this process is. `began`: when its submission did, with whichever driver.
 
-    Raises ReplacedError if another driver is at work on it.
+    Raises ReplacedError if another driver is at work on it, CalledOffError if it was cancelled.
     """
 
     def __init__(self, client: SyncPrefectClient, submission: str | None) -> None:
@@ -44,6 +48,8 @@ class DriverRun:
         self._tag(self.run.name)  # at once, to be found by another
         others = outage_retries().call(self._others)
         self.began = min([now(), *(run.start_time for run in (self.run, *others) if run.start_time)])
+        if any(other.state and other.state.is_cancelled() and other.state.name != names.HELD for other in others):
+            raise CalledOffError("the submission was cancelled")
         for other in others:
             # One that is dead, and not known to be yet, will be: then a driver is started again.
             if other.state and other.state.is_running() and _is_older(other, self.run):

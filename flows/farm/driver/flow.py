@@ -27,7 +27,7 @@ from flows.farm import names, submissions
 from flows.farm.artifacts import Artifacts
 from flows.farm.driver.driver_listeners import DriverListeners, LogStates, SheetStates
 from flows.farm.driver.driver_progress import DriverProgress
-from flows.farm.driver.driver_run import DriverRun, ReplacedError
+from flows.farm.driver.driver_run import CalledOffError, DriverRun, ReplacedError
 from flows.farm.driver.forecast import Messenger
 from flows.farm.driver.pairs_table import PairsTable
 from flows.farm.driver.reconciler import Reconciler
@@ -97,6 +97,8 @@ def drive_manifest(
             return look_after(plan, request, me, client)
         except ReplacedError as replaced:
             return Completed(name=submissions.REPLACED, message=str(replaced))
+        except CalledOffError as called_off:
+            return Cancelled(message=str(called_off))
 
 
 def _planned(location: str, only: list[str], force: bool, weights: str | None, output: str | None) -> Plan:

@@ -1,4 +1,4 @@
-"""What the Prefect server does by itself when a run is lost: it says so, and begins a driver again."""
+"""What the Prefect server does by itself when a run is lost: it says so, and may begin a driver again."""
 
 from __future__ import annotations
 
@@ -34,8 +34,11 @@ The server begins no run whose parameters are not the deployment's: so it ends w
 """
 
 
-def automations(driver_deployment: UUID) -> tuple[AutomationCore, ...]:
-    """All that the farm needs; `driver_deployment` is what is run again for a driver that crashed."""
+REVIVAL: Final = "nst: revive drivers"
+
+
+def automations() -> tuple[AutomationCore, ...]:
+    """What every farm needs."""
     return (
         AutomationCore(
             enabled=True,  # said, or an update leaves one paused that was
@@ -52,28 +55,35 @@ def automations(driver_deployment: UUID) -> tuple[AutomationCore, ...]:
             trigger=_silence(("Pending", "Submitting"), ("Running", *_ENDS), DRIVER_TAG, PENDING_LIMIT_S),
             actions=[_crash(f"did not begin within {PENDING_LIMIT_S} s")],
         ),
-        AutomationCore(
-            enabled=True,
-            name="nst: revive drivers",
-            description="A driver that crashed is run again with the same parameters, "
-            f"{MOST_REVIVALS} times at most. It renders nothing twice.",
-            trigger=EventTrigger(
-                expect={"prefect.flow-run.Crashed"},
-                match=ResourceSpecification(_RUNS),
-                match_related=_tagged(DRIVER_TAG),
-                for_each={"prefect.resource.id"},
-                posture=Posture.Reactive,
-                threshold=1,
-            ),
-            actions=[
-                RunDeployment(
-                    source="selected",
-                    deployment_id=driver_deployment,
-                    parameters=PARAMETERS_AGAIN,
-                    schedule_after=timedelta(seconds=REVIVED_AFTER_S),
-                )
-            ],
+    )
+
+
+def revival(driver_deployment: UUID) -> AutomationCore:
+    """Where drivers run in containers, which no worker of ours starts: what is run again for one that crashed.
+
+    What the server begins has no name and no tags until it has looked for them itself.
+    """
+    return AutomationCore(
+        enabled=True,
+        name=REVIVAL,
+        description="A driver that crashed is run again with the same parameters, "
+        f"{MOST_REVIVALS} times at most. It renders nothing twice.",
+        trigger=EventTrigger(
+            expect={"prefect.flow-run.Crashed"},
+            match=ResourceSpecification(_RUNS),
+            match_related=_tagged(DRIVER_TAG),
+            for_each={"prefect.resource.id"},
+            posture=Posture.Reactive,
+            threshold=1,
         ),
+        actions=[
+            RunDeployment(
+                source="selected",
+                deployment_id=driver_deployment,
+                parameters=PARAMETERS_AGAIN,
+                schedule_after=timedelta(seconds=REVIVED_AFTER_S),
+            )
+        ],
     )
 
 

@@ -29,7 +29,7 @@ from prefect.utilities.callables import ParameterSchema, parameter_schema
 from prefect.workers.process import ProcessWorker
 
 from flows.farm import names
-from flows.farm.setup.automations import automations
+from flows.farm.setup.automations import REVIVAL, automations, revival
 from flows.server import environment
 from styletransfer.errors import StyleTransferError
 from styletransfer.version import version
@@ -124,8 +124,9 @@ def deploy(client: SyncPrefectClient, pool_type: PoolType | None = None, *, chec
     deployer.settle_schedules()
     for pool in names.POOLS:
         deployer.settle_template(pool)
-    for automation in automations(driver):
+    for automation in automations():
         deployer.settle_automation(automation)
+    deployer.settle_revival(driver, pool_type)
     return deployer.changes
 
 
@@ -256,6 +257,16 @@ class Deployer:
         elif meaning(found[0]) != meaning(wanted):
             change = partial(self._client.update_automation, found[0].id, wanted)
             self._change(f"automation {wanted.name!r}: changed", change)
+
+    def settle_revival(self, driver_deployment: UUID, pool_type: PoolType | None) -> None:
+        """The server begins drivers again where none of our workers does."""
+        pool = self._pool(names.DRIVER_POOL)
+        if (pool.type if pool else pool_type) not in (None, "process"):
+            self.settle_automation(revival(driver_deployment))
+            return
+        for found in self._client.read_automations_by_name(REVIVAL):
+            remove = partial(self._client.delete_automation, found.id)
+            self._change(f"automation {REVIVAL!r}: removed; workers for drivers do this", remove)
 
 
 def meaning(automation: AutomationCore) -> dict[str, Any]:

@@ -1,31 +1,25 @@
-"""Drivers that died and were not begun again: the server's automation sees a crash only if it is up at that moment.
+"""Drivers that died: each is begun again in a run that has its name and its tags from the first moment.
 
-So whoever serves drivers looks for such ones now and then. Several may: a driver is begun again once. One that
-has crashed too often is left, and people are told.
+Whoever serves drivers looks for such ones now and then. Several may: a driver is begun again once. One that has
+crashed too often is left, and people are told.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from prefect import get_client
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
+from prefect.exceptions import PrefectHTTPStatusError
 from prefect.states import Crashed, Scheduled
 
 from flows.farm import names, submissions
 from flows.farm.messages import tell_wrong
 from styletransfer.renders.records import now
-
-EVERY_S: Final = 60.0
-"""Between two looks."""
-
-AUTOMATION_S: Final = 60.0
-"""What the automation is given to begin a driver again."""
 
 FORGOTTEN_AFTER: Final = timedelta(days=1)
 """A driver that died longer ago is nobody's expectation any more."""
@@ -38,19 +32,29 @@ LEFT: Final = (
 log = logging.getLogger(__name__)
 
 
-def revive_lost() -> None:
-    """Begin again every driver that has crashed, and in whose place there is no other."""
-    with get_client(sync_client=True) as client:
-        for run in lost(submissions.recent(client), now()):
-            if _revivals(run) < names.MOST_REVIVALS:
-                log.warning("%s: its driver %s has crashed; it is begun again", run.name, run.id)
-                _revive(client, run)
-            elif LEFT not in _message(run):
-                _leave(client, run)
+def revive_lost(client: SyncPrefectClient) -> bool:
+    """Begin again every driver that has crashed and has no other in its place; tells whether there was one."""
+    runs = submissions.recent(client)
+    crashed = to_be_revived(runs)
+    for run in crashed:
+        log.warning("%s: its driver %s has crashed; it is begun again", run.name, run.id)
+        try:
+            _revive(client, run)
+        except PrefectHTTPStatusError as error:  # others shall be all the same
+            log.warning("%s: its driver %s can't be begun again: %s", run.name, run.id, error)
+    for run in lost(runs, now()):
+        if _is_hopeless(run) and LEFT not in _message(run):
+            _leave(client, run)
+    return bool(crashed)
 
 
-def lost(runs: list[FlowRun], moment: datetime) -> Iterator[FlowRun]:
-    """The last driver of each submission, if it has crashed some time ago."""
+def to_be_revived(runs: Sequence[FlowRun]) -> list[FlowRun]:
+    """Those of the drivers that have crashed and are to be begun again."""
+    return [run for run in lost(runs, now()) if not _is_hopeless(run)]
+
+
+def lost(runs: Sequence[FlowRun], moment: datetime) -> Iterator[FlowRun]:
+    """The last driver of each submission, if it has crashed of late."""
     by_submission: dict[str, list[FlowRun]] = defaultdict(list)
     for run in runs:
         by_submission[submissions.submission_of(run)].append(run)
@@ -58,14 +62,17 @@ def lost(runs: list[FlowRun], moment: datetime) -> Iterator[FlowRun]:
         if not all(run.state is not None and run.state.is_crashed() for run in same):
             continue
         last = max(same, key=_crashed_at)
-        since = moment - _crashed_at(last)
-        if timedelta(seconds=AUTOMATION_S) < since < FORGOTTEN_AFTER:
+        if moment - _crashed_at(last) < FORGOTTEN_AFTER:
             yield last
 
 
 def _revivals(run: FlowRun) -> int:
     """How often the driver's submission has been begun again by then."""
     return int(run.parameters.get("revivals") or 0)
+
+
+def _is_hopeless(run: FlowRun) -> bool:
+    return _revivals(run) >= names.MOST_REVIVALS
 
 
 def _message(run: FlowRun) -> str:

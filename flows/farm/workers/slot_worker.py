@@ -27,15 +27,18 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import httpx
 import psutil
 from prefect.client.orchestration import PrefectClient, get_client
+from prefect.exceptions import ObjectNotFound
 from prefect.utilities.processutils import command_to_string
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 
-from flows.farm.names import DRAIN_LIMIT_S, DRIVER_POOL, ENTRYPOINTS, RENDER_POOLS
+from flows.farm.names import DRAIN_LIMIT_S, DRIVER_POOL, ENTRYPOINTS, RENDER_POOLS, Place
 from flows.farm.night_page import keep_night_page
-from flows.farm.workers.driver_revival import EVERY_S, revive_lost
+from flows.farm.workers.driver_revival import revive_lost
+from flows.farm.workers.lost_runs import LostRuns
 from flows.farm.workers.slot_duty import SlotDuty
 from flows.pairs.retrying import may_pass
 from flows.pairs.signals import ending_signals
+from flows.server.connection import is_on_this_host
 from flows.server.environment import IDLE_QUERY_S
 from flows.standard_streams import make_lenient
 from styletransfer.errors import StyleTransferError
@@ -92,7 +95,8 @@ class SlotWorker(ProcessWorker):
     job_configuration = SlotConfiguration
     draining = False
     clock: Callable[[], float] = staticmethod(time.monotonic)
-    _revive_at = _asked_at = _news_at = float("-inf")
+    _asked_at = _news_at = float("-inf")
+    _lost_runs: LostRuns | None = None
     ready_fd: int | None = None
     """Where to say, once, that the server knows this worker."""
 
@@ -134,7 +138,7 @@ class SlotWorker(ProcessWorker):
         try:
             found = await super().get_and_submit_flow_runs()
         except httpx.HTTPError as error:
-            tell_if_transient(error)
+            self._bear(error)
             return []
         if found:
             self._news_at = clock
@@ -144,12 +148,18 @@ class SlotWorker(ProcessWorker):
         try:
             await super().sync_with_backend()
         except httpx.HTTPError as error:
-            tell_if_transient(error)
+            self._bear(error)
         else:
             self._say_ready()
             await self._obey()
-            await self._revive_drivers()
+            await self._look_after_runs()
             await self._keep_night_page()
+
+    def _bear(self, error: httpx.HTTPError) -> None:
+        """Raises it again unless it may pass."""
+        tell_if_transient(error)
+        if self._lost_runs is not None:
+            self._lost_runs.server_was_away()
 
     async def _submit_run_and_capture_errors(self, flow_run: FlowRun, *args: Any, **options: Any) -> Any:
         """Takes no other run before the slot is judged by this one."""
@@ -161,6 +171,16 @@ class SlotWorker(ProcessWorker):
             return result
         finally:
             self._judging -= self.renders
+            await self._end_cancelled(flow_run)
+
+    async def _end_cancelled(self, flow_run: FlowRun) -> None:
+        """A run cancelled while it starts ends without a word, and would stay Cancelling for five minutes."""
+        try:
+            current = await self.client.read_flow_run(flow_run.id)
+            if current.state is not None and current.state.is_cancelling():
+                await self._mark_flow_run_as_cancelled(current, {"message": "its process has ended"})
+        except (httpx.HTTPError, ObjectNotFound) as error:
+            log.warning("%s: can't see how it ended: %s: %s", flow_run.name, type(error).__name__, error)
 
     async def _obey(self) -> None:
         """See whether the slot is in service; if it is to drain, have the run in hand save its state."""
@@ -169,12 +189,19 @@ class SlotWorker(ProcessWorker):
             if self.duty.drains:
                 tell_runs(signal.SIGTERM, self._told)
 
-    async def _revive_drivers(self) -> None:
-        """A worker for drivers looks after those that died while the server could not."""
-        if self._work_pool_name != DRIVER_POOL or time.monotonic() < self._revive_at:
+    async def _look_after_runs(self) -> None:
+        """A worker for drivers gives up what is lost, and begins drivers again that died."""
+        if self._work_pool_name != DRIVER_POOL or self.draining:
             return
-        self._revive_at = time.monotonic() + EVERY_S
-        await self._safely(revive_lost, "no look for drivers that died")
+        self._lost_runs = self._lost_runs or LostRuns(Place.of_worker(self.name).host, alone=is_on_this_host())
+        await self._safely(self._look, "no look for runs that are lost")
+
+    def _look(self) -> None:
+        assert self._lost_runs is not None
+        with get_client(sync_client=True) as client:
+            self._lost_runs.look(client)
+            if revive_lost(client):
+                self._news_at = self.clock()
 
     async def _keep_night_page(self) -> None:
         """A worker for drivers keeps the page of the night up to date, too."""
@@ -196,6 +223,7 @@ class SlotWorker(ProcessWorker):
             os.write(self.ready_fd, b"1")
             os.close(self.ready_fd)
             self.ready_fd = None
+            self._news_at = self.clock()  # what waits for it may have yet to be found
 
 
 def query_pause_s(idle_s: float) -> float:

@@ -4,10 +4,10 @@ import uuid
 
 import pytest
 from prefect import flow, get_client
-from prefect.states import Cancelling, Completed, Crashed, Running, Scheduled
+from prefect.states import Cancelled, Cancelling, Completed, Crashed, Running, Scheduled
 
 from flows.farm import names, orders
-from flows.farm.driver.driver_run import DriverRun, ReplacedError
+from flows.farm.driver.driver_run import CalledOffError, DriverRun, ReplacedError
 from flows.farm.orders import Orders
 from styletransfer.renders.plan import plan_manifest
 from tests.told import told_of
@@ -79,6 +79,21 @@ def test_of_two_drivers_of_a_submission_the_older_stays(client):
 
     in_a_driver(work)
     client.set_flow_run_state(older.id, Completed(), force=True)
+
+
+@pytest.mark.parametrize(("name", "goes_on"), [("Cancelled", False), (names.HELD, True)])
+def test_in_place_of_one_that_was_cancelled_none_is_begun(client, name, goes_on):
+    submission = uuid.uuid4().hex
+    other_driver(client, submission, Cancelled(name=name))
+
+    def work():
+        if goes_on:
+            DriverRun(client, submission)
+            return
+        with pytest.raises(CalledOffError):
+            DriverRun(client, submission)
+
+    in_a_driver(work)
 
 
 def test_in_place_of_a_dead_one_its_beginning_counts(client):

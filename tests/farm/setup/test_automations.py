@@ -2,17 +2,28 @@
 
 import uuid
 
+import pytest
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId
 from prefect.states import Crashed, Pending, Running
 
 from flows.farm import names
-from flows.farm.setup.automations import automations
+from flows.farm.setup.automations import automations, revival
 from tests.waiting import until
 
 PARAMETERS = {"manifest": 's3://studio/"a" {{ b }}.yaml', "only": ["wave--größe"], "force": True, "until": "07:00"}
 
 
-def test_a_driver_that_crashes_is_run_again_with_the_same_parameters(deployed):
+@pytest.fixture
+def reviving(deployed):
+    """As a server whose drivers run in containers is set up."""
+    driver = deployed.read_deployment_by_name(names.DRIVER_DEPLOYMENT)
+    made = deployed.create_automation(revival(driver.id))
+    yield deployed
+    deployed.delete_automation(made)
+
+
+def test_a_driver_that_crashes_is_run_again_with_the_same_parameters(reviving):
+    deployed = reviving
     driver = deployed.read_deployment_by_name(names.DRIVER_DEPLOYMENT)
 
     def crashed(**parameters):
@@ -42,6 +53,6 @@ def test_a_driver_that_crashes_is_run_again_with_the_same_parameters(deployed):
 
 def test_automations_look_at_our_runs_only():
     """A run that beats less often than the automation listens would be crashed in good health."""
-    for automation in automations(uuid.uuid4()):
+    for automation in (*automations(), revival(uuid.uuid4())):
         tag = automation.model_dump(mode="json")["trigger"]["match_related"]["prefect.resource.id"]
         assert tag in (f"prefect.tag.{names.TAG}", f"prefect.tag.{names.DRIVER_TAG}")

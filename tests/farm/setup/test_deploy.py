@@ -18,6 +18,7 @@ from flows.commands.main import main
 from flows.farm import names
 from flows.farm.overnight import cron_deployments
 from flows.farm.overnight.cron_deployments import Schedule
+from flows.farm.setup.automations import revival
 from flows.farm.setup.deploy import DEPLOYMENTS, chosen_by_runs, deploy, job_template
 from styletransfer.errors import StyleTransferError
 from tests.waiting import until
@@ -66,6 +67,22 @@ def test_what_differs_is_told_and_set_right(deployed, capsys):
     capsys.readouterr()
     assert main(["deploy", "--check"]) == 0
     assert capsys.readouterr().out == "all is as it should be\n"
+
+
+def test_the_server_begins_drivers_again_only_where_none_of_our_workers_does(deployed):
+    """What it begins has no name and no tags at first: a former version had it do so everywhere."""
+    driver = deployed.read_deployment_by_name(names.DRIVER_DEPLOYMENT)
+    deployed.create_automation(revival(driver.id))
+    assert deploy(deployed) == ["automation 'nst: revive drivers': removed; workers for drivers do this"]
+    assert deploy(deployed, check=True) == []
+    deployed.delete_work_pool(names.DRIVER_POOL)
+    template = job_template("docker", names.DRIVER_POOL)
+    deployed.create_work_pool(WorkPoolCreate(name=names.DRIVER_POOL, type="docker", base_job_template=template))
+    try:
+        assert "automation 'nst: revive drivers': made" in deploy(deployed)
+    finally:
+        deployed.delete_work_pool(names.DRIVER_POOL)
+        assert "automation 'nst: revive drivers': removed; workers for drivers do this" in deploy(deployed)
 
 
 def test_a_pool_of_another_type_is_left_alone_and_said(deployed):

@@ -4,13 +4,17 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from prefect import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Completed, Crashed, Running, Scheduled
 
 from flows.farm import names, submissions
+from flows.farm.submissions import Submission
 from flows.farm.workers import driver_revival
-from flows.farm.workers.driver_revival import AUTOMATION_S, LEFT, lost, revive_lost
+from flows.farm.workers.driver_revival import LEFT, lost, revive_lost
+from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.records import now
+from tests.farm.commands import deploy_all, unique
 
 
 def driver(state, submission="night", **parameters):
@@ -36,9 +40,9 @@ def test_the_last_of_several():
     assert found(first, third, second) == [third]
 
 
-def test_the_automation_comes_first_and_old_ones_stay_dead():
+def test_old_ones_stay_dead():
     dead = driver(Crashed())
-    assert found(dead, minutes=AUTOMATION_S / 60 / 2) == []
+    assert found(dead, minutes=0) == [dead]
     assert found(dead, minutes=60 * 24 * 2) == []
 
 
@@ -48,12 +52,6 @@ class Server:
     def __init__(self, run):
         self.run = run
         self.begun = []
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        return None
 
     def read_deployment_by_name(self, name):
         assert name == names.DRIVER_DEPLOYMENT
@@ -73,12 +71,11 @@ def look(monkeypatch):
 
     def look(run):
         server, messages = Server(run), []
-        monkeypatch.setattr(driver_revival, "get_client", lambda **_: server)
         monkeypatch.setattr(submissions, "recent", lambda _: [server.run])
         monkeypatch.setattr(driver_revival, "now", lambda: now() + timedelta(minutes=2))
         monkeypatch.setattr(driver_revival, "tell_wrong", lambda *told: messages.append(told))
         for _ in range(3):
-            revive_lost()
+            revive_lost(server)  # type: ignore[arg-type]
         return server, messages
 
     return look
@@ -96,3 +93,19 @@ def test_one_that_has_crashed_too_often_is_left_and_that_is_said_once(look):
     assert server.begun == []
     assert server.run.state.message == f"{LEFT}; status code: 1"
     assert messages == [("night.yaml", [LEFT, "status code: 1"])]
+
+
+def test_a_successor_has_its_name_and_its_tags_from_the_first_moment(farm):
+    deploy_all(farm)
+    name, places = unique("harbour"), OutputPlaces("/out", unique("harbour"))
+    with get_client(sync_client=True) as client:
+        dead = submissions.submit(client, Submission(f"/{name}.yaml", places, priority="high", force=True))
+        client.set_flow_run_state(dead.id, Crashed(), force=True)
+        for _ in range(2):  # as two workers for drivers would
+            revive_lost(client)
+        (again,) = submissions.live(client, places)
+        assert (again.name, set(again.tags)) == (dead.name, set(dead.tags))
+        assert (again.work_queue_name, again.deployment_id) == (dead.work_queue_name, dead.deployment_id)
+        assert again.parameters == {**dead.parameters, "revivals": 1}
+        for run in (again, dead):
+            client.delete_flow_run(run.id)

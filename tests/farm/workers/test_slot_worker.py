@@ -8,8 +8,9 @@ from functools import partial
 
 import anyio
 import pytest
-from prefect import get_client
+from prefect import flow, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.states import Cancelling, Completed, Running
 from prefect.workers.process import ProcessWorker
 
 from flows.farm.workers.slot_worker import SlotWorker, check_entrypoint, query_pause_s
@@ -95,6 +96,31 @@ def crashed(client, run):
     """Its state, once it has crashed."""
     state = client.read_flow_run(run).state
     return state if state.is_crashed() else None
+
+
+@flow
+def some_flow() -> None:
+    """Stands for what a run is of."""
+
+
+@pytest.mark.parametrize(("state", "after"), [(Cancelling(), "CANCELLED"), (Running(), "RUNNING")])
+def test_what_was_cancelled_while_it_began_is_over_with_its_process(farm, monkeypatch, state, after):
+    async def ends(*_: object) -> None:
+        """The process of the run, which says no word to the server."""
+
+    async def work(worker, run):
+        async with get_client() as worker._client:
+            await worker._submit_run_and_capture_errors(run)
+
+    monkeypatch.setattr(ProcessWorker, "_submit_run_and_capture_errors", ends)
+    with get_client(sync_client=True) as client:
+        run = client.create_flow_run(some_flow)
+        client.set_flow_run_state(run.id, state, force=True)
+        asyncio.run(work(SlotWorker("nst-gpu1"), run))
+        current = client.read_flow_run(run.id).state
+        assert current is not None
+        assert current.type.value == after
+        client.set_flow_run_state(run.id, Completed(), force=True)
 
 
 @pytest.mark.slow
