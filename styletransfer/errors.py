@@ -6,6 +6,7 @@
       ImageError             a picture can't be read or written
       WeightsError           the network's weights can't be had or don't fit
       DeviceError            a device is broken, or is taken
+        DeviceInUseError     another process has it
         NoSuchDeviceError    devices that this machine doesn't have, or that don't go together
         OutOfMemoryError     a render does not fit on its device
       StorageError           a file or object can't be read or written
@@ -76,6 +77,10 @@ class WeightsError(StyleTransferError):
 
 class DeviceError(StyleTransferError):
     """A device that isn't there, doesn't work or is in use."""
+
+
+class DeviceInUseError(DeviceError):
+    """A device that another process holds."""
 
 
 class NoSuchDeviceError(DeviceError):

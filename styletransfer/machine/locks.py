@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from styletransfer.errors import DeviceError
+from styletransfer.errors import DeviceError, DeviceInUseError
 from styletransfer.machine.devices import Slot
 from styletransfer.machine.hardware import CPU, HARDWARE, Hardware
 
@@ -20,7 +20,7 @@ def device_lock(
     """Hold the slot's GPUs against other processes of this user; the CPU is shared freely.
 
     The process that renders must hold it itself: then it lasts as long as that process, however that ends.
-    Waits at most `wait_s` seconds for each GPU, then raises DeviceError naming the process that has it. Lock
+    Waits at most `wait_s` seconds for each GPU, then raises DeviceInUseError naming the process that has it. Lock
     files stay in `folder` (default: the user's state folder) and mean nothing once released.
     """
     from filelock import FileLock, Timeout
@@ -35,7 +35,7 @@ def device_lock(
             try:
                 held.enter_context(lock.acquire(timeout=wait_s))
             except Timeout as error:
-                raise DeviceError(f"device {device!r} is in use by {_holder(path)}") from error
+                raise DeviceInUseError(f"device {device!r} is in use by {_holder(path)}") from error
             except OSError as error:
                 raise DeviceError(f"device {device!r} can't be locked: {error}") from error
             _sign(path)

@@ -9,22 +9,24 @@ from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from flows.farm.names import SLOT_VARIABLE
-from styletransfer.errors import DeviceError
+from styletransfer.errors import DeviceError, DeviceInUseError
 from styletransfer.machine.devices import Slot, available_devices, prove
 from styletransfer.machine.hardware import CPU
 from styletransfer.machine.locks import device_lock
 
 log = logging.getLogger(__name__)
 
-WAIT_FOREVER_S: Final = -1.0  # as filelock has it
+WAIT_S: Final = 300.0
+"""For a device in use: its holder ends with its pair; or it hangs, and other slots are to have this run's pairs."""
 
 
 @contextmanager
-def hold_devices() -> Iterator[tuple[str, ...]]:
+def hold_devices(wait_s: float = WAIT_S) -> Iterator[tuple[str, ...]]:
     """All devices that this process sees, held against others for the block.
 
-    Waits for one that is in use: its holder has lost its worker, and ends when its pair does. Raises
-    DeviceError where a device is broken, and where a slot's GPUs are not there: the CPU is no stand-in for them.
+    Waits so long for one that is in use: its holder has lost its worker, and ends when its pair does. Raises
+    DeviceInUseError where it does not; DeviceError where a device is broken, and where a slot's GPUs are not
+    there: the CPU is no stand-in for them.
     """
     devices = available_devices()
     _check_slot(os.environ.get(SLOT_VARIABLE, ""), devices)
@@ -33,9 +35,9 @@ def hold_devices() -> Iterator[tuple[str, ...]]:
             slot = Slot((device,))
             try:
                 held.enter_context(device_lock(slot))
-            except DeviceError as error:
+            except DeviceInUseError as error:
                 log.warning("%s; waiting for it", error)
-                held.enter_context(device_lock(slot, wait_s=WAIT_FOREVER_S))
+                held.enter_context(device_lock(slot, wait_s=wait_s))
             prove(device)
         yield devices
 

@@ -23,7 +23,7 @@ from prefect.states import Cancelled, Completed, Failed
 
 from flows.farm.artifacts import Artifacts
 from flows.farm.names import FINISHED_VARIABLE, HELD, GpuCount
-from flows.farm.render.held_devices import hold_devices
+from flows.farm.render.held_devices import WAIT_S, hold_devices
 from flows.farm.render.note_keeper import NoteKeeper
 from flows.farm.render.progress import RenderProgress
 from flows.farm.render.stopping import in_thread, why_stopped
@@ -35,6 +35,7 @@ from flows.pairs.signals import ignore_further_signals, wait_heeding_signals
 from flows.pairs.slots import Slots
 from flows.pairs.steps import load_weights
 from flows.server.environment import HEARTBEAT_S
+from styletransfer.errors import DeviceInUseError
 from styletransfer.renders.output_folder import picture_is_there
 from styletransfer.renders.plan import Plan, PlannedPair
 from styletransfer.renders.records import PAIR_STATES, now
@@ -92,8 +93,10 @@ class PairsRun:
         queued = self._settle(plan, notes)
         try:
             if queued and not self._is_over():
-                with hold_devices() as devices:
+                with hold_devices(self._patience_s()) as devices:
                     self._render_on(devices, plan, queued, notes, listener)
+        except DeviceInUseError as error:
+            self.stopped = Outcome("held", str(error))
         finally:
             self._flush(notes)
 
@@ -127,6 +130,11 @@ class PairsRun:
             return False
         self.stopped = Outcome("held", f"not begun by {self.assignment.end_text}")
         return True
+
+    def _patience_s(self) -> float:
+        """For a device that another process has: not beyond the run's own end."""
+        left = self.assignment.seconds_left()
+        return WAIT_S if left is None else min(WAIT_S, max(0.0, left))
 
     def _render_on(
         self,

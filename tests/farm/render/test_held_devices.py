@@ -10,7 +10,7 @@ import pytest
 from flows.farm.names import SLOT_VARIABLE
 from flows.farm.render import held_devices
 from flows.farm.render.held_devices import hold_devices
-from styletransfer.errors import DeviceError
+from styletransfer.errors import DeviceError, DeviceInUseError
 from styletransfer.machine.devices import Slot
 from styletransfer.machine.locks import device_lock
 from tests.checkout import ROOT
@@ -84,6 +84,11 @@ def test_a_device_in_use_is_waited_for_until_its_holder_ends(one_gpu, caplog):
         other.kill()
     assert held.wait(30)
     waiting.join()
+
+
+def test_a_holder_that_hangs_is_not_waited_for_without_limit(one_gpu):
+    with device_lock(Slot((GPU,))), pytest.raises(DeviceInUseError, match="in use by process"), hold_devices(0.2):
+        pass
 
 
 def test_a_broken_device_is_let_go(one_gpu, monkeypatch):

@@ -1,12 +1,18 @@
 """One render run: how it ends, what it counts, and what has been done since it was asked for again."""
 
+import logging
+import re
 from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from flows.farm.render import held_devices, pairs_run
 from flows.farm.render.pairs_run import Assignment, PairsRun, is_done_since
+from styletransfer.machine.devices import Slot
+from styletransfer.machine.locks import device_lock
+from styletransfer.renders.plan import plan_manifest
 from styletransfer.renders.records import now
 from styletransfer.renders.summary import Outcome
 from tests.studio import plan_one, pretend_all
@@ -64,6 +70,25 @@ def test_the_time_that_is_left_runs_out():
     over = Assignment("night", "run", end=now() - timedelta(seconds=1), zone=zone).seconds_left()
     assert over is not None
     assert over < 0
+
+
+# Its devices
+
+
+@pytest.mark.parametrize("left_s", [None, 0.3])
+def test_pairs_are_handed_back_where_another_process_keeps_the_device(studio, monkeypatch, tmp_path, left_s):
+    """After a while, and not beyond the run's own end."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(held_devices, "available_devices", lambda: ("cuda:0",))
+    monkeypatch.setattr(pairs_run, "get_run_logger", lambda: logging.getLogger("render"))
+    monkeypatch.setattr(pairs_run, "WAIT_S", 0.1 if left_s is None else 600.0)
+    plan = plan_manifest(studio.simple())
+    run = PairsRun(Assignment("night", "run", end=left_s and now() + timedelta(seconds=left_s)))
+    with device_lock(Slot(("cuda:0",))):
+        run.render(plan)
+    state = run.final_state([pair.id for pair in plan.pairs])
+    assert state.name == "Held"
+    assert re.match(r"device 'cuda:0' is in use by process \d+ on .*; 1 not begun$", str(state.message))
 
 
 # Asked for again
