@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, tzinfo
 from itertools import islice
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from prefect.client.orchestration import SyncPrefectClient
@@ -23,6 +24,9 @@ from styletransfer.renders.plan import Plan, plan_manifest
 from styletransfer.storage.retries import Retries
 
 _SHOWN = 5
+
+SUBMIT_DELAYS_S: Final = (1.0, 2.0, 4.0)
+"""Between tries: somebody waits, and an address may be wrong for good. What is submitted is tried for longer."""
 
 
 def hand_over(client: SyncPrefectClient, submission: Submission, lines: Lines, *, zone: tzinfo, wait: bool) -> int:
@@ -58,7 +62,7 @@ def moment(text: str, timezone: str | None) -> datetime:
 
 def planned(options: argparse.Namespace, lines: Lines) -> Plan:
     """The manifest's plan, without a fault. Raises ManifestError with all there are."""
-    retries = Retries(lines.note)
+    retries = Retries(lines.note, SUBMIT_DELAYS_S)
     manifest = retries.call(lambda: load(options))
     plan = plan_manifest(manifest, force=options.force, only=options.only, retries=retries)
     plan.check()
@@ -87,7 +91,7 @@ def stored(manifest: Manifest, lines: Lines) -> str:
     if manifest_copy.has_private_urls(manifest):
         folder = storage.public(manifest.output)
         lines.note(f"note: the copy of the manifest in {folder} holds the secrets of the URLs that it names")
-    return Retries(lines.note).call(lambda: manifest_copy.store(manifest))
+    return Retries(lines.note, SUBMIT_DELAYS_S).call(lambda: manifest_copy.store(manifest))
 
 
 def notes(plan: Plan, client: SyncPrefectClient) -> Iterable[str]:

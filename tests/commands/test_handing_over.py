@@ -1,8 +1,13 @@
-"""What is said of workers that a manifest would wait for."""
+"""What is said of workers that a manifest would wait for, and how long a wrong address keeps people waiting."""
 
+from functools import partial
+
+from flows.commands import handing_over
 from flows.commands.handing_over import worker_notes
 from flows.farm import names
 from flows.farm.submissions import LiveWorker
+from styletransfer.storage.retries import Retries
+from tests.farm.commands import call
 
 
 def test_workers_that_are_missing_are_said():
@@ -12,3 +17,12 @@ def test_workers_that_are_missing_are_said():
     assert note.startswith("no worker for pairs with `gpus: 2` is there now")
     assert "--gpus-per-render 2" in note
     assert len(list(worker_notes([1, 2], []))) == 3
+
+
+def test_a_wrong_endpoint_is_told_within_seconds(farm, aws_environment, monkeypatch):
+    pauses: list[float] = []
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setattr(handing_over, "Retries", partial(Retries, sleep=pauses.append))
+    done = call("submit", "s3://studio/night.yaml")
+    assert (done.status, len(pauses)) == (1, 3), done.err
+    assert sum(pauses) < 15

@@ -59,6 +59,7 @@ def test_a_pair_that_is_rendered_tells_how_far_it_is(night):
         with Artifacts(str(render.id)) as artifacts:
             artifacts.publish("progress", lambda: Content("progress", 42, "42 %; two: 256 px, 3.2 it/s"))
         assert run_states.pairs_progress(client, night.run) == {"two": "256 px, 3.2 it/s"}
+        night.set_state(Running())
         night.stands(two="rendering")
         (row,) = [line for line in call("status", night.name).out.splitlines() if line.startswith("two")]
         assert row == "two    rendering  because of two; 256 px, 3.2 it/s"
