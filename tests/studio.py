@@ -17,7 +17,7 @@ from styletransfer.manifest.pairs import Manifest
 from styletransfer.manifest.reader import parse_manifest
 from styletransfer.renders.pair import Rendered, fetch, store
 from styletransfer.renders.plan import PlannedPair, plan_manifest
-from styletransfer.renders.records import Record, WeightsRecord
+from styletransfer.renders.records import Record, WeightsRecord, now
 
 QUICK = {"end_scale": 32, "min_scale": 20, "initial_iterations": 3, "iterations": 2}
 """Settings of plans and renders that take no time: two scales, 23 and 32 px."""
@@ -98,7 +98,7 @@ def pretend_rendered(planned: PlannedPair, seed: int = 0) -> Rendered:
     width, height = planned.size
     image = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
     weights = WeightsRecord(source="random", identity=planned.weights_identity)
-    return Rendered(fetch(planned), image, planned.fingerprint, weights, (), ("cpu",), "float32", 1.5)
+    return Rendered(fetch(planned), image, planned.fingerprint, weights, (), ("cpu",), "float32", 1.5, now())
 
 
 def pretend_all(manifest: Manifest) -> list[Record]:

@@ -76,7 +76,10 @@ class Fetched:
 
 @dataclass(frozen=True, eq=False)
 class Rendered:
-    """A finished picture, not yet stored: `image` (1, 3, H, W), floats in [0, 1], on the CPU."""
+    """A finished picture, not yet stored: `image` (1, 3, H, W), floats in [0, 1], on the CPU.
+
+    `started`: when its device began with it, in this process; its inputs were fetched before.
+    """
 
     fetched: Fetched
     image: Tensor = field(repr=False)
@@ -86,6 +89,7 @@ class Rendered:
     devices: tuple[str, ...]
     precision: str
     seconds: float
+    started: datetime
 
 
 def fetch(planned: PlannedPair) -> Fetched:
@@ -161,7 +165,7 @@ def stylize_pair(
     """
     from styletransfer.renders.stylize import make_stylizer  # loads torch: only when something is rendered
 
-    pair = fetched.planned.pair
+    pair, started = fetched.planned.pair, now()
     made = _fingerprint(fetched, weights.identity)
     stylizer = make_stylizer(weights, pair.settings, devices)
     image = _run(stylizer, fetched, _checkpoints(fetched.planned, made), callback)
@@ -175,6 +179,7 @@ def stylize_pair(
         tuple(describe(device) for device in devices),
         stylizer.precision,
         sum(report.seconds for report in reports),  # also those before it was resumed
+        started,
     )
 
 
@@ -297,7 +302,7 @@ def _record(rendered: Rendered, url: str, contents: bytes, attempts: int) -> Rec
             height=height,
             dpi=_dpi(fetched),
         ),
-        started=fetched.started,
+        started=rendered.started,
         finished=now(),
         seconds=round(rendered.seconds, 3),
         attempts=attempts,

@@ -58,7 +58,11 @@ def test_a_message_does_not_grow_without_bound():
             "harbour: will be through in time",
             "by Tue 2026-03-03 06:00 UTC; it has until Tue 2026-03-03 07:00 UTC",
         ),
-        (11, "harbour: will not be through in time", "about 12 of 40 pairs will be left over, for the next night"),
+        (
+            11,
+            "harbour: will not be through in time",
+            "about 12 of 40 pairs will be left over, until it is submitted again",
+        ),
     ],
 )
 def test_the_forecast_tells_whether_the_night_is_long_enough(hours, subject, rest):

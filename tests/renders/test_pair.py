@@ -270,3 +270,9 @@ def test_times_are_of_this_render(studio):
     before = datetime.now(UTC)
     record = store(pretend_rendered(plan_one(studio.simple())))
     assert before <= record.started <= record.finished <= datetime.now(UTC)
+
+
+def test_a_record_starts_with_the_render_not_with_the_fetch(studio, weights):
+    fetched = fetch(plan_one(studio.simple(defaults=SHALLOW)))
+    between = datetime.now(UTC)
+    assert store(stylize_pair(fetched, weights)).started >= between

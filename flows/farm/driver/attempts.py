@@ -198,7 +198,7 @@ def _why_back(ending: Ending, trace: PairTrace) -> str:
     """Why a pair waits again."""
     if trace.state == "held":
         return trace.reason
-    return NOT_BEGUN if ending.how == "held" and trace.state == "nothing" else ending.text
+    return NOT_BEGUN if trace.state == "nothing" else ending.text
 
 
 def _charged(standing: PairStanding, trial: _Trial) -> PairStanding:

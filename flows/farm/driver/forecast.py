@@ -128,7 +128,7 @@ def forecast_message(manifest: str, forecast: Forecast, zone: tzinfo) -> tuple[s
     until, through = (times.shown(moment, zone) for moment in (forecast.until, forecast.through))
     if forecast.in_time:
         return f"{manifest}: will be through in time", f"at this speed by {through}; it has until {until}"
-    left = f"about {forecast.left} of {forecast.pairs} pairs will be left over, for the next night"
+    left = f"about {forecast.left} of {forecast.pairs} pairs will be left over, until it is submitted again"
     late = f"at this speed by {through}, but it has until {until}"
     return f"{manifest}: will not be through in time", f"{late}; {left}"
 

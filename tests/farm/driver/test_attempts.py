@@ -34,6 +34,12 @@ def test_only_the_pair_being_rendered_is_charged_and_goes_alone():
     assert night.standings["b"].attempt == 2
 
 
+def test_a_pair_that_a_crashed_run_never_began_has_not_crashed():
+    night = board("a", "b")
+    night.end("run", Ending("crashed", "Process exited with status code: -9"), {"a": RENDERING}, 0.0)
+    assert night.standings["b"].reason == NOT_BEGUN
+
+
 def test_the_end_of_a_run_looks_at_its_own_pairs_alone(monkeypatch):
     """However many the manifest has: those of a run are found without looking at the others."""
     night = PairBoard(f"p{number:04}" for number in range(10_000))
