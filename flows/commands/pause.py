@@ -18,7 +18,7 @@ USAGE: Final = "[RUN]"
 HELP: Final = """\
 Pauses a manifest, or without RUN the whole farm. Renders save their state and
 are handed back within a minute or two; nothing is begun, until it is resumed.
-Other manifests go on, and get the slots. `--until` of a manifest stays in force.
+Other manifests go on, and get the slots. A manifest's `--until` stays in force.
 
 exit status: 0 paused, or over already, 1 the server can't be reached, 2 there
 is no such run

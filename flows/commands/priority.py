@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, get_args
 
 from flows.commands.farm_server import with_server
 from flows.commands.options import DONE, Parser
+from styletransfer.errors import Fault, FaultsError
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -29,11 +30,8 @@ examples:
 
 
 def add_options(parser: Parser) -> None:
-    from styletransfer.manifest.schema import Priority
-
     parser.add_shared("run")
-    choices = get_args(Priority)
-    parser.add_argument("priority", choices=choices, metavar="PRIORITY", help=", ".join(choices))
+    parser.add_argument("priority", metavar="PRIORITY", help="low, normal or high")
     parser.add_shared("--state")
 
 
@@ -41,7 +39,11 @@ def add_options(parser: Parser) -> None:
 def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) -> int:
     """Returns the exit status."""
     from flows.farm import orders, submissions
+    from styletransfer.manifest.schema import Priority
 
+    known = get_args(Priority)
+    if options.priority not in known:
+        raise FaultsError([Fault("", f"there is no priority {options.priority!r}; there are: {', '.join(known)}")])
     driver = submissions.find(client, options.run)
     if submissions.is_over(driver):
         lines.say(f"{driver.name}: over already: {submissions.state_text(driver)}")

@@ -1,7 +1,5 @@
 """A priority reaches the driver as a tag."""
 
-import pytest
-
 from flows.farm.orders import Orders, orders_in
 from tests.farm.commands import call, runs_of
 
@@ -13,6 +11,6 @@ def test_a_priority_is_changed(night):
     assert orders_in(run.tags) == Orders(priority="low")
 
 
-def test_there_are_three(night, capsys):
-    with pytest.raises(SystemExit):
-        call("priority", night.name, "urgent")
+def test_there_are_three(night):
+    done = call("priority", night.name, "urgent")
+    assert (done.status, done.err) == (2, "error: there is no priority 'urgent'; there are: low, normal, high\n")
