@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "resume": "have a manifest, or the farm, go on",
     "priority": "change who is rendered first",
     "slots": "show slots; drain or resume some",
+    "log": "show what a run has logged",
     "cancel": "end a run",
     "retry": "render the failed pairs of a run once more",
     "notify": "have a message sent at the end of each manifest",

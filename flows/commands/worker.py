@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from flows.commands.options import DONE, Parser, add_slots
+from styletransfer.errors import Fault, SettingsError
 
 if TYPE_CHECKING:
     from flows.farm.workers.host_slots import WorkerSpec
@@ -25,6 +27,9 @@ Ctrl-C or SIGTERM drains: no run is taken any more, renders save their state
 after the iteration in hand and are handed back, to go on elsewhere. A second
 signal stops at once; what was rendered since the last checkpoint is lost.
 
+--sleep 09:00-18:00 leaves the GPUs to others for these hours, each day: renders
+are saved and go on elsewhere. Drivers stay.
+
 exit status: 0 drained or stopped, 1 the server is not known, 2 an option is
 wrong
 
@@ -32,12 +37,14 @@ examples:
   styletransfer worker --gpus 0,1,2,3
   styletransfer worker --gpus all --gpus-per-render 2
   styletransfer worker --cpu 2 --driver
+  styletransfer worker --gpus all --sleep 09:00-18:00
 """
 
 
 def add_options(parser: Parser) -> None:
     add_slots(parser)
     parser.add_argument("--driver", action="store_true", help="run drivers here, too")
+    parser.add_argument("--sleep", metavar="HOURS", help="09:00-18:00: hours in which nothing is rendered here")
     parser.add_argument("--state", metavar="DIR", help="state folder of the `up` to serve")
 
 
@@ -48,11 +55,11 @@ def run(options: argparse.Namespace) -> int:
     from flows.server.connection import find_server
 
     server = find_server(options.state, quiet=False)
-    specs = _specs(options)
+    specs, asleep = _specs(options), _hours(options.sleep)
     signals = Signals()
     with signals.heard():
         tell(f"{len(specs)} worker{'s' * (len(specs) > 1)} for {server}")
-        Supervisor(specs, os.environ, tell).run(signals)
+        Supervisor(specs, os.environ, tell, asleep=asleep).run(signals)
     tell("stopped")
     return DONE
 
@@ -64,6 +71,17 @@ def _specs(options: argparse.Namespace) -> list[WorkerSpec]:
     if options.driver and options.gpus is None and options.cpu is None:
         return drivers
     return [*render_workers(options.gpus, options.cpu, options.gpus_per_render), *drivers]
+
+
+def _hours(text: str | None) -> Callable[[], bool]:
+    """Tells whether it is in these hours. Raises SettingsError."""
+    from flows.farm.times import TimeError
+    from flows.farm.workers.sleep_hours import parse_hours
+
+    try:
+        return parse_hours(text).now if text else lambda: False
+    except TimeError as error:
+        raise SettingsError([Fault("", f"--sleep: {error}")]) from error
 
 
 def tell(line: str) -> None:

@@ -14,7 +14,7 @@ from typing import IO, Final
 
 import psutil
 
-from flows.farm.names import DRAIN_LIMIT_S
+from flows.farm.names import DRAIN_LIMIT_S, DRIVER_POOL
 from flows.farm.workers.host_slots import WorkerSpec
 from flows.pairs.signals import Signals
 
@@ -47,6 +47,7 @@ class Child:
         self._began = 0.0
         self._pause = 1.0
         self._next = 0.0
+        self._resting = False
 
     @property
     def pid(self) -> int | None:
@@ -66,7 +67,17 @@ class Child:
             self.ready = True
             tell(f"{self.spec.name}: ready, serves {self.spec.pool}")
 
+    def rest(self, tell: Tell) -> None:
+        """Have it drain and end, and do not start it again."""
+        if self._process is not None and not self.alive:
+            self.close()
+        elif self._process is not None and not self._resting:
+            self._resting = True
+            tell(f"{self.spec.name}: sleeps: what it renders is saved and goes on elsewhere")
+            self.send(signal.SIGTERM)
+
     def _start(self) -> None:
+        self._resting = False
         spec = self.spec
         self._readiness, theirs = os.pipe()
         os.set_blocking(self._readiness, False)
@@ -121,7 +132,10 @@ class Supervisor:
         environment: Mapping[str, str],
         tell: Tell,
         output: IO[bytes] | None = None,
+        asleep: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`asleep`: whether nothing is to be rendered here now."""
+        self._asleep = asleep
         self._mark = uuid.uuid4().hex
         self._tell = tell
         self._children = [Child(spec, {**environment, MARK: self._mark}, output) for spec in specs]
@@ -134,8 +148,12 @@ class Supervisor:
         """Until a signal comes, or `watch`, asked again and again, says False. Then drains; leaves nothing."""
         try:
             while signals.count == 0 and watch():
+                asleep = self._asleep()
                 for child in self._children:
-                    child.keep(self._tell)
+                    if asleep and child.spec.pool != DRIVER_POOL:
+                        child.rest(self._tell)
+                    else:
+                        child.keep(self._tell)
                 signals.wait(_POLL_S)
             self._drain(signals)
         finally:

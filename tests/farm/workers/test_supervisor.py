@@ -17,6 +17,9 @@ from prefect.client.schemas.actions import DeploymentUpdate, WorkPoolCreate
 from prefect.workers.process import ProcessWorker
 
 from flows.farm.setup.deploy import parameters_of
+from flows.farm.workers.host_slots import WorkerSpec
+from flows.farm.workers.supervisor import Supervisor
+from flows.pairs.signals import Signals
 from tests.checkout import ROOT
 from tests.processes import processes_with
 from tests.waiting import until
@@ -164,3 +167,26 @@ def test_a_run_does_not_choose_its_command(pool):
     pool.begun("chosen")
     until(lambda: pool.state(run) == "Completed", "the end of the run")
     assert not (pool.folder / "evil").exists()
+
+
+def test_a_worker_that_sleeps_is_ended_and_started_again_when_it_wakes():
+    told: list[str] = []
+    asleep = True
+    pids: list[int | None] = []
+    specs = [WorkerSpec("none-cpu0", "no-such-pool", {"PREFECT_API_URL": "http://127.0.0.1:9/api"})]
+    supervisor = Supervisor(specs, os.environ, told.append, asleep=lambda: asleep)
+    (child,) = supervisor._children
+
+    def watch():
+        """Asleep, then awake, asleep, awake, each until that is seen."""
+        nonlocal asleep
+        if asleep == (child.pid is None):
+            pids.append(child.pid)
+            asleep = not asleep
+        return len(pids) < 4
+
+    supervisor.run(Signals(), watch)
+    assert [pid is None for pid in pids] == [True, False, True, False]
+    assert told[0] == "none-cpu0: sleeps: what it renders is saved and goes on elsewhere"
+    assert pids[3] is not None
+    assert not psutil.pid_exists(pids[3])
