@@ -17,6 +17,9 @@ MANIFEST_BYTES: Final = 8 * _MIB
 PICTURE_BYTES: Final = 4 * _GIB
 """No TIFF is larger; 512 megapixels at 16 bits are 3 GB."""
 
+JPEG_SCANS: Final = 64
+"""Each goes over all pixels. Progressive files have 4 to 20."""
+
 PROFILE_BYTES: Final = 64 * _MIB
 """Profiles of printing presses have 0.5 to 3 MB."""
 

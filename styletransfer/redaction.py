@@ -10,25 +10,29 @@ import logging
 import re
 from typing import Any, Final
 
-_URL: Final = re.compile(r"""[A-Za-z][A-Za-z0-9+.\-]+://(?:[^\s"<>']|'(?![\s,.;:)\]}]|$))*""")
-_PUNCTUATION: Final = re.compile(r"[),.;:\]}]*$")  # that of the sentence around a URL
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]{0,30}://")
+_URL: Final = re.compile(_SCHEME.pattern + r"""(?:[^\s"<>']|'(?![\s,.;:)\]}]|$))*""")
+_PUNCTUATION: Final = "),.;:]}"  # of the sentence around a URL
 
 _NOT_LEGIBLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
+_WEB: Final = ("http://", "https://")
 _PLAIN_HOST: Final = re.compile(r"(\[[^]/]*\]|[^/?#@:]*)(:[0-9]{1,5})?(?=[/?#]|$)")
 _QUERY: Final = re.compile(r"\?[\w.%\-\[\]]+=.*", re.DOTALL)  # `?` may belong to the name of a file or an object
 
 
 def public(url: str) -> str:
     """The URL without credentials and query string, and legible: fit for records, logs and messages."""
-    url = legible(url)
-    scheme, separator, rest = url.partition("://")
-    if not separator or not _URL.match(url):
-        return url
-    scheme, rest = scheme.lower(), _without_user(rest)
-    web = scheme in ("http", "https")
-    rest = re.split(r"[?#]", rest, maxsplit=1)[0] if web else _QUERY.sub("", rest)
-    return f"{scheme}://{redacted(rest)}"
+    rest = legible(url)
+    if not _SCHEME.match(rest):
+        return rest
+    shown = []
+    while found := _SCHEME.search(rest):  # there may be another URL in its path
+        scheme = found[0].lower()
+        shown.append(rest[: found.start()] + scheme)
+        rest = _without_user(rest[found.end() :])
+        rest = re.split(r"[?#]", rest, maxsplit=1)[0] if scheme in _WEB else _QUERY.sub("", rest)
+    return "".join([*shown, rest])
 
 
 def redacted(text: str) -> str:
@@ -37,8 +41,8 @@ def redacted(text: str) -> str:
 
 
 def _public_in_text(found: re.Match[str]) -> str:
-    end = _PUNCTUATION.search(found[0])
-    return public(found[0][: end.start()]) + end[0] if end else found[0]
+    url = found[0].rstrip(_PUNCTUATION)
+    return public(url) + found[0][len(url) :]
 
 
 def _without_user(rest: str) -> str:

@@ -56,11 +56,11 @@ def _look_into_weights(plan: Plan) -> Plan:
     """With a fault, if the weights' file turns out to be none when it is loaded. What is to be downloaded first,
     and what no pair needs any more, is left alone."""
     from styletransfer.renders.plan import deepest_layer
-    from styletransfer.renders.weights_loading import check_weights, load_weights
+    from styletransfer.renders.weights_loading import load_weights
 
     queued, weights = [planned.pair for planned in plan.having("queued")], plan.manifest.weights
     try:
-        if queued and not check_weights(weights, deepest_layer(queued)):
+        if queued and not plan.faults and weights.located().is_file:
             load_weights(weights.source, sha256=weights.sha256, last_layer=deepest_layer(queued))
     except WeightsError as error:
         return replace(plan, faults=(*plan.faults, Fault("weights", str(error).removeprefix("weights "))))

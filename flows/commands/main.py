@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Final, NoReturn
@@ -77,6 +78,7 @@ def _module(command: str) -> Any:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit status. Raises SystemExit for help and wrong use."""
     standard_streams.make_lenient()
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # on odd files; what matters leaves as an error of ours
     arguments = sys.argv[1:] if arguments is None else arguments
     if not arguments or arguments[0] not in COMMANDS:
         _tell_commands(arguments)

@@ -172,6 +172,8 @@ def _fault(tensor: Any, name: str, shape: Shape) -> str | None:
         return f"{name} is a {type(tensor).__name__}; must be a tensor"
     if fault := _shape_fault(name, tuple(tensor.shape), shape):
         return fault
+    if tensor.layout is not torch.strided or tensor.is_meta:
+        return f"{name} is {'without values' if tensor.is_meta else 'sparse'}; must be a dense tensor"
     if not tensor.is_floating_point():
         return f"{name} is {str(tensor.dtype).removeprefix('torch.')}; must be of a float type"
     if not tensor.to(torch.float64).isfinite().all():  # float8 types can't be asked directly

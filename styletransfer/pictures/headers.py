@@ -19,8 +19,9 @@ from PIL import Image, PngImagePlugin, TiffImagePlugin
 from PIL.ExifTags import Base as Tag
 
 from styletransfer.errors import ImageError
+from styletransfer.limits import JPEG_SCANS
 from styletransfer.pictures.picture import Dpi
-from styletransfer.pictures.truncation import PNG_START, missing_end, missing_pixels, png_chunks
+from styletransfer.pictures.truncation import PNG_START, jpeg_scans, missing_end, missing_pixels, png_chunks
 from styletransfer.sizes import Size
 
 TIFF_STARTS: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")       # classic and BigTIFF, both byte orders
@@ -92,6 +93,7 @@ def read_header(data: bytes, name: str, *, max_megapixels: float) -> Header:
     """
     with damage_as_image_error(name):
         _check_end(missing_end(data), name)
+        _check_scans(data, name)
         if data.startswith(TIFF_STARTS):
             return _tiff_header(data, name, max_megapixels)
         return _pillow_header(data, name, max_megapixels)
@@ -100,6 +102,12 @@ def read_header(data: bytes, name: str, *, max_megapixels: float) -> Header:
 def _check_end(missing: str | None, name: str) -> None:
     if missing is not None:
         raise ImageError(f"{name}: is cut short: {missing}")
+
+
+def _check_scans(data: bytes, name: str) -> None:
+    scans = jpeg_scans(data)
+    if scans > JPEG_SCANS:
+        raise ImageError(f"{name}: goes over its pixels in {scans} scans; at most {JPEG_SCANS} are read")
 
 
 def _check_size(size: Size, name: str, max_megapixels: float) -> None:
@@ -264,10 +272,12 @@ def _tiff_tags(data: bytes, name: str) -> TiffImagePlugin.ImageFileDirectory_v2:
 
 
 def _is_rare_tiff(tags: Mapping[int, Any]) -> bool:
-    """Whether this is a TIFF that libvips gets wrong: YCbCr without JPEG, and Lab of 8 bits."""
+    """Whether libvips gets this TIFF wrong: YCbCr without JPEG, Lab of 8 bits, 8 bits with no valid orientation."""
     kind = tags.get(_PHOTOMETRIC)
     eight_bits = max(tags.get(Tag.BitsPerSample, (1,))) == 8
-    return eight_bits and (kind in {_LAB, _ICC_LAB} or (kind == _YCBCR and tags.get(_COMPRESSION) != _JPEG))
+    turned = tags.get(Tag.Orientation, 1) in range(1, 9)
+    ycbcr = kind == _YCBCR and tags.get(_COMPRESSION) != _JPEG
+    return eight_bits and (kind in {_LAB, _ICC_LAB} or ycbcr or not turned)
 
 
 def _check_tiff_samples(tags: Mapping[int, Any], name: str) -> None:

@@ -16,6 +16,8 @@ Floats = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
 _D50: Final = (63190, 65536, 54061)         # the profile connection space's white, in 1/65536
 
+_MOST_POINTS: Final = 65536                 # one for each value of 16 bits
+
 _SRGB_PRIMARIES: Final = {                  # adapted to D50 (Bradford); rounded so that they add up to D50
     b"rXYZ": (28576, 14581, 912),
     b"gXYZ": (25239, 46983, 6361),
@@ -112,21 +114,25 @@ def srgb_to_xyz() -> Floats:
     return np.array(list(_SRGB_PRIMARIES.values())).T / 65536
 
 
-def _tags(profile: bytes) -> dict[bytes, bytes]:
+def _tags(profile: bytes) -> dict[bytes, memoryview]:
+    """Contents by signature; no copies, as a hundred tags may each claim all of a large file."""
+    view = memoryview(profile)
     (count,) = struct.unpack_from(">I", profile, 128)
     entries = (struct.unpack_from(">4sII", profile, 132 + 12 * index) for index in range(min(count, 100)))
-    return {signature: profile[offset : offset + size] for signature, offset, size in entries}
+    return {signature: view[offset : offset + size] for signature, offset, size in entries}
 
 
-def _curve(tag: bytes) -> Floats:
+def _curve(tag: memoryview) -> Floats:
     """The 65536 values of a `curv` or `para` tag, limited to [0, 1]; ValueError for another kind of tag."""
     encoded = np.linspace(0, 1, 65536)
     if tag[:4] == b"para":
         with np.errstate(all="raise"):
             return np.clip(_parametric_curve(tag, encoded), 0, 1)
     if tag[:4] != b"curv":
-        raise ValueError(f"{tag[:4]!r} is not a curve")
+        raise ValueError(f"{bytes(tag[:4])!r} is not a curve")
     (count,) = struct.unpack_from(">I", tag, 8)
+    if count > _MOST_POINTS:
+        raise ValueError(f"a curve of {count:,} points")
     if count == 0:
         return encoded
     if count == 1:                          # a power, in 1/256
@@ -136,7 +142,7 @@ def _curve(tag: bytes) -> Floats:
     return curve
 
 
-def _parametric_curve(tag: bytes, x: Floats) -> Floats:
+def _parametric_curve(tag: memoryview, x: Floats) -> Floats:
     """Types 0 to 4 of `parametricCurveType`, ICC.1:2010 table 65, with its names."""
     (kind,) = struct.unpack_from(">H", tag, 8)
     if kind > 4:

@@ -218,7 +218,8 @@ def _run(
             log.info("%s: stylize: going on behind %s", pair.id, where)
             return run(state)
         except RecordError as error:
-            log.warning("%s: stylize: %s; it begins anew", pair.id, error)
+            named = storage.public(checkpoints.url)
+            log.warning("%s: stylize: %s, in %s; it begins anew", pair.id, error, named)
     return run(None)
 
 

@@ -49,27 +49,23 @@ def identify_weights(weights: WeightsSource | str) -> str:
     return file_identity(digest)
 
 
-def check_weights(weights: WeightsSource, last_layer: str) -> bool:
+def check_weights(weights: WeightsSource, last_layer: str) -> None:
     """Compare names and shapes in a file with VGG-19's up to `last_layer`, where that needs no loading.
 
-    Returns whether it could: of a `.pth` file or a remote one that isn't kept here, only loading tells. Raises
-    WeightsError for a file that won't do, StorageError for one that can't be looked at.
+    Of a `.pth` file or a remote one that isn't kept here, and of what is behind the names, only loading tells.
+    Raises WeightsError for a file that won't do.
     """
     wanted = weights.located()
-    if not wanted.is_file:
-        return True
-    path = _local_copy(wanted.source)
+    path = _local_copy(wanted.source) if wanted.is_file else None
     if path is None:
-        return False
+        return
     try:
         with storage.opened(path) as file:
             shapes = shapes_in_header(file)
     except (OSError, StorageError):  # loading tells what is wrong with it
-        return False
-    if shapes is None:
-        return False
-    check_shapes(shapes, last_layer, wanted.shown)
-    return True
+        return
+    if shapes is not None:
+        check_shapes(shapes, last_layer, wanted.shown)
 
 
 def load_weights(source: str, *, sha256: str | None = None, last_layer: str = "relu5_1") -> Weights:

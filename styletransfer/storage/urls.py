@@ -16,7 +16,7 @@ from styletransfer.errors import StorageError
 from styletransfer.limits import LOCATION_CHARACTERS
 from styletransfer.redaction import public
 
-SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]+)://")
+SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
 
 _OTHER_NAMES = {"s3a": "s3", "local": "file"}  # of protocols
 
@@ -57,6 +57,8 @@ def resolve(base: str, location: str) -> str:
     if not location:
         raise StorageError("cannot reach '': it names nothing; write a path or a URL")
     url = _resolved(base, location)
+    if "\0" in url:
+        raise StorageError(f"cannot reach {public(location)}: it holds a NUL character, as no name of a file does")
     check_utf8(url)
     return url
 
@@ -120,8 +122,6 @@ def without_query(url: str) -> str:
 
 def _checked(url: str) -> str:
     """The URL, if it is one that can lead anywhere."""
-    if "\0" in url:
-        raise StorageError(f"cannot reach {public(url)}: it holds a NUL character, as no name of a file does")
     if is_web(url):
         try:
             host, _ = urlsplit(url).hostname, urlsplit(url).port
@@ -145,7 +145,8 @@ def _absolute(url: str) -> str:
     if protocol == "file":
         host, _, path = rest.partition("/")
         if host not in ("", "localhost"):
-            raise StorageError(f"cannot reach {url}: file:// names files of this host; write file:///{path}")
+            meant = public(f"file:///{path}")
+            raise StorageError(f"cannot reach {public(url)}: file:// names files of this host; write {meant}")
         return os.path.normpath("/" + unquote(path))
     if protocol not in _STORES:
         raise StorageError(

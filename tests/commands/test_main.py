@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import struct
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 
 from flows.commands.main import COMMANDS, main, make_parser
 from tests.checkout import ROOT
-from tests.commands.programs import environment
+from tests.commands.programs import environment, write_manifest
 
 
 @pytest.fixture
@@ -105,3 +106,12 @@ def test_verbose_shows_the_log(studio):
 
 def test_verbose_shows_where_an_error_arose(call):
     assert "Traceback" in call("image", "a.png", "none.png", "-o", "o.png", "-v").stderr
+
+
+def test_what_pillow_says_of_an_odd_file_is_not_shown(run, two_pictures):
+    """An icon whose picture is larger than its directory says: Pillow warns, and reads it."""
+    png = two_pictures.read("a.png")
+    two_pictures.put("a.ico", struct.pack("<3H4B2H2I", 0, 1, 1, 16, 16, 0, 0, 1, 32, len(png), 22) + png)
+    write_manifest(two_pictures, {"id": "one", "content": "a.ico", "style": "b.png"})
+    done = run("check", "demo.yaml")
+    assert (done.returncode, done.stderr) == (0, "")

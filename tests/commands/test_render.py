@@ -9,10 +9,13 @@ import threading
 
 import pytest
 import torch
+from safetensors.torch import save
 
 from flows.commands.main import main
 from styletransfer.storage import retries
 from tests.checkout import ROOT
+from tests.networks import shallow_network
+from tests.state_dicts import pth
 from tests.studio import SHALLOW, Studio, pretend_all
 
 AWAY = "http://127.0.0.1:9/a.png"
@@ -100,11 +103,24 @@ def test_an_input_out_of_reach_fails_its_pair_alone(studio, capsys):
     assert f"error: pairs[1].content (line 1) cannot look at {AWAY}" in capsys.readouterr().err
 
 
-def test_check_loads_weights_that_only_loading_tells_about(studio, capsys):
-    torch.save({"features.0.weight": torch.zeros(3)}, studio.url("other.pth"))
-    manifest = studio.put("demo.yaml", text_of(GOOD, weights="other.pth"))
+WHOLE = save(shallow_network("relu2_1"))
+SPOILT = save({**shallow_network("relu2_1"), "features.0.bias": torch.full((64,), torch.nan)})
+NO_WEIGHTS = {
+    "another network": (pth({"features.0.weight": torch.zeros(3)}), "features.0.weight has shape [3]; must be"),
+    "cut short": (WHOLE[:-1], "neither a safetensors file nor"),
+    "overlapping": (WHOLE.replace(b'"data_offsets":[0,', b'"data_offsets":[4,'), "neither a safetensors file nor"),
+    "not finite": (SPOILT, "features.0.bias holds NaN or infinity"),
+}
+
+
+@pytest.mark.parametrize("remote", [False, True])
+@pytest.mark.parametrize(("contents", "message"), NO_WEIGHTS.values(), ids=NO_WEIGHTS)
+def test_check_finds_all_that_is_wrong_with_weights(studio, bucket, capsys, remote, contents, message):
+    place = Studio(bucket.url) if remote else studio
+    place.put("other", contents)
+    manifest = studio.put("demo.yaml", text_of(GOOD, weights=place.url("other")))
     assert main(["check", manifest]) == 2
-    assert "other.pth: not VGG-19's: features.0.weight has shape [3]; must be" in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -1,14 +1,16 @@
-"""`render` as a process: its own server, its last lines, Ctrl-C and SIGTERM."""
+"""`render` as a process: its own server, its last lines, Ctrl-C, SIGTERM and SIGHUP."""
 
 import json
 import os
 import re
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
+from styletransfer.renders.checkpoints import WORTH_S
 from tests.commands.programs import Started, command, environment, write_manifest
 from tests.processes import embedded_servers
 from tests.studio import damaged_file
@@ -94,10 +96,13 @@ def test_ctrl_c_keeps_what_is_done(rendering, studio, prefect_home):
 
 
 @pytest.mark.slow
-def test_sigterm_ends_it_orderly(rendering, studio, prefect_home):
-    rendering.process.terminate()
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_sigterm_and_a_lost_terminal_end_it_orderly(rendering, studio, prefect_home, number):
+    time.sleep(WORTH_S + 1)
+    rendering.process.send_signal(number)
     rendering.process.communicate(timeout=120)
     assert rendering.process.returncode != 0
     assert embedded_servers(prefect_home) == []
     summary = json.loads(studio.read("out/demo/summary.json"))
     assert sorted(pair["state"] for pair in summary["pairs"]) == ["cancelled", "queued", "skipped"]
+    assert any(Path(studio.root, "out/demo/.checkpoints").iterdir())

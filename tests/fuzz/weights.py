@@ -38,10 +38,9 @@ def attempt(case: bytes, folder: Path) -> None:
     path.write_bytes(case)
     checked: StyleTransferError | None = None
     try:
-        looked = check_weights(WeightsSource(str(path)), _LAST)
+        check_weights(WeightsSource(str(path)), _LAST)
     except StyleTransferError as error:
-        checked, looked = error, False
+        checked = error
     weights = weights_in(case, _LAST, "w")
     assert checked is None, f"refused by its header, and loads: {checked}"
-    assert looked in (True, False)
     assert all(tensor.isfinite().all() for tensor in weights.tensors.values())

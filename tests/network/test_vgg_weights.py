@@ -107,9 +107,18 @@ BAD_TENSORS = [
     (spoilt(float("nan")), "features.2.bias holds NaN or infinity"),
     (spoilt(float("-inf")), "features.2.bias holds NaN or infinity"),
     ({**network(), "features.0.bias": 3}, "features.0.bias is a int; must be a tensor"),
+    (
+        {**network(), "features.0.bias": torch.zeros(64).to_sparse()},
+        "features.0.bias is sparse; must be a dense tensor",
+    ),
+    (
+        {**network(), "features.0.bias": torch.zeros(64, device="meta")},
+        "features.0.bias is without values; must be a dense tensor",
+    ),
 ]
 
 
+@pytest.mark.filterwarnings("ignore:Validating sparse tensor")
 @pytest.mark.parametrize(("tensors", "message"), BAD_TENSORS, ids=[message for _, message in BAD_TENSORS])
 def test_a_tensor_that_is_wrong_is_named(tensors, message):
     assert fault(pth(tensors)) == f"weights network.pth: not VGG-19's: {message}"

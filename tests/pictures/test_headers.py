@@ -9,6 +9,7 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.ExifTags import Base as Tag
 
 from styletransfer.errors import ImageError
 from styletransfer.pictures.decode import decode, inspect
@@ -68,6 +69,8 @@ def test_the_profile_is_the_files(data):
 def test_an_orientation_that_is_none_counts_as_upright(orientation):
     data = with_png_chunk(pillow_file(PIXELS), b"eXIf", orientation_exif(orientation)[6:])
     assert read_header(data, "a", max_megapixels=1).orientation == 1
+    tiff = pillow_file(PIXELS, "TIFF", tiffinfo={Tag.Orientation: orientation})
+    assert np.array_equal(decode(tiff, "a").pixels, PIXELS)
 
 
 def test_a_damaged_exif_block_spoils_no_picture():
@@ -113,6 +116,17 @@ def test_resolution_is_read(data, dpi):
 # What is refused
 
 
+def with_scans(count):
+    """A progressive JPEG whose last scan is repeated."""
+    data = pillow_file(PIXELS, "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:last] + data[last:-2] * (count + 1 - data.count(b"\xff\xda")) + data[-2:]
+
+
+def test_a_progressive_jpeg_may_have_many_scans():
+    assert decode(with_scans(64), "a").pixels.shape == PIXELS.shape
+
+
 REFUSED = {
     "empty": (b"", r"is empty; must be a picture"),
     "text": (b"Dear Sir or Madam", r"is not a picture that can be read \(begins with b'Dear Sir'\); PNG"),
@@ -124,6 +138,7 @@ REFUSED = {
     "float gray": (pillow_file(FLOATS[..., 0], "TIFF"), r"has 32-bit floating point pixels; 8 or 16 bits"),
     "int tiff": (vips_file(PIXELS.astype(np.uint32), "tiff"), r"has 32-bit unsigned pixels; 8 or 16 bits"),
     "pfm": (pillow_file(FLOATS[..., 0], "PPM"), r"has floating point pixels; 8 or 16 bits"),
+    "scans": (with_scans(65), r"goes over its pixels in 65 scans; at most 64"),
     "tiff start": (b"II*\0", r"damaged, can't be decoded"),
     "tiff junk": (b"II*\0" + b"\xff" * 40, r"damaged, can't be decoded"),
 }

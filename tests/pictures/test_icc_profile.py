@@ -3,6 +3,7 @@
 import hashlib
 import io
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -42,6 +43,27 @@ def rgb_profile(curve):
     primaries = {tag: icc_profile.xyz_tag(*xyz) for tag, xyz in SRGB_PRIMARIES.items()}
     curves = dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
     return icc_profile.write_profile(b"RGB ", {**icc_profile.common_tags(b"test"), **primaries, **curves})
+
+
+def test_tags_that_all_claim_the_whole_file_take_no_memory():
+    """A hundred of 8 MB would be 800 MB."""
+    profile = bytearray(gray_profile(CURVES["linear"]) + bytes(8_000_000))
+    struct.pack_into(">I", profile, 128, 100)
+    for number in range(100):
+        struct.pack_into(">4sII", profile, 132 + 12 * number, b"%04d" % number, 0, len(profile))
+    tracemalloc.start()
+    try:
+        assert read_matrix_profile(bytes(profile)) is None
+        assert tracemalloc.get_traced_memory()[1] < 2 * len(profile)
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_curve_has_no_more_points_than_pixels_have_values():
+    longest = struct.pack(">4sII", b"curv", 0, 65_536) + bytes(2 * 65_536)
+    longer = struct.pack(">4sII", b"curv", 0, 65_537) + bytes(2 * 65_537)
+    assert read_matrix_profile(gray_profile(longest)) is not None
+    assert read_matrix_profile(gray_profile(longer)) is None
 
 
 def test_curves_are_each_others_inverse():

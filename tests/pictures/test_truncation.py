@@ -94,6 +94,7 @@ CUT = {
     "png": "a: is cut short: its last PNG chunk is missing",
     "webp": f"a: is cut short: it has {len(WHOLE['webp']) - 3:,} of {len(WHOLE['webp']):,} bytes",
     "rare tiff": "a: is cut short: it has",
+    "avif": "a: is cut short: its media data (mdat) is missing or has no end",
     "ppm": "a: damaged, can't be decoded: image file is truncated",
 }
 
@@ -108,7 +109,7 @@ def test_no_pixel_is_decoded_to_find_the_end(monkeypatch):
         raise AssertionError("decoded")
 
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", refuse)
-    for kind in ("jpeg", "progressive", "preview", "mpo", "webp", "tiff", "tiff16", "rare tiff", "tiles"):
+    for kind in ("jpeg", "progressive", "preview", "mpo", "webp", "avif", "tiff", "tiff16", "rare tiff", "tiles"):
         inspect(FILES[kind], "a")
 
 

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from flows.farm import names
+from flows.farm.markdown import markdown
 from flows.server.connection import Farm, record
 from flows.server.password import authorization
 
@@ -261,3 +262,30 @@ def test_the_dashboard_asks_once_and_shows_runs(tab, start, owner, local_server,
         assert tab.evaluate(SOCKET, [local_server.api_url, local_server.password]) == "auth_success"
     finally:
         owner("DELETE", f"/flow_runs/{run['id']}")
+
+
+HOSTILE = "[click](javascript:alert(1)) <img src=x onerror=alert(1)> <a href=//evil.example>here</a> |**bold**"
+FOREIGN = "main a[href*=evil], a[href^=javascript], img[src=x]"
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("shown", "found"), [(markdown(HOSTILE), 0), (HOSTILE, 1)], ids=["escaped", "as it is"])
+def test_what_strangers_wrote_stays_text_in_an_artifact(tab, owner, local_server, shown, found):
+    """The second case shows that the dashboard would make links of it."""
+    table = f"| pair | reason |\n| --- | --- |\n| a | {shown} |\n\nend of table"
+    made = owner("POST", "/artifacts/", {"key": "nst-hostile", "type": "markdown", "data": table})
+    said = []
+    tab.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+    try:
+        tab.goto(f"{local_server.address}/v2/runs")
+        tab.fill("input[type=password]", local_server.password)
+        tab.keyboard.press("Enter")
+        tab.wait_for_selector("input[type=password]", state="detached")
+        for page in (f"/v2/artifacts/artifact/{made['id']}", f"/artifacts/artifact/{made['id']}"):
+            tab.goto(local_server.address + page)
+            tab.wait_for_selector("text=end of table")
+            assert min(tab.locator(FOREIGN).count(), 1) == found, tab.content()
+            assert found or tab.get_by_text(HOSTILE).count()
+        assert not said
+    finally:
+        owner("DELETE", f"/artifacts/{made['id']}")

@@ -18,6 +18,8 @@ from typing import Final
 
 import psutil
 
+from flows.pairs.signals import ending_signals
+
 _POLL_S: Final = 0.2
 _ENGINE: Final = "prefect.engine"
 """What stands in the command of the process that has the flow."""
@@ -26,7 +28,7 @@ _ENGINE: Final = "prefect.engine"
 def main() -> int:
     """Run it; returns its exit status."""
     asked = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGINT, *ending_signals()):
         signal.signal(number, lambda *_: asked.set())
     command = [sys.executable, "-m", "prefect", "flow-run", "execute"]
     with subprocess.Popen(command, start_new_session=True) as process:  # not to hear what the group hears

@@ -58,10 +58,11 @@ def contained(run_id, tmp_path):
             process.kill()
 
 
-def test_a_run_told_to_end_saves_and_says_how_it_ended(run, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_run_told_to_end_saves_and_says_how_it_ended(run, tmp_path, number):
     client, run_id = run
     with contained(run_id, tmp_path) as process:
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         assert process.wait(60) == 0
     assert (tmp_path / "run.saved").exists()
     assert client.read_flow_run(run_id).state.name == "Held"
