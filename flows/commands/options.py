@@ -198,6 +198,16 @@ def add_slots(parser: Parser) -> None:
     )
 
 
+def max_failed(text: str) -> int | str:
+    """As argparse has it."""
+    from styletransfer.manifest.max_failed import parse_max_failed
+
+    try:
+        return parse_max_failed(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} {error}") from error
+
+
 def add_priority(parser: Parser) -> None:
     from styletransfer.manifest.schema import Priority
 

@@ -62,6 +62,7 @@ def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) ->
         places=places,
         queue=manifest.priority,
         priority=options.priority or former.parameters.get("priority"),
+        max_failed=former.parameters.get("max_failed"),
         only=failed,
     )
     return hand_over(client, submission, lines, zone=times.parse_zone(times.host_zone()), wait=options.wait)

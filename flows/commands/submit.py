@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Final
 
 from flows.commands.farm_server import with_server
-from flows.commands.options import Parser, add_manifest_options, add_priority
+from flows.commands.options import Parser, add_manifest_options, add_priority, max_failed
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -41,6 +41,9 @@ examples:
 def add_options(parser: Parser) -> None:
     add_manifest_options(parser)
     add_priority(parser)
+    parser.add_argument(
+        "--max-failed", type=max_failed, metavar="N", help="stop once N pairs (or '10%%' of them) have failed"
+    )
     parser.add_argument("--at", metavar="TIME", help="begin then, not now")
     parser.add_shared("--until", "--timezone", "--shared-filesystem", "--wait", "--state")
 
@@ -62,6 +65,7 @@ def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) ->
         places=plan.places,
         queue=plan.manifest.priority,
         priority=options.priority,
+        max_failed=options.max_failed,
         only=tuple(pair.id for pair in plan.pairs) if options.only else (),  # in the manifest's spelling
         force=options.force,
         at=at,

@@ -32,6 +32,7 @@ def resolved(manifest: Manifest) -> bytes:
         "output": manifest.output,
         "weights": _weights(manifest.weights),
         "priority": manifest.priority,
+        **({"max_failed": manifest.max_failed} if manifest.max_failed is not None else {}),
         "defaults": {name: json.loads(value) for name, value in shared.items()},
         "pairs": [_pair(pair, manifest, shared) for pair in manifest.pairs],
     }

@@ -160,7 +160,8 @@ def end_message(result: Result, seconds: float) -> tuple[str, str]:
     """Subject and body for a manifest that is over."""
     failed = [pair for pair in result.pairs if pair.state == "failed"]
     head = f"{result.manifest}: {result.counts or 'no pairs'}"
-    lines = [f"time taken: {times.duration_text(seconds)}"]
+    lines = [f"{result.given_up}"] if result.given_up else []
+    lines += [f"time taken: {times.duration_text(seconds)}"]
     lines += [f"failed: {pair.id}: {_one_line(pair)}" for pair in islice(failed, _MOST_FAILURES)]
     if len(failed) > _MOST_FAILURES:
         lines.append(f"... and {len(failed) - _MOST_FAILURES} more")

@@ -25,6 +25,7 @@ from prefect.utilities.urls import url_for
 
 from flows.farm import names
 from styletransfer.errors import Fault, FaultsError, StyleTransferError
+from styletransfer.manifest.max_failed import MaxFailed
 from styletransfer.manifest.pairs import Manifest
 from styletransfer.manifest.reader import load_manifest
 from styletransfer.manifest.schema import Priority
@@ -48,13 +49,14 @@ AT_WORK: Final = [state for state in LIVE if state is not StateType.SCHEDULED]
 class Submission:
     """A manifest for the farm. `manifest` is where the farm reads it, `at` (UTC) when to begin, if not now.
 
-    `priority` None leaves it to the manifest, whose own is `queue`.
+    `priority` None leaves it to the manifest, whose own is `queue`; so does `max_failed`.
     """
 
     manifest: str
     places: OutputPlaces
     queue: Priority = "normal"
     priority: Priority | None = None
+    max_failed: MaxFailed | None = None
     only: tuple[str, ...] = ()
     force: bool = False
     at: datetime | None = None
@@ -99,6 +101,7 @@ def _parameters(submission: Submission, key: str) -> dict[str, Any]:
         "only": list(submission.only),
         "force": submission.force,
         "priority": submission.priority,
+        "max_failed": submission.max_failed,
         "submission": key,
         "until": submission.until,
         "timezone": submission.timezone,

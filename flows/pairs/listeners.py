@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Result:
-    """How a run ended. `pairs` are those it was asked for; the summary has the manifest's others, too."""
+    """How a run ended. `pairs` are those it was asked for; the summary has the manifest's others, too.
+
+    `given_up`: why the rest was not rendered, if it was not.
+    """
 
     manifest: str
     index: str
     pairs: tuple[SummaryPair, ...]
+    given_up: str | None = None
 
     @classmethod
     def of(cls, plan: Plan, summary: Summary) -> Result:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from styletransfer.manifest.max_failed import MaxFailed
 from styletransfer.manifest.schema import Priority
 from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.pictures.formats import Format
@@ -53,3 +54,4 @@ class Manifest:
     pairs: tuple[Pair, ...]
     priority: Priority = "normal"
     notes: tuple[str, ...] = ()
+    max_failed: MaxFailed | None = None

@@ -117,7 +117,8 @@ class _Reader:
         pairs = settle_ids(drafts, self.fault, self.locations.relative)
         if self.faults:
             return None
-        return Manifest(name, self.location, output, weights, pairs, head.priority or "normal", self._notes(value))
+        priority, notes = head.priority or "normal", self._notes(value)
+        return Manifest(name, self.location, output, weights, pairs, priority, notes, head.max_failed)
 
     def fault(self, path: Path, message: str) -> None:
         self.faults.append(Fault(place(path) or "manifest", message, self.document.line(path)))
@@ -164,8 +165,8 @@ class _Reader:
 
     def _notes(self, value: dict[str, Any]) -> tuple[str, ...]:
         entries = [value, *(value.get("pairs") or []), *(value.get("grid") or [])]
-        asked = sum(entry.get("priority") is not None for entry in entries)
-        return ("`priority` has an effect on a farm only",) if asked else ()
+        asked = [key for key in ("priority", "max_failed") if any(entry.get(key) is not None for entry in entries)]
+        return tuple(f"`{key}` has an effect on a farm only" for key in asked)
 
     # Pairs and grids
 

@@ -27,11 +27,28 @@ from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError
 
 from styletransfer.errors import Fault
 from styletransfer.hints import hint
+from styletransfer.manifest.max_failed import SHARE, MaxFailed, parse_max_failed
 from styletransfer.manifest.strict_yaml import Document, Path, place
 from styletransfer.pictures.formats import Format
 from styletransfer.settings import Settings
 
 Priority = Literal["low", "normal", "high"]
+
+def _max_failed(value: object) -> object:
+    """As `parse_max_failed` has it."""
+    try:
+        return None if value is None else parse_max_failed(value)
+    except ValueError as error:
+        raise PydanticCustomError("max_failed", f"is {shown(value)}; {error}") from error
+
+
+_MaxFailed = Annotated[
+    MaxFailed,
+    BeforeValidator(_max_failed),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": SHARE}]},
+    ),
+]
 
 # Settings are checked on their own, merged with the defaults; here they are any mapping.
 _SettingsMapping = dict[str, Any]
@@ -139,6 +156,9 @@ class ManifestFile(_Checked):
     format: Format = Field("png", description="file format of the results")
     dpi: _Dpi | None = Field(None, description="resolution noted in the results; default: each content's")
     priority: Priority | None = Field(None, description="on a farm: who is rendered first; default: normal")
+    max_failed: _MaxFailed | None = Field(
+        None, description="on a farm: stop once so many pairs have failed; default: 20, if none is done by then"
+    )
     defaults: _SettingsMapping = Field({}, description="settings of all renders")
     pairs: list[PairEntry] = Field([], description="renders, one by one")
     grid: list[GridEntry] = Field([], description="renders as cross products, added to `pairs`")

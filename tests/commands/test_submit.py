@@ -99,14 +99,15 @@ def test_the_priority_is_the_command_lines_or_else_the_manifests(studio, manifes
     assert run.parameters["priority"] == (arguments[1] if arguments else None)
 
 
-def test_only_force_and_until_reach_the_driver(studio):
+def test_only_force_until_and_max_failed_reach_the_driver(studio):
     name = written(studio)
     wishes = ["--only", "A--B", "--force", "--until", "7:00", "--timezone", "Europe/Berlin"]
+    wishes += ["--max-failed", "10%"]
     done = call("submit", studio.url("manifest.yaml"), "--shared-filesystem", *wishes)
     assert done.status == 0, done.err
     (run,) = runs_of(name)
-    given = {key: run.parameters[key] for key in ("only", "force", "until", "timezone")}
-    assert given == {"only": ["a--b"], "force": True, "until": "07:00", "timezone": "Europe/Berlin"}
+    wanted = {"only": ["a--b"], "force": True, "until": "07:00", "timezone": "Europe/Berlin", "max_failed": "10%"}
+    assert {key: run.parameters[key] for key in wanted} == wanted
 
 
 def test_a_run_can_begin_later(studio):

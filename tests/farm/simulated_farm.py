@@ -10,9 +10,10 @@ from flows.farm.driver.render_runs import RenderRequest, RenderRun
 from flows.farm.names import Place
 from flows.farm.pair_notes import PairNote
 from flows.farm.workers.slot_health import SlotHealth
-from styletransfer.manifest.pairs import Pair, PairStyle
+from styletransfer.manifest.pairs import Manifest, Pair, PairStyle
+from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.plan import PlannedPair
+from styletransfer.renders.plan import Plan, PlannedPair
 from styletransfer.renders.records import now
 from styletransfer.settings import Settings
 
@@ -24,7 +25,10 @@ PLACES = OutputPlaces("/out", "demo")
 
 @dataclass
 class SimulatedSlot:
-    """`broken`: how its runs end (`crash`: of the process in mid-render, `device`: before, `mount`: each pair)."""
+    """`broken`: how its runs end (`crash`: of the process in mid-render, `device`: before, `mount`: each pair).
+
+    `damaged`: the slot is fine, and all its pairs are not.
+    """
 
     place: Place
     broken: str | None = None
@@ -38,15 +42,14 @@ class SimulatedSlot:
 class SimulatedFarm:
     """In place of a driver's render runs and its results, with the slots that render, `pair_s` for each pair."""
 
-    def __init__(self, pairs, slots, pair_s=300.0):
+    def __init__(self, pairs, slots, pair_s=300.0, max_failed=None):
         self.clock, self.pair_s = 0.0, pair_s
         self.slots = slots
         self.runs, self.done, self.notes_left = {}, {}, {}
         self._numbers, self._news = count(1), True
         planned = tuple(_planned(f"p{number}") for number in range(pairs))
-        plan = SimpleNamespace(
-            pairs=planned, having=lambda _: planned, manifest=SimpleNamespace(name="demo"), places=PLACES
-        )
+        manifest = Manifest("demo", "/demo.yaml", "/out", WeightsSource("random"), (), max_failed=max_failed)
+        plan = Plan(manifest, PLACES, planned, ())
         request = RenderRequest("", "night", PLACES)
         self.driver = Reconciler(plan, self, self, request, now(), lambda: self.clock)  # type: ignore[arg-type]
 
@@ -80,9 +83,12 @@ class SimulatedFarm:
             return
         if slot.broken == "crash":
             self._note(slot, run.id, run.pairs[0], "rendering")
-        for pair in run.pairs if slot.broken == "mount" else ():
-            self._note(slot, run.id, pair, "failed", reason="there is no such file", of_host=True)
-        self._end(slot, run.id, "crashed" if slot.broken == "crash" else "failed", fruitful=False)
+        for pair in run.pairs if slot.broken in ("mount", "damaged") else ():
+            missing = slot.broken == "mount"
+            reason = "there is no such file" if missing else "damaged"
+            self._note(slot, run.id, pair, "failed", reason=reason, of_host=missing)
+        phase = "crashed" if slot.broken == "crash" else "failed"
+        self._end(slot, run.id, phase, fruitful=slot.broken == "damaged")
 
     def _finish_pair(self, slot):
         pair, self._news = slot.left.pop(0), True
@@ -120,6 +126,9 @@ class SimulatedFarm:
         run = RenderRun(f"run {next(self._numbers)}", "demo", "waiting", group.ids, "night", group.gpus)
         self.runs[run.id] = run
         return run
+
+    def cancel(self, run):
+        self.runs[run.id] = replace(self.runs[run.id], phase="cancelled")
 
     def records(self, pairs):
         return {pair: self.done[pair] for pair in pairs if pair in self.done}

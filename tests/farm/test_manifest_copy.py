@@ -21,6 +21,7 @@ def everything(studio):
         "format": "webp",
         "dpi": 300,
         "priority": "low",
+        "max_failed": "10%",
         "defaults": {"end_scale": 32, "min_scale": 20, "style_layers": {"relu2_1": 1, "relu1_1": 5}},
         "pairs": [
             {"content": "in/a.png", "style": "in/x.png", "priority": "high", "settings": {"seed": 3}},
@@ -39,7 +40,7 @@ def meaning(manifest):
         (pair.id, pair.content, pair.styles, pair.settings, pair.format, pair.dpi, pair.priority)
         for pair in manifest.pairs
     ]
-    return manifest.name, manifest.output, manifest.weights, pairs
+    return manifest.name, manifest.output, manifest.weights, manifest.max_failed, pairs
 
 
 def test_the_copy_means_the_same_wherever_it_lies(any_studio):

@@ -1,5 +1,6 @@
 import json
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -42,6 +43,12 @@ def test_the_message_of_a_night_that_was_too_short_tells_what_becomes_of_the_res
     subject, body = end_message(result(pair(1), pair(2, "held", "held at 07:00"), pair(3, "held")), 60)
     assert subject == "harbour: 2 held, 1 done"
     assert "time was up: 2 left over; they go on when the manifest is rendered next" in body.splitlines()
+
+
+def test_the_message_of_a_manifest_that_was_given_up_says_so_first():
+    given_up = replace(result(pair(1, "failed", "damaged"), pair(2, "cancelled")), given_up="stopped, as ...")
+    _, body = end_message(given_up, 60)
+    assert body.splitlines()[0] == "stopped, as ..."
 
 
 def test_a_message_does_not_grow_without_bound():

@@ -44,8 +44,14 @@ BAD = {
     # The top level
     f"version: 1\nfromat: png\n{PAIR}": (
         "demo.yaml: fromat (line 2) is not a key of a manifest (did you mean 'format'?); allowed: "
-        "version, name, output, weights, format, dpi, priority, defaults, pairs, grid"
+        "version, name, output, weights, format, dpi, priority, max_failed, defaults, pairs, grid"
     ),
+    **{
+        f"version: 1\nmax_failed: {value}\n{PAIR}": (
+            f"demo.yaml: max_failed (line 2) is {shown}; must be a whole number >= 1, or a share such as '10%'"
+        )
+        for value, shown in (("0", "0"), ("1.5", "1.5"), ("110%", "'110%'"), ("true", "true"), ("'{5}'", "'{5}'"))
+    },
     f"version: 1\nend_scale: 512\n{PAIR}": (
         "demo.yaml: end_scale (line 2) is a setting; write it below defaults"
     ),
@@ -106,9 +112,9 @@ BAD = {
     ),
     "version: 1\nsteps: 300\nimage_size: 512\npairs: [{content: a, style: b}]": (
         "demo.yaml: steps (line 2) is not a key of a manifest (here: `iterations`); allowed: "
-        "version, name, output, weights, format, dpi, priority, defaults, pairs, grid\n"
+        "version, name, output, weights, format, dpi, priority, max_failed, defaults, pairs, grid\n"
         "demo.yaml: image_size (line 3) is not a key of a manifest (here: `end_scale`); allowed: "
-        "version, name, output, weights, format, dpi, priority, defaults, pairs, grid"
+        "version, name, output, weights, format, dpi, priority, max_failed, defaults, pairs, grid"
     ),
     "version: 1\npairs: [{style: b}]": "demo.yaml: pairs[0].content (line 2) is missing",
     "version: 1\npairs: [{contents: a, style: b}]": (

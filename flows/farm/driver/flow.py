@@ -20,7 +20,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Completed
+from prefect.states import Cancelled, Completed, Failed
 from pydantic import Field
 
 from flows.farm import names, submissions
@@ -44,6 +44,7 @@ from flows.pairs.sheet import LiveSheet
 from flows.pairs.steps import make_plan, write_sheet
 from styletransfer import storage
 from styletransfer.errors import StorageError, StyleTransferError
+from styletransfer.manifest.max_failed import MaxFailed
 from styletransfer.manifest.schema import Priority
 from styletransfer.renders.plan import Plan, PlannedPair
 from styletransfer.storage.retries import Retries
@@ -68,6 +69,7 @@ def drive_manifest(
     only: list[str] | None = None,
     force: bool = False,
     priority: Priority | None = None,
+    max_failed: MaxFailed | None = None,
     weights: str | None = None,
     output: str | None = None,
     submission: str | None = None,
@@ -78,10 +80,10 @@ def drive_manifest(
     """Have what is left to do of the manifest at this URL rendered by the farm's workers.
 
     `only` keeps the pairs with these ids, `force` renders what is done again; `weights` and `output` replace the
-    manifest's, `priority` its pairs'. `submission` names what is submitted: a driver with the same one goes on
-    where the last stopped. No pair is begun after `until` (`07:00`, in `timezone`; its next one after the
-    submission began). `revivals`: how often it was begun again for one that crashed. Ends Failed, naming each
-    failed pair and why; Cancelled, named Held, if time was too short.
+    manifest's, `priority` its pairs', `max_failed` its limit. `submission` names what is submitted: a driver with
+    the same one goes on where the last stopped. No pair is begun after `until` (`07:00`, in `timezone`; its next
+    one after the submission began). `revivals`: how often it was begun again for one that crashed. Ends Failed,
+    naming each failed pair and why; Cancelled, named Held, if time was too short.
     """
     outlive_worker()
     with get_client(sync_client=True) as client:
@@ -92,7 +94,7 @@ def drive_manifest(
             end = _end(until, timezone, me.began)
             before = me.began if force else None
             request = RenderRequest(
-                manifest, me.submission, plan.places, before, weights, output, end, timezone, priority
+                manifest, me.submission, plan.places, before, weights, output, end, timezone, priority, max_failed
             )
             return look_after(plan, request, me, client)
         except ReplacedError as replaced:
@@ -170,9 +172,11 @@ def look_after(plan: Plan, request: RenderRequest, me: DriverRun, client: SyncPr
                 sheet.write()
             raise
         result = Result.of(plan, outage_retries().call(lambda: write_sheet(sheet)))
-        listener.ended(result)
+        listener.ended(replace(result, given_up=reconciler.given_up))
     if not reconciler.board.over:
         return Cancelled(name=names.HELD, message=f"time was up; {result.counts}")
+    if reconciler.given_up:
+        return Failed(message="\n".join([f"{reconciler.given_up}; {result.counts}", *result.failures]))
     return final_state(result, stopped=any(pair.state == "cancelled" for pair in result.pairs))
 
 

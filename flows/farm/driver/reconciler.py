@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Final
 
 from flows.farm import submissions
+from flows.farm.driver.giving_up import why_given_up
 from flows.farm.driver.judging import Judge
 from flows.farm.driver.pair_states import PairStates
 from flows.farm.driver.recovery import recover
@@ -24,6 +25,7 @@ from flows.farm.driver.waiting import Waiting
 from flows.farm.orders import PAUSE_REASON, Orders
 from flows.farm.pair_notes import write_note
 from styletransfer.errors import StorageError
+from styletransfer.manifest.max_failed import MaxFailed
 from styletransfer.manifest.schema import Priority
 from styletransfer.renders.plan import Plan
 from styletransfer.renders.records import now
@@ -59,6 +61,8 @@ class Reconciler:
         self._priority: Priority | None = None
         self._live: dict[str, RenderRun] = {}
         self._recovered = False
+        self.given_up: str | None = None
+        """Why the rest of the manifest is not rendered, if it is not."""
 
     @property
     def time_is_up(self) -> bool:
@@ -85,6 +89,11 @@ class Reconciler:
             self._recovered = True
         self._live = {run.id: run for run in self.runs.live()}
         self._judge.judge(self._live)
+        if not self.board.over:
+            self.given_up = why_given_up(self._pairs.plan, self.outcomes, self._max_failed)
+        if self.given_up:
+            self.cancel(self.given_up)
+            return
         if self.time_is_up:
             self._take_back("not begun in time")
         elif self.orders.paused:
@@ -96,7 +105,11 @@ class Reconciler:
         self._waiting.paused = self.orders.paused
         self._waiting.describe(self._live.values(), self._submitter.slots)
 
-    def cancel(self) -> None:
+    @property
+    def _max_failed(self) -> MaxFailed | None:
+        return self.request.max_failed or self._pairs.plan.manifest.max_failed
+
+    def cancel(self, why: str = "the manifest was cancelled") -> None:
         """End all of this submission's runs, and count what is open as cancelled, but for what is done by now."""
         for run in self.runs.live():
             if run.submission == self.request.submission and run.phase != "cancelling":
@@ -108,7 +121,7 @@ class Reconciler:
             name = self._pairs.plan.manifest.name
             log.warning("%s: what was finished last may be called cancelled: %s", name, error)
         for pair in self._pairs.open():
-            self._pairs.settle(pair, Outcome("cancelled", "the manifest was cancelled"))
+            self._pairs.settle(pair, Outcome("cancelled", why))
 
     def _own(self) -> list[RenderRun]:
         """Live runs of this submission."""

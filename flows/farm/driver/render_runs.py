@@ -36,6 +36,7 @@ from flows.farm.driver.attempts import RunEnd
 from flows.farm.driver.groups import Group
 from flows.farm.names import HELD, WORKER_LABEL, GpuCount, Place
 from flows.farm.slot_service import read_services
+from styletransfer.manifest.max_failed import MaxFailed
 from styletransfer.manifest.schema import Priority
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import PlannedPair
@@ -83,7 +84,10 @@ class RenderRun:
 
 @dataclass(frozen=True)
 class RenderRequest:
-    """What a driver asks of every render run, beside its pairs. `priority` in place of the pairs' own."""
+    """What a driver asks of every render run, beside its pairs. `priority` in place of the pairs' own.
+
+    `max_failed` in place of the manifest's.
+    """
 
     manifest: str
     submission: str
@@ -94,6 +98,7 @@ class RenderRequest:
     until: datetime | None = None
     timezone: str | None = None
     priority: Priority | None = None
+    max_failed: MaxFailed | None = None
 
 
 class RenderRuns:

@@ -187,3 +187,32 @@ def test_where_there_is_but_one_slot_a_fault_of_it_has_the_usual_attempts():
     outcomes = farm.drive(3600)
     told = {(outcome.state, outcome.reason, outcome.attempts) for outcome in outcomes.values()}
     assert told == {("failed", "there is no such file (on h gpu0)", ATTEMPTS)}
+
+
+def damaged():
+    """Two hosts on which all is well, but the pictures."""
+    return [SimulatedSlot(Place(f"h{number}", "gpu0"), "damaged") for number in range(2)]
+
+
+def test_a_hopeless_manifest_stops_and_says_so():
+    """Of 100 pairs 20 or a few more are tried; the rest is left, and no run stays."""
+    farm = SimulatedFarm(100, damaged())
+    outcomes = farm.drive(1800)
+    found = Counter(outcome.state for outcome in outcomes.values())
+    assert set(found) == {"failed", "cancelled"}
+    assert 20 <= found["failed"] <= 25
+    assert not farm.live()
+    why = f"stopped, as the first {found['failed']} pairs all failed; `max_failed` sets another limit"
+    assert farm.driver.given_up == why
+    assert {outcome.reason for outcome in outcomes.values() if outcome.state == "cancelled"} == {why}
+
+
+def test_a_limit_of_the_manifest_or_of_the_submission_goes_over_the_default():
+    farm = SimulatedFarm(30, damaged(), max_failed="10%")
+    farm.drive(1800)
+    assert str(farm.driver.given_up).endswith("of 30 pairs failed; max_failed is 10%")
+    farm = SimulatedFarm(30, damaged(), max_failed="10%")
+    farm.driver.request = replace(farm.driver.request, max_failed="100%")
+    outcomes = farm.drive(1800)
+    assert Counter(outcome.state for outcome in outcomes.values()) == {"failed": 30}
+    assert farm.driver.given_up is None
