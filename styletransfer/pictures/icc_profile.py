@@ -124,12 +124,12 @@ def _tags(profile: bytes) -> dict[bytes, memoryview]:
 
 def _curve(tag: memoryview) -> Floats:
     """The 65536 values of a `curv` or `para` tag, limited to [0, 1]; ValueError for another kind of tag."""
-    encoded = np.linspace(0, 1, 65536)
-    if tag[:4] == b"para":
+    encoded, kind = np.linspace(0, 1, 65536), bytes(tag[:4])
+    if kind == b"para":
         with np.errstate(all="raise"):
             return np.clip(_parametric_curve(tag, encoded), 0, 1)
-    if tag[:4] != b"curv":
-        raise ValueError(f"{bytes(tag[:4])!r} is not a curve")
+    if kind != b"curv":
+        raise ValueError(f"{kind!r} is not a curve")
     (count,) = struct.unpack_from(">I", tag, 8)
     if count > _MOST_POINTS:
         raise ValueError(f"a curve of {count:,} points")

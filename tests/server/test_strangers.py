@@ -275,7 +275,12 @@ def test_what_strangers_wrote_stays_text_in_an_artifact(tab, owner, local_server
     table = f"| pair | reason |\n| --- | --- |\n| a | {shown} |\n\nend of table"
     made = owner("POST", "/artifacts/", {"key": "nst-hostile", "type": "markdown", "data": table})
     said = []
-    tab.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+
+    def hear(dialog):
+        said.append(dialog.message)
+        dialog.dismiss()
+
+    tab.on("dialog", hear)
     try:
         tab.goto(f"{local_server.address}/v2/runs")
         tab.fill("input[type=password]", local_server.password)
