@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from prefect import flow, get_client
+from prefect import flow
 from prefect.states import Completed, Running
 
 from flows.farm.heartbeats import last_heard, server_time
@@ -17,12 +17,6 @@ QUIET_S = 60
 @flow
 def some_flow() -> None:
     """Stands for what the runs are of."""
-
-
-@pytest.fixture
-def client(farm):
-    with get_client(sync_client=True) as client:
-        yield client
 
 
 @pytest.fixture

@@ -4,19 +4,10 @@ import shutil
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
-from prefect.client.orchestration import get_client
-
 from flows.farm.overnight.removal import remove_all, remove_run
 from flows.farm.overnight.waste import KeepLimits, Waste, folder_waste
 from styletransfer.renders.output_places import OutputPlaces
 from tests.farm.old_results import artifacts, checkpoint, finished_run, is_there
-
-
-@pytest.fixture
-def client(farm):
-    with get_client(sync_client=True) as client:
-        yield client
 
 
 def test_a_run_goes_with_its_artifacts(client, studio, farm):

@@ -1,15 +1,8 @@
 """A server that is set up."""
 
 import pytest
-from prefect import get_client
 
 from flows.farm.setup.deploy import deploy
-
-
-@pytest.fixture
-def client(farm):
-    with get_client(sync_client=True) as client:
-        yield client
 
 
 @pytest.fixture

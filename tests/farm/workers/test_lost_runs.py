@@ -6,7 +6,7 @@ import sys
 from datetime import timedelta
 
 import pytest
-from prefect import flow, get_client
+from prefect import flow
 from prefect.states import Cancelling, Completed, Pending, Running
 
 from flows.farm import heartbeats, names
@@ -21,12 +21,6 @@ LATER_S = 600
 @flow
 def some_flow() -> None:
     """Stands for what the runs are of."""
-
-
-@pytest.fixture
-def client(farm):
-    with get_client(sync_client=True) as client:
-        yield client
 
 
 @pytest.fixture

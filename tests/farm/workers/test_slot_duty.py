@@ -5,7 +5,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from prefect import flow, get_client
+from prefect import flow
 from prefect.states import Cancelled, Completed, Crashed, Failed
 
 from flows.farm import messages
@@ -28,12 +28,6 @@ def duty(farm, monkeypatch):
     """Of a slot that nobody knows yet."""
     monkeypatch.setenv(FINISHED_VARIABLE, "")
     return SlotDuty(f"vm.{uuid.uuid4().hex}-gpu0")
-
-
-@pytest.fixture
-def client(farm):
-    with get_client(sync_client=True) as made:
-        yield made
 
 
 @pytest.fixture
