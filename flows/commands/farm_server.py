@@ -14,6 +14,7 @@ from styletransfer.errors import StyleTransferError
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.objects import FlowRun
 
     from flows.commands.terminal import Lines
 
@@ -43,6 +44,20 @@ def with_server(
                 return run(options, client, Lines(output()))
 
     return found
+
+
+def find_live(client: SyncPrefectClient, asked: str, lines: Lines) -> FlowRun | None:
+    """The driver that is meant; None, and a line that says so, where its submission is over already.
+
+    Raises NoSuchRunError.
+    """
+    from flows.farm import submissions
+
+    driver = submissions.find(client, asked)
+    if not submissions.is_over(driver):
+        return driver
+    lines.say(f"{driver.name}: over already: {submissions.state_text(driver)}")
+    return None
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Final
 
-from flows.commands.farm_server import with_server
+from flows.commands.farm_server import find_live, with_server
 from flows.commands.options import DONE, Parser
 
 if TYPE_CHECKING:
@@ -40,15 +40,14 @@ def add_options(parser: Parser) -> None:
 @with_server
 def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) -> int:
     """Returns the exit status."""
-    from flows.farm import names, orders, submissions
+    from flows.farm import names, orders
 
     if options.run is None:
         orders.pause_farm(client)
         lines.say(f"the farm is paused: {_RENDERS}; to go on: styletransfer resume")
         return DONE
-    driver = submissions.find(client, options.run)
-    if submissions.is_over(driver):
-        lines.say(f"{driver.name}: over already: {submissions.state_text(driver)}")
+    driver = find_live(client, options.run, lines)
+    if driver is None:
         return DONE
     orders.change(client, driver, add=[names.PAUSED_TAG])
     lines.say(f"{driver.name}: paused: {_RENDERS}; to go on: styletransfer resume {driver.name}")

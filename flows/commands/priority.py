@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Final, get_args
 
-from flows.commands.farm_server import with_server
+from flows.commands.farm_server import find_live, with_server
 from flows.commands.options import DONE, Parser
 from styletransfer.errors import Fault, FaultsError
 
@@ -38,15 +38,14 @@ def add_options(parser: Parser) -> None:
 @with_server
 def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) -> int:
     """Returns the exit status."""
-    from flows.farm import orders, submissions
+    from flows.farm import orders
     from styletransfer.manifest.schema import Priority
 
     known = get_args(Priority)
     if options.priority not in known:
         raise FaultsError([Fault("", f"there is no priority {options.priority!r}; there are: {', '.join(known)}")])
-    driver = submissions.find(client, options.run)
-    if submissions.is_over(driver):
-        lines.say(f"{driver.name}: over already: {submissions.state_text(driver)}")
+    driver = find_live(client, options.run, lines)
+    if driver is None:
         return DONE
     orders.give_priority(client, driver, options.priority)
     lines.say(f"{driver.name}: what has not begun has priority {options.priority} within half a minute")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Final
 
-from flows.commands.farm_server import with_server
+from flows.commands.farm_server import find_live, with_server
 from flows.commands.options import DONE, Parser
 
 if TYPE_CHECKING:
@@ -37,15 +37,14 @@ def add_options(parser: Parser) -> None:
 @with_server
 def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) -> int:
     """Returns the exit status."""
-    from flows.farm import names, orders, submissions
+    from flows.farm import names, orders
 
     if options.run is None:
         orders.resume_farm(client)
         lines.say("the farm goes on")
         return DONE
-    driver = submissions.find(client, options.run)
-    if submissions.is_over(driver):
-        lines.say(f"{driver.name}: over already: {submissions.state_text(driver)}")
+    driver = find_live(client, options.run, lines)
+    if driver is None:
         return DONE
     orders.change(client, driver, remove=[names.PAUSED_TAG])
     if orders.farm_is_paused(client):

@@ -12,9 +12,7 @@ from datetime import timedelta
 from typing import Final
 
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.objects import FlowRun
-from prefect.client.schemas.sorting import ArtifactSort
 
 from flows.farm import names, slot_work, submissions
 from flows.farm.artifacts import KEY_PREFIX
@@ -83,10 +81,8 @@ def _is_recent(run: FlowRun) -> bool:
 
 def _latest(client: SyncPrefectClient) -> tuple[str, str]:
     """The last finished picture of any driver, in Markdown, and what it is of; empty where there is none."""
-    key = ArtifactFilterKey(any_=[KEY_PREFIX + names.LATEST_ARTIFACT])
-    chosen = ArtifactFilter(key=key)
-    found = client.read_artifacts(artifact_filter=chosen, sort=ArtifactSort.UPDATED_DESC, limit=1)
-    return (found[0].description or "", unmarked(str(found[0].data or ""))) if found else ("", "")
+    found = slot_work.newest_artifact(client, KEY_PREFIX + names.LATEST_ARTIFACT)
+    return (found.description or "", unmarked(str(found.data or ""))) if found else ("", "")
 
 
 def bar(fraction: float) -> str:

@@ -8,16 +8,14 @@ from typing import Any, Final
 
 from prefect import get_client
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.objects import Artifact
-from prefect.client.schemas.sorting import ArtifactSort
 from prefect.settings import PREFECT_UI_URL
 
 from flows.farm import submissions, times
 from flows.farm.markdown import markdown
 from flows.farm.names import NIGHT_KEY
 from flows.farm.night import PAUSED_TEXT, Night, NightManifest, bar, read_night, slots_text
-from flows.farm.slot_work import SlotWork
+from flows.farm.slot_work import SlotWork, newest_artifact
 from styletransfer.renders.records import now
 
 PAUSE_S: Final = 25.0
@@ -32,9 +30,7 @@ _CHANGED: Final = "\n\nlast change: "
 def keep_night_page() -> None:
     """Bring the page up to date, unless somebody else just has."""
     with get_client(sync_client=True) as client:
-        chosen = ArtifactFilter(key=ArtifactFilterKey(any_=[NIGHT_KEY]))
-        found = client.read_artifacts(artifact_filter=chosen, sort=ArtifactSort.UPDATED_DESC, limit=1)
-        there = found[0] if found else None
+        there = newest_artifact(client, NIGHT_KEY)
         if there is not None and 0 <= (now() - (there.updated or now())).total_seconds() < PAUSE_S:
             return
         zone = times.parse_zone(times.host_zone())

@@ -18,11 +18,10 @@ from prefect.client.schemas.objects import Variable
 from prefect.exceptions import ObjectNotFound
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from flows.farm import submissions
 from styletransfer.renders.records import UtcTime, now
 
 TAG: Final = "nst-slot"
-
-PAGE: Final = 200
 
 ServiceState = Literal["draining", "out of service"]
 """`draining`: what is in hand is saved and handed back; `out of service`: it is rendered to its end."""
@@ -83,10 +82,10 @@ def variable_name(worker: str) -> str:
 def _variables(client: SyncPrefectClient) -> list[Variable]:
     found: list[Variable] = []
     while True:
-        asked = {"variables": {"tags": {"all_": [TAG]}}, "limit": PAGE, "offset": len(found)}
+        asked = {"variables": {"tags": {"all_": [TAG]}}, "limit": submissions.PAGE, "offset": len(found)}
         page = client.request("POST", "/variables/filter", json=asked).json()
         found += Variable.model_validate_list(page)
-        if len(page) < PAGE:
+        if len(page) < submissions.PAGE:
             return found
 
 

@@ -8,7 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterType
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    ArtifactFilterKey,
+    ArtifactFilterType,
+)
 from prefect.client.schemas.objects import Artifact, FlowRun, StateType
 from prefect.client.schemas.sorting import ArtifactSort
 
@@ -80,7 +85,7 @@ def slots(
 
 
 def _work(worker: str, pool: str, run: FlowRun | None, progress: Mapping[str, str]) -> SlotWork:
-    host, _, slot = worker.rpartition("-")
+    host, slot = names.Place.of_worker(worker)
     if run is None:
         return SlotWork(host, slot, pool)
     left, pairs = figures(progress.get(str(run.id), ""))
@@ -105,6 +110,13 @@ def read_progress(client: SyncPrefectClient, runs: Sequence[FlowRun]) -> dict[st
     for artifact in read_artifacts(client, runs, "progress"):
         found.setdefault(str(artifact.flow_run_id), artifact.description or "")
     return found
+
+
+def newest_artifact(client: SyncPrefectClient, key: str) -> Artifact | None:
+    """The artifact with this key that was changed last, of whichever run; None if there is none."""
+    chosen = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
+    found = client.read_artifacts(artifact_filter=chosen, sort=ArtifactSort.UPDATED_DESC, limit=1)
+    return found[0] if found else None
 
 
 def read_artifacts(client: SyncPrefectClient, runs: Sequence[FlowRun], kind: str) -> list[Artifact]:

@@ -60,8 +60,8 @@ def inspect(data: bytes, name: str, *, max_megapixels: float = MAX_MEGAPIXELS) -
     """Width and height in px, upright (EXIF orientation applied).
 
     Raises ImageError as `decode` does, but does not notice all damage beyond the header: that the file goes on
-    to its end. Of PNG, JPEG, WebP, AVIF and TIFF no pixel is decoded for that. Others are looked at one at a time,
-    by all threads together, so that many of them take no more memory than the largest.
+    to its end. Of PNG, JPEG, WebP, AVIF and TIFF no pixel is decoded for that. All but PNG, JPEG and TIFF are
+    looked at one at a time, by all threads together, so that many of them take no more memory than the largest.
     """
     with nullcontext() if data.startswith(_LOOKED_AT_FOR_NOTHING) else _ONE_AT_A_TIME:
         header = read_header(data, name, max_megapixels=max_megapixels)
