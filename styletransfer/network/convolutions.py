@@ -131,9 +131,9 @@ def fold_replicate_padding(grad: Tensor, above: int = 1, below: int = 1) -> Tens
     (..., H, W), in place.
     """
     if above:
-        grad[..., 1, :] += grad[..., 0, :]
+        grad[..., 1, :].add_(grad[..., 0, :])
     if below:
-        grad[..., -2, :] += grad[..., -1, :]
-    grad[..., :, 1] += grad[..., :, 0]
-    grad[..., :, -2] += grad[..., :, -1]
+        grad[..., -2, :].add_(grad[..., -1, :])
+    grad[..., :, 1].add_(grad[..., :, 0])
+    grad[..., :, -2].add_(grad[..., :, -1])
     return grad[..., above : grad.shape[-2] - below, 1:-1]

@@ -40,9 +40,8 @@ class Pooling2x2:
     def backward(self, grad: Tensor, x: Tensor, pooled: Tensor) -> Tensor:
         """Gradient at the input x (1, C, H, W), from `grad` at its pooled result; overwrites `grad`."""
         grad_x = torch.empty_like(x)
-        height, width = pooled.shape[2:]
-        grad_x[..., 2 * height :, :] = 0
-        grad_x[..., 2 * width :] = 0
+        for left_out in _left_out(grad_x, pooled):
+            left_out.zero_()
         if self.kind == "max":
             _max_backward(grad, x, pooled, grad_x)
         elif self.kind == "average":
@@ -75,6 +74,15 @@ def _max_backward(grad: Tensor, x: Tensor, pooled: Tensor, grad_x: Tensor) -> No
         torch.ops.aten.threshold_backward.grad_input(grad, corner, equal, grad_input=corner)
         grad.sub_(corner)
     last[0].copy_(grad)  # what no other got: a gradient of infinity has become NaN there
+
+
+def _left_out(x: Tensor, pooled: Tensor) -> Iterator[Tensor]:
+    """The last row and the last column of x, where `pooled` knows nothing of them."""
+    height, width = (2 * side for side in pooled.shape[2:])
+    if x.shape[2] > height:
+        yield x[..., height:, :]
+    if x.shape[3] > width:
+        yield x[..., width:]
 
 
 def _corners(x: Tensor, pooled: Tensor) -> Iterator[Tensor]:
