@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from styletransfer.objective.moments import COVARIANCE_EPS
-from styletransfer.objective.sqrtm import LowRankRoot, trace_by_factor
+from styletransfer.objective.sqrtm import LowRankRoot, is_by_chain, trace_by_factor
 from styletransfer.objective.wasserstein import StyleTarget
 
 MOST_SHARE = 0.75
@@ -27,9 +27,9 @@ MOST_RANK = 0.5
 
 
 def is_worth_it(feats: Tensor) -> bool:
-    """Whether features (1, C, H, W) are few enough; never on CUDA, where iterations do without `eigh`."""
+    """Whether features (1, C, H, W) are few enough; never where iterations do without `eigh`."""
     _, channels, height, width = feats.shape
-    return feats.device.type != "cuda" and height * width <= MOST_SHARE * channels
+    return not is_by_chain(feats.device) and height * width <= MOST_SHARE * channels
 
 
 def distance_and_gradient(positions: Tensor, target: StyleTarget) -> tuple[Tensor, Tensor]:

@@ -2,12 +2,17 @@
 
 Features (1, C, H, W) in channels_last are a matrix X (n, C) of n = H W positions without a copy: then
 srm = X^T X / n and mean = 1^T X / n are one matrix product and one sum, and their backward is one product.
+
+Two ways to add up, as there are two to the root (`sqrtm`): `MomentSums` for the one by eigenvalues, `CentredSums`
+for the one by a chain. srm - mean mean^T cancels: of a picture of one colour it leaves rounding, half of it
+negative, which eigenvalues can be cleaned of and a chain cannot.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, Self, final
 
 import torch
 from torch import Tensor
@@ -21,6 +26,8 @@ LEAST_CHUNKS = 16
 """A bf16 product rounds its result to 8 bits. The rounding of many partial sums, added in float32, averages out:
 from 16 chunks on the error is below 5e-4 of the moment, against 1.8e-3 in one product; fewer positions take the
 exact product in float32, which is cheap there."""
+LONGEST_SUM = 2**14
+"""Positions in one float32 sum of products where these are not to have negative eigenvalues."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,19 @@ def blend(parts: Sequence[Moments], weights: Sequence[float]) -> Moments:
     return Moments(mean, srm)
 
 
+class LayerSums(Protocol):
+    """What the moments of a layer are made from; parts of a picture add up."""
+
+    count: int
+
+    def __add__(self, other: Self) -> Self:
+        """Of both parts together."""
+
+    def moments(self) -> Moments:
+        """The sums divided by the number of positions."""
+
+
+@final
 @dataclass
 class MomentSums:
     """Sums over positions, which parts of a picture can add to: x (C), x x^T (C, C), in float32 at least."""
@@ -87,6 +107,51 @@ class MomentSums:
         return Moments(self.x / self.count, self.xx / self.count)
 
 
+@final
+@dataclass
+class CentredSums:
+    """Sums over positions, which parts of a picture can add to, with nothing that cancels (Chan, Golub & LeVeque
+    1983, Algorithms for computing the sample variance): mean (C), sum of (x - mean) (x - mean)^T (C, C), in float32
+    at least.
+    """
+
+    count: int
+    mean: Tensor
+    xx: Tensor
+
+    @classmethod
+    def of(cls, feats: Tensor) -> CentredSums:
+        """Of features (1, C, H, W), any float type."""
+        matrix = as_matrix(feats)
+        mean = matrix.mean(dim=0, dtype=torch.promote_types(matrix.dtype, torch.float32))
+        return cls(len(matrix), mean, _products(matrix - mean))
+
+    def __add__(self, other: CentredSums) -> CentredSums:
+        count, apart = self.count + other.count, other.mean - self.mean
+        mean = torch.add(self.mean, apart, alpha=other.count / count)
+        xx = torch.addr(self.xx + other.xx, apart, apart, alpha=self.count * other.count / count)
+        return CentredSums(count, mean, xx)
+
+    def moments(self) -> Moments:
+        return Moments(self.mean, torch.addr(self.xx / self.count, self.mean, self.mean))
+
+    def covariance(self) -> Tensor:
+        """That of `moments`, (C, C), without their rounding."""
+        covariance = self.xx / self.count
+        covariance.diagonal().add_(COVARIANCE_EPS)
+        return covariance
+
+
+def _products(matrix: Tensor) -> Tensor:
+    """X^T X (C, C) of X (n, C), in partial sums: one sum over millions of positions would round too much."""
+    if len(matrix) < 2 * LONGEST_SUM:
+        return matrix.mT @ matrix
+    whole = len(matrix) // LONGEST_SUM * LONGEST_SUM
+    chunks, rest = matrix[:whole].view(-1, LONGEST_SUM, matrix.shape[1]), matrix[whole:]
+    xx = torch.bmm(chunks.mT, chunks).sum(dim=0)
+    return xx.addmm_(rest.mT, rest) if len(rest) else xx
+
+
 @dataclass(frozen=True)
 class MomentsGradient:
     """Gradient of a loss with respect to moments: mean (C), srm (C, C), symmetric."""
@@ -107,16 +172,17 @@ class FeaturesGradient:
 
     @classmethod
     def of(
-        cls, gradient: MomentsGradient, found: Moments, count: int, weight: float, dtype: torch.dtype
+        cls, gradient: MomentsGradient, mean: Tensor, count: int, weight: float, dtype: torch.dtype
     ) -> FeaturesGradient:
         """From srm = X^T X / n and mean = 1^T X / n: dX = (X (G + G^T) + g) / n, times the layer's weight.
 
-        In bf16, G is rounded. X G and the part of g that holds G mean are large and nearly cancel, so g must be
-        made with the rounded G: else every position gets the same small push in one direction.
+        `mean` is that of the features. In bf16, G is rounded. X G and the part of g that holds G mean are large and
+        nearly cancel, so g must be made with the rounded G: else every position gets the same small push in one
+        direction.
         """
         exact = 2 * weight / count * gradient.srm
         matrix = exact.to(dtype)
-        offset = weight / count * gradient.mean + (exact - matrix.to(exact.dtype)) @ found.mean
+        offset = weight / count * gradient.mean + (exact - matrix) @ mean
         return cls(matrix, offset.to(dtype))
 
     def __call__(self, feats: Tensor, _region: Region, grad: Tensor | None) -> Tensor:

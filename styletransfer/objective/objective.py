@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Protocol
 
 import torch
@@ -23,8 +23,10 @@ from styletransfer.objective.content import ContentLoss
 from styletransfer.objective.layer_gradients import LayerGradient, of_a_tile, of_the_whole, sum_of
 from styletransfer.objective.moments import Moments
 from styletransfer.objective.smoothness import add_total_variation
-from styletransfer.objective.style import LayerMoments, StyleLoss
+from styletransfer.objective.sqrtm import is_by_chain
+from styletransfer.objective.style import LayerMoments, StyleLoss, values_and_gradients
 from styletransfer.objective.wasserstein import StyleTarget, style_target
+from styletransfer.objective.wasserstein_batch import TargetBatch, batches_of
 from styletransfer.settings import Settings
 from styletransfer.vgg_layers import LAYERS
 
@@ -64,6 +66,11 @@ class Targets:
 
     content: Mapping[str, Tensor]
     style: Mapping[str, StyleTarget]
+
+    @cached_property
+    def batches(self) -> tuple[TargetBatch, ...]:
+        """The style's once more, in batches, for devices whose roots are made by a chain of products."""
+        return batches_of({layer: one for layer, one in self.style.items() if is_by_chain(one.mean.device)})
 
 
 @dataclass(frozen=True)
@@ -158,12 +165,12 @@ class Objective:
             layer: StyleLoss(targets.style[layer], weight, self.network.dtype)
             for layer, weight in self.weighting.style.items()
         }
-        losses: list[tuple[str, ContentLoss | StyleLoss]] = [*content.items(), *style.items()]
-        outputs = self._forward(image, _by_index(losses), keep=True)
+        outputs = self._forward(image, _by_index([*content.items(), *style.items()]), keep=True)
+        found = [(layer, loss.value_and_gradient()) for layer, loss in content.items()]
+        found += values_and_gradients(style, targets.batches).items()
         terms: list[Tensor] = []
         gradients: dict[int, LayerGradient] = {}
-        for layer, loss in losses:
-            term, gradient = loss.value_and_gradient()
+        for layer, (term, gradient) in found:
             terms.append(term)
             gradients[LAYERS[layer]] = sum_of(gradients.get(LAYERS[layer]), gradient)
         at_image = self._backward(image, outputs, gradients)

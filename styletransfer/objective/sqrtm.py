@@ -5,11 +5,11 @@ root in float32 has noisy gradients and leads to a visibly worse picture. So bot
 truncated iteration (Higham 2008, Functions of Matrices, section 6.7; backward: the Lyapunov solver of Lin &
 Maji 2017, https://arxiv.org/abs/1707.06772):
 
-- `newton_schulz_root`, `trace_by_chain`: as a chain of matrix products, the original's way.
+- `trace_by_chain`: as a chain of matrix products, the original's way.
 - `spectral_root`, `trace_by_eigenvalues`, `trace_by_factor`: as scalar recurrences on the eigenvalues of one
   `eigh`. A spectral function of a symmetric matrix acts on each eigenvalue alone: value and gradient are the same.
 
-`trace_root_and_gradient` is what the style loss needs of either, chosen by the device.
+`is_by_chain` says which way a device goes.
 """
 
 from __future__ import annotations
@@ -21,56 +21,78 @@ from torch import Tensor
 
 STEPS = 12
 """The original's number of steps, forward and backward."""
+BY_CHAIN = "cuda"
+"""Type of the devices that `is_by_chain`."""
 LEAST = -1e-5
 """Least eigenvalue, relative to the norm, that is iterated. Negative ones are rounding: they cancel that of others
 and must stay. But far below this the iteration runs away to infinity, as it did for pictures of one colour."""
 
 
-def newton_schulz_root(matrix: Tensor, steps: int = STEPS) -> Tensor:
-    """Root of a positive semidefinite `matrix` (C, C) by coupled Newton-Schulz steps."""
-    norm: Tensor = torch.linalg.matrix_norm(matrix)
-    three = 3 * torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
-    y, z = matrix / norm, three / 3
-    for _ in range(steps):
-        t = (three - z @ y) / 2
-        y, z = y @ t, t @ z
-    return y * norm.sqrt()
+def is_by_chain(device: torch.device) -> bool:
+    """Whether iterations on this device do without `eigh`: on CUDA it is slow, and has the host wait, while
+    products are what a GPU is made for.
+    """
+    return device.type == BY_CHAIN
 
 
 def spectral_root(matrix: Tensor, steps: int = STEPS) -> Tensor:
-    """What `newton_schulz_root` returns, from eigenvalues: symmetric (C, C) -> (C, C). Not differentiable."""
+    """Root of a positive semidefinite `matrix` (C, C) by coupled Newton-Schulz steps. Not differentiable."""
     eigenvalues, vectors = _eigh(matrix)
     return (vectors * _truncated_roots(eigenvalues, steps)) @ vectors.mT
 
 
-def trace_root_and_gradient(covariance: Tensor, root: Tensor, steps: int = STEPS) -> tuple[Tensor, Tensor]:
-    """Trace of `newton_schulz_root(root @ covariance @ root)`, and its Lyapunov gradient at `covariance`.
+def trace_by_chain(covariances: Tensor, roots: Tensor, steps: int = STEPS) -> tuple[Tensor, Tensor]:
+    """`trace_by_eigenvalues` of a batch, by matrix products alone: (B, C, C) twice -> (B), (B, C, C).
 
-    covariance, root (C, C), symmetric -> (), (C, C), same dtype and device. By eigenvalues, but on CUDA by a chain
-    of products: there `eigh` is slow, and has the host wait, while products are what a GPU is made for.
-    """
-    way = trace_by_chain if covariance.device.type == "cuda" else trace_by_eigenvalues
-    return way(covariance, root, steps)
-
-
-def trace_by_chain(covariance: Tensor, root: Tensor, steps: int = STEPS) -> tuple[Tensor, Tensor]:
-    """`trace_root_and_gradient` by matrix products alone.
+    Covariances must be free of negative eigenvalues but for the rounding of float32: from -6e-5 of the norm on the
+    steps run away to infinity. Zeros around a smaller matrix and its root change nothing.
 
     With an identity for gradient, all that the Lyapunov steps multiply are polynomials in the root, which commute:
     what is left of each is one product in place of four.
     """
-    found = newton_schulz_root(root @ covariance @ root, steps)
-    norm: Tensor = torch.linalg.matrix_norm(found)
-    identity = torch.eye(len(found), dtype=found.dtype, device=found.device)
-    a, q = found / norm, identity / norm
-    for _ in range(steps):
-        t = (3 * identity - a @ a) / 2
-        q, a = q @ t, a @ t
-    return found.trace(), root @ (q / 2) @ root
+    y, scale = _root_by_steps(torch.bmm(torch.bmm(roots, covariances), roots), steps)
+    norm = torch.linalg.matrix_norm(y, keepdim=True)
+    inverse = _inverse_by_steps(y / norm, steps)
+    traces = y.diagonal(dim1=1, dim2=2).sum(dim=1) * scale.flatten()
+    return traces, torch.bmm(torch.bmm(roots, inverse), roots) / (2 * norm * scale)
+
+
+def _root_by_steps(matrices: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """Roots of (B, C, C) by coupled Newton-Schulz steps, and what is left to multiply them by: (B, 1, 1)."""
+    norm: Tensor = torch.linalg.matrix_norm(matrices, keepdim=True)
+    y, z = matrices / norm, torch.eye(matrices.shape[1], dtype=matrices.dtype, device=matrices.device)
+    z = z.expand_as(y)
+    for t in _three_halves(y, steps):
+        t.baddbmm_(z, y, alpha=-0.5)
+        y, z = torch.bmm(y, t), torch.bmm(t, z)
+    return y, norm.sqrt()
+
+
+def _inverse_by_steps(a: Tensor, steps: int) -> Tensor:
+    """What the Lyapunov steps make of an identity, for roots (B, C, C) of norm 1; both in one product."""
+    channels = a.shape[1]
+    identity = torch.eye(channels, dtype=a.dtype, device=a.device).expand_as(a)
+    both = torch.cat([identity, a], dim=1)
+    for t in _three_halves(a, steps):
+        a = both[:, channels:]
+        both = torch.bmm(both, t.baddbmm_(a, a, alpha=-0.5))
+    return both[:, :channels]
+
+
+def _three_halves(like: Tensor, steps: int) -> Tensor:
+    """For each step one and a half times the identities, from which it subtracts in place: (steps, B, C, C).
+
+    All at once: in every step to make them anew, or have `baddbmm` copy them, would be one launch more on a GPU.
+    """
+    identities = torch.zeros(steps, *like.shape, dtype=like.dtype, device=like.device)
+    identities.diagonal(dim1=2, dim2=3).fill_(1.5)
+    return identities
 
 
 def trace_by_eigenvalues(covariance: Tensor, root: Tensor, steps: int = STEPS) -> tuple[Tensor, Tensor]:
-    """`trace_root_and_gradient` by one `eigh`.
+    """Trace of the root of `root @ covariance @ root`, and its Lyapunov gradient at `covariance`; by one `eigh`.
+
+    covariance, root (C, C), symmetric -> (), (C, C), same dtype and device.
 
     From the eigenvectors V of the product, once X = root V is made, all that is left are Rayleigh quotients (as in
     `_eigh`) and a product X diag X^T.
@@ -155,7 +177,7 @@ def _columnwise(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _truncated_roots(eigenvalues: Tensor, steps: int) -> Tensor:
-    """`newton_schulz_root` on each eigenvalue, where Z Y is a number; the matrix norm is the vector's."""
+    """Newton-Schulz steps on each eigenvalue, where Z Y is a number; the matrix norm is the vector's."""
     norm: Tensor = torch.linalg.vector_norm(eigenvalues)
     y, z = (eigenvalues / norm).clamp_(min=LEAST), torch.ones_like(eigenvalues)
     for _ in range(steps):

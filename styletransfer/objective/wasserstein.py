@@ -8,7 +8,7 @@ from functools import cached_property
 from torch import Tensor
 
 from styletransfer.objective.moments import COVARIANCE_EPS, Moments, MomentsGradient
-from styletransfer.objective.sqrtm import LowRankRoot, spectral_root, trace_root_and_gradient
+from styletransfer.objective.sqrtm import LowRankRoot, spectral_root, trace_by_eigenvalues
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def distance_and_gradient(found: Moments, target: StyleTarget) -> tuple[Tensor, 
     """Squared 2-Wasserstein distance of two Gaussians, per channel, and its gradient at the moments found."""
     channels = len(found.mean)
     covariance = found.covariance()
-    trace, slope = trace_root_and_gradient(covariance, target.root)
+    trace, slope = trace_by_eigenvalues(covariance, target.root)
     difference = found.mean - target.mean
     variances = (target.covariance.diagonal() + covariance.diagonal()).sum()
     value = difference.square().mean() + (variances - 2 * trace) / channels

@@ -10,6 +10,8 @@ from styletransfer.objective.moments import (
     CHUNK,
     COVARIANCE_EPS,
     LEAST_CHUNKS,
+    LONGEST_SUM,
+    CentredSums,
     FeaturesGradient,
     MomentsGradient,
     MomentSums,
@@ -39,6 +41,26 @@ def test_parts_add_up_to_the_whole(channels, height, width, cut):
     torch.testing.assert_close(sums.srm, whole.srm)
 
 
+@given(st.integers(1, 9), st.integers(1, 12), st.integers(1, 12), st.integers(0, 12))
+def test_parts_with_centres_of_their_own_add_up_to_the_whole(channels, height, width, cut):
+    feats, cut = features(channels, height, width), min(cut, height)
+    parts = [part for part in (feats[:, :, :cut], feats[:, :, cut:]) if part.numel()]
+    sums, whole = sum((CentredSums.of(part) for part in parts[1:]), CentredSums.of(parts[0])), moments(feats)
+    torch.testing.assert_close(sums.moments().mean, whole.mean)
+    torch.testing.assert_close(sums.moments().srm, whole.srm)
+    torch.testing.assert_close(sums.covariance(), whole.covariance())
+
+
+@pytest.mark.parametrize("positions", [2 * LONGEST_SUM, 2 * LONGEST_SUM + 8])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_far_from_zero_nothing_is_left_of_the_rounding_of_moments(positions, dtype):
+    """Features that are nearly the same everywhere: the covariance is a millionth of the second moment."""
+    feats = (8 + features(16, positions // 8, 8) / 16).to(dtype)
+    exact, found = moments(feats.double()).covariance(), CentredSums.of(feats).covariance()
+    # float32's 6e-8 of the moments, 64, would be 4e-6, as large as some of the covariance
+    assert (found.double() - exact).abs().max() < 1e-8
+
+
 @pytest.mark.parametrize("positions", [CHUNK * LEAST_CHUNKS - 8, CHUNK * LEAST_CHUNKS, CHUNK * LEAST_CHUNKS + 8])
 def test_moments_of_bf16_are_accumulated_in_float32(positions):
     """Within 1e-3 of the moments of the same bf16 values; a single bf16 product would be off by about 2e-3."""
@@ -60,7 +82,7 @@ def test_the_gradient_at_features_is_the_one_that_autograd_finds():
     found = moments(feats)
     loss = 3 * ((found.mean * gradient.mean).sum() + (found.srm * gradient.srm).sum())
     (expected,) = torch.autograd.grad(loss, feats)
-    at_features = FeaturesGradient.of(gradient, moments(feats.detach()), 42, 3.0, torch.float64)
+    at_features = FeaturesGradient.of(gradient, moments(feats.detach()).mean, 42, 3.0, torch.float64)
     torch.testing.assert_close(at_features(feats.detach(), EVERYWHERE, None), expected)
     grad = features(5, 7, 6, seed=3)
     torch.testing.assert_close(at_features(feats.detach(), EVERYWHERE, grad.clone()), grad + expected)
@@ -72,7 +94,7 @@ def test_rounding_pushes_no_channel_in_one_direction():
     found, gradient = MomentSums.of(feats).moments(), _gradient(64)
     balanced = MomentsGradient(-2 * gradient.srm @ found.mean.double(), gradient.srm)  # so the mean is zero
     at_features = FeaturesGradient.of(
-        MomentsGradient(balanced.mean.float(), balanced.srm.float()), found, 1024, 1.0, torch.bfloat16
+        MomentsGradient(balanced.mean.float(), balanced.srm.float()), found.mean, 1024, 1.0, torch.bfloat16
     )
     found_at = at_features(feats, EVERYWHERE, None).float()
     assert (found_at.mean(dim=(0, 2, 3)).abs() < 0.01 * found_at.std(dim=(0, 2, 3))).all()

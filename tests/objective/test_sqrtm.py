@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -13,7 +14,6 @@ from styletransfer.objective.sqrtm import (
     spectral_root,
     trace_by_chain,
     trace_by_eigenvalues,
-    trace_root_and_gradient,
 )
 from tests.reference.losses import newton_schulz_root
 
@@ -51,7 +51,13 @@ def semidefinite(draw: st.DrawFn, decades: float = 12.0) -> Tensor:
 
 def trace_and_gradient(matrix):
     """Of the root of the matrix itself."""
-    return trace_root_and_gradient(matrix, torch.eye(len(matrix), dtype=matrix.dtype))
+    return trace_by_eigenvalues(matrix, torch.eye(len(matrix), dtype=matrix.dtype))
+
+
+def by_chain(covariance, root):
+    """Of a batch of one."""
+    traces, gradients = trace_by_chain(covariance[None], root[None])
+    return traces[0], gradients[0]
 
 
 @quick
@@ -80,7 +86,7 @@ def test_spectral_trace_and_gradient_are_those_of_newton_schulz(matrix):
 def test_the_gradient_between_two_roots_is_that_of_newton_schulz(covariance, seed):
     """What the style loss needs: of the root of R C R, at C."""
     root = random_symmetric(torch.linspace(0.1, 1, len(covariance)), seed)
-    found, gradient = trace_root_and_gradient(covariance, root)
+    found, gradient = trace_by_eigenvalues(covariance, root)
     covariance.requires_grad_()
     trace = newton_schulz_root(root @ covariance @ root).trace()
     (expected,) = torch.autograd.grad(trace, covariance)
@@ -93,13 +99,31 @@ def test_the_gradient_between_two_roots_is_that_of_newton_schulz(covariance, see
 def test_by_a_chain_of_products_trace_and_gradient_are_the_same(covariance, seed):
     """What runs on CUDA."""
     root = random_symmetric(torch.linspace(0.1, 1, len(covariance)), seed)
-    found, gradient = trace_by_chain(covariance, root)
+    found, gradient = by_chain(covariance, root)
     expected, expected_gradient = trace_by_eigenvalues(covariance, root)
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=0)
     torch.testing.assert_close(gradient, expected_gradient, rtol=0, atol=1e-8 * float(expected_gradient.norm()))
 
 
-@pytest.mark.parametrize(("way", "tolerance"), [(trace_by_chain, 2e-4), (trace_by_eigenvalues, 2e-3)])
+@quick
+@given(semidefinite(), semidefinite(), seeds)
+def test_a_batch_gives_each_its_own_whatever_zeros_are_around_it(one, other, seed):
+    width = max(len(one), len(other)) + 1
+    roots = [random_symmetric(torch.linspace(0.1, 1, len(matrix)), seed) for matrix in (one, other)]
+    covariances, around = (
+        torch.stack([F.pad(matrix, (0, width - len(matrix)) * 2) for matrix in matrices])
+        for matrices in ((one, other), roots)
+    )
+    traces, gradients = trace_by_chain(covariances, around)
+    for index, (matrix, root) in enumerate(zip((one, other), roots, strict=True)):
+        trace, gradient = by_chain(matrix, root)
+        torch.testing.assert_close(traces[index], trace, rtol=1e-10, atol=0)
+        inside = gradients[index, : len(matrix), : len(matrix)]
+        torch.testing.assert_close(inside, gradient, rtol=0, atol=1e-8 * float(gradient.norm()))
+        assert torch.count_nonzero(gradients[index]) == torch.count_nonzero(inside)
+
+
+@pytest.mark.parametrize(("way", "tolerance"), [(by_chain, 2e-4), (trace_by_eigenvalues, 2e-3)])
 def test_in_float32_both_ways_stay_close_to_float64(way, tolerance):
     """Features of few positions, against a style of many: measured 6e-5 by the chain, 6e-4 by eigenvalues, whose
     float32 vectors of small eigenvalues hold a little of the large ones'.

@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from styletransfer.objective import sqrtm
 from styletransfer.objective.moments import Moments
 from styletransfer.objective.sqrtm import STEPS
 from styletransfer.objective.wasserstein import StyleTarget
@@ -55,10 +54,20 @@ def newton_schulz_root(matrix: Tensor, steps: int = STEPS) -> Tensor:
     return root
 
 
+def _newton_schulz(matrix: Tensor, steps: int) -> Tensor:
+    norm: Tensor = torch.linalg.matrix_norm(matrix)
+    three = 3 * torch.eye(len(matrix), dtype=matrix.dtype, device=matrix.device)
+    y, z = matrix / norm, three / 3
+    for _ in range(steps):
+        t = (three - z @ y) / 2
+        y, z = y @ t, t @ z
+    return y * norm.sqrt()
+
+
 class _NewtonSchulzRoot(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, matrix: Tensor, steps: int) -> Tensor:
-        root = sqrtm.newton_schulz_root(matrix, steps)
+        root = _newton_schulz(matrix, steps)
         ctx.save_for_backward(root)
         ctx.steps = steps
         return root

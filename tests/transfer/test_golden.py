@@ -10,8 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from styletransfer.network.tiles import Tiling
 from styletransfer.network.vgg import VGG19
 from styletransfer.network.vgg_weights import Weights
+from styletransfer.objective import sqrtm
 from styletransfer.objective.moments import blend
 from styletransfer.objective.objective import Objective, Targets
 from styletransfer.pictures.picture import resize, to_tensor
@@ -117,6 +119,18 @@ def test_each_loss_term_is_the_golden_one(kind, pooling):
 def test_the_gradient_is_the_golden_one(kind, pooling):
     _, gradient = evaluate_all(kind, pooling, torch.float64)
     assert distance(gradient, golden.tensor(f"grad_{pooling}")) <= EXACT
+
+
+@pytest.mark.parametrize("tiling", [None, Tiling(32, 2)])
+def test_by_a_chain_of_products_as_on_a_gpu_loss_and_gradient_are_golden(monkeypatch, tiling):
+    monkeypatch.setattr(sqrtm, "BY_CHAIN", "cpu")
+    objective = Objective(golden_network(), Settings(), dtype=torch.float64, tiling=tiling)
+    targets = targets_of(objective, torch.float64)
+    assert [len(batch.layers) for batch in targets.batches] == [3, 2]
+    terms, gradient = objective.value_and_gradient(golden.tensor("image")[None], targets)
+    expected = golden.NUMBERS["loss_max"]
+    assert terms.read() == {name: pytest.approx(expected[term], rel=EXACT) for name, term in TERMS.items()}
+    assert distance(gradient, golden.tensor("grad_max")) <= EXACT
 
 
 @pytest.mark.parametrize(("kind", "pooling"), [*((Objective, p) for p in POOLINGS), (ReferenceObjective, "max")])

@@ -1,0 +1,77 @@
+"""How many kernels an iteration launches on a GPU: at some microseconds each, they are what small pictures take.
+
+Counted on fake CUDA tensors, which have a device, a shape and a type but no values, so that no GPU is needed.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import pytest
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from styletransfer.network import vgg
+from styletransfer.objective.objective import Objective, Targets
+from styletransfer.settings import Settings
+from styletransfer.transfer.optimize import Average, make_optimizer
+from styletransfer.vgg_layers import CONVOLUTIONS
+
+LAUNCHES = {128: 435, 256: 436, 512: 437, 1024: 438, 2048: 439}
+"""By the longest edge, 4 : 3, with default settings in bf16 on one GPU. Fewer are welcome: store them here."""
+ON_TWO_GPUS = 533
+"""At 512 px: one batch of roots more, and copies."""
+ALLOCATIONS = {"aten::empty", "aten::empty_like", "aten::new_empty", "aten::detach", "aten::_unsafe_view"}
+
+
+class Launches(TorchDispatchMode):
+    """Operators that launch at least one kernel: not views, allocations and questions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.name().partition(".")[0]
+        if name.startswith("aten::") and not func.is_view and name not in ALLOCATIONS | {"aten::promote_types"}:
+            self.found[name] += 1
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.fixture(autouse=True)
+def constants() -> Iterator[None]:
+    """Fake ones are of no use to others."""
+    vgg._per_channel.cache_clear()
+    yield
+    vgg._per_channel.cache_clear()
+
+
+def launches(px: int, devices: Sequence[str] = ("cuda:0",)) -> int:
+    """Of the second iteration of a scale."""
+    settings = Settings()
+    with FakeTensorMode():
+        tensors: dict[str, Tensor] = {}
+        for index, (channels_in, channels_out) in CONVOLUTIONS.items():
+            tensors[f"features.{index}.weight"] = torch.empty(channels_out, channels_in, 3, 3)
+            tensors[f"features.{index}.bias"] = torch.empty(channels_out)
+        objective = Objective(tensors, settings, devices=devices, dtype=torch.bfloat16)
+        content, style, image = (torch.empty(1, 3, px * 3 // 4, px, device=devices[0]) for _ in range(3))
+        style_targets = objective.style_targets(objective.style_moments(style))
+        targets = Targets(objective.targets(content, {}).content, style_targets)
+        optimizer, average = make_optimizer(image, settings), Average(image, 0.99)
+        counted = [Launches(), Launches()]
+        for each in counted:
+            with each:
+                optimizer.step(lambda at: objective.value_and_gradient(at, targets), 0.02)
+                average.update(optimizer.image)
+    return sum(counted[1].found.values())
+
+
+@pytest.mark.parametrize(("px", "expected"), LAUNCHES.items())
+def test_an_iteration_launches_no_more_kernels_than_it_did(px, expected):
+    assert launches(px) <= expected
+
+
+def test_nor_does_one_on_two_gpus():
+    assert launches(512, ("cuda:0", "cuda:1")) <= ON_TWO_GPUS
