@@ -53,8 +53,10 @@ class Progress:
     _run: _Run = field(repr=False)
 
     def losses(self) -> dict[str, float]:
-        """Loss terms at the iterate before the last step, and their `total`. A sync point."""
-        return self._losses.read()
+        """Loss terms at the iterate before the last step, and their `total`; StyleTransferError if they are no
+        numbers. A sync point.
+        """
+        return self._run.read(self._losses)
 
     def image(self) -> Tensor:
         """The picture so far, (1, 3, H, W) on the CPU in [0, 1]. A sync point."""
@@ -250,11 +252,16 @@ class _Run:
             _run=self,
         )
 
-    def _report(self, scale: Scale, losses: Losses) -> ScaleReport:
-        """What the finished scale took; StyleTransferError if its picture is no picture."""
-        found = losses.read()  # waits for the device: the time below is all of the scale's
+    def read(self, losses: Losses) -> dict[str, float]:
+        """Terms by name; StyleTransferError if the picture is no picture. A sync point."""
+        found = losses.read()
         if broken := [name for name, loss in found.items() if not math.isfinite(loss)]:
             raise StyleTransferError(f"the loss is not finite at {self.memory.where()}: {', '.join(broken)}")
+        return found
+
+    def _report(self, scale: Scale, losses: Losses) -> ScaleReport:
+        """What the finished scale took."""
+        found = self.read(losses)  # waits for the device: the time below is all of the scale's
         width, height = scale.size
         return ScaleReport(
             scale=scale.px,

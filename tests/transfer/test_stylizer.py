@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from styletransfer.errors import Cancelled, ImageError, RecordError
+from styletransfer.errors import Cancelled, ImageError, RecordError, StyleTransferError
 from styletransfer.network.vgg_weights import random_weights
+from styletransfer.objective import sqrtm
 from styletransfer.pictures.picture import Picture
 from styletransfer.settings import Settings
 from styletransfer.transfer.report import ScaleReport
@@ -195,6 +196,18 @@ def test_losses_are_told_by_term():
     assert list(losses[0]) == ["content_relu2_1", "style_relu1_1", "style_relu2_1", "tv", "total"]
 
 
+def test_a_loss_that_is_no_number_is_told_as_soon_as_it_is_read():
+    read: list[dict[str, float]] = []
+
+    def callback(progress):
+        read.append(progress.losses())
+        progress._run.running.optimizer.image.fill_(torch.nan)
+
+    with pytest.raises(StyleTransferError, match="the loss is not finite at scale 17 "):
+        render(make_stylizer(), callback=callback)
+    assert len(read) == 1
+
+
 def test_peak_memory_is_told():
     peaks: list[int | None] = []
     render(make_stylizer(), callback=lambda progress: peaks.append(progress.peak_memory()))
@@ -359,11 +372,15 @@ def test_a_picture_too_narrow_for_the_network_is_refused_with_both_sizes():
         make_stylizer().run(random_picture(0, 300, 6), STYLES, [1, 1])
 
 
-def test_pictures_of_one_colour_render():
+@pytest.mark.parametrize(
+    ("by_chain", "precision"), [("cuda", "float32"), ("cpu", "auto")], ids=["as on a CPU", "as on a GPU"]
+)
+def test_pictures_of_one_colour_render(monkeypatch, by_chain, precision):
     """Their covariance is zero but for rounding, which may be negative; the roots must not run away."""
+    monkeypatch.setattr(sqrtm, "BY_CHAIN", by_chain)
     black = Picture(np.zeros((24, 32, 3), np.uint8))
     noise = Picture(np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8))
-    settings = Settings(end_scale=32, min_scale=32, initial_iterations=3, precision="float32")
+    settings = Settings(end_scale=32, min_scale=32, initial_iterations=3, precision=precision)
     for content, style in [(noise, black), (black, noise)]:
         image = Stylizer(random_weights(0, "relu5_1"), settings).run(content, [style], [1.0])
         assert image.isfinite().all()
