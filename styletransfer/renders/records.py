@@ -9,6 +9,7 @@ makes the record.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -50,6 +51,12 @@ def _public_settings(settings: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     return {**settings, "proof": storage.public(proof)} if isinstance(proof, str) else dict(settings)
 
 
+def _finite(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """ValueError for numbers that JSON has not, however deep: `allow_inf_nan` looks at fields alone."""
+    json.dumps(values, allow_nan=False)
+    return values
+
+
 def _in_utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
@@ -60,7 +67,8 @@ def _in_utc(moment: datetime) -> datetime:
 PublicUrl = Annotated[str, AfterValidator(storage.public)]
 UtcTime = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 Pixels = Annotated[int, Field(ge=1, lt=2**31)]  # no format goes further
-PlainSettings = Annotated[dict[str, JsonValue], AfterValidator(_public_settings)]
+JsonObject = Annotated[dict[str, JsonValue], AfterValidator(_finite)]
+PlainSettings = Annotated[JsonObject, AfterValidator(_public_settings)]
 
 
 class _Document(BaseModel):
@@ -118,7 +126,7 @@ class Record(_Document):
     id: str
     state: PairState = "done"
     fingerprint: str
-    fingerprint_parts: dict[str, JsonValue] = {}
+    fingerprint_parts: JsonObject = {}
     settings: PlainSettings = {}
     inputs: tuple[InputRecord, ...]
     weights: WeightsRecord

@@ -192,6 +192,14 @@ def test_a_loss_that_is_not_a_number_does_not_spoil_the_record(tmp_path):
     assert read.scales[0].losses == {"total": None}
 
 
+@pytest.mark.parametrize("field", ["settings", "fingerprint_parts"])
+def test_a_number_that_json_has_not_is_refused_at_any_depth(field, tmp_path):
+    record = json.loads(to_json(make_record())) | {field: {"content_layers": [{"a": float("nan")}]}}
+    (tmp_path / "x.json").write_text(json.dumps(record))
+    with pytest.raises(RecordError, match=f"{field}: .* not JSON compliant"):
+        read_record(str(tmp_path / "x.json"))
+
+
 def test_a_newer_record_is_read_as_far_as_it_is_understood(tmp_path):
     newer = json.loads(to_json(make_record())) | {"schema_version": SCHEMA_VERSION + 1, "mood": {"blue": 3}}
     newer["inputs"][0]["colour_space"] = "P3"
