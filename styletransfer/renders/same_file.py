@@ -35,8 +35,8 @@ class FileKeys:
         yield self.place(url)
         if storage.is_local(url):
             path = Path(url)
-            if path.is_symlink():
-                yield name_key(os.path.realpath(path))
-            with suppress(OSError):  # not there
+            with suppress(OSError):  # not there, or a name that no file can have
+                if path.is_symlink():
+                    yield name_key(os.path.realpath(path))
                 status = path.stat()
                 yield f"inode {status.st_dev}:{status.st_ino}"

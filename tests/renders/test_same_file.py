@@ -45,3 +45,8 @@ def test_a_links_own_place_is_told_from_where_it_leads(picture, tmp_path):
     (tmp_path / "link.png").symlink_to(picture)
     keys = FileKeys()
     assert keys.place(str(tmp_path / "link.png")) != keys.place(str(picture))
+
+
+def test_a_name_that_no_file_can_have_has_its_place_alone(tmp_path):
+    """Reading it fails later, with a message."""
+    assert len(set(FileKeys().of(str(tmp_path / ("a" * 300))))) == 1
