@@ -106,7 +106,8 @@ class VGG19:
             if grad is None:
                 grad = torch.zeros_like(output)
             if isinstance(step, Pooling2x2):
-                grad = step.backward(grad, next(reversed(outputs.values())), output)
+                pooled_from = next(reversed(outputs.values())).to(output.device, non_blocking=True)
+                grad = step.backward(grad, pooled_from, output)
             else:
                 grad = step.backward(mask_relu(grad, output))
             grad = grad.to(next(reversed(outputs.values())).device, non_blocking=True)

@@ -129,7 +129,9 @@ def _plan(
     last = LAYERS[last_layer(settings.layers())]
     orders, splits = [devices], [last]
     if len(devices) > 1:
-        orders, splits = [devices, devices[::-1]], [index for index, _ in _outputs(0, last - 1)]
+        orders = [devices, devices[::-1]]
+        # A pooling's way back needs what it pooled: never on another device.
+        splits = [index for index, _ in _outputs(0, last - 1) if index + 1 not in POOLING_INDICES]
     plans = []
     for order in orders:
         for split in splits:

@@ -19,7 +19,7 @@ from styletransfer.transfer.memory_plan import (
     memory_plans,
     plan_memory,
 )
-from styletransfer.vgg_layers import LAYERS
+from styletransfer.vgg_layers import LAYERS, POOLING_INDICES
 from tests.networks import shallow_network
 
 GIB = 2**30
@@ -178,6 +178,12 @@ def test_two_devices_are_filled_evenly(ratio):
     plan = next(plan for plan in plans if len(plan.devices) == 2)
     fills = [plan.bytes[device] / both.bytes[device] for device in plan.devices]
     assert max(fills) <= 1.25 * sum(plan.bytes.values()) / sum(both.bytes[device] for device in plan.devices)
+
+
+def test_a_pooling_runs_where_what_it_pools_is():
+    for size in [(side, side) for side in range(512, 4097, 256)]:
+        for plan in memory_plans(size, Settings(tiles="off"), 2, budget(4, 8)):
+            assert plan.last_on_first + 1 not in POOLING_INDICES or len(plan.devices) == 1
 
 
 def test_where_devices_are_split_nothing_is_lost_or_counted_twice():

@@ -1,0 +1,146 @@
+"""Whole renders on GPUs that only seem to be there: every tensor's device is checked, and nothing waits for one."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from styletransfer.network.vgg_weights import Weights
+from styletransfer.settings import Settings
+from styletransfer.transfer.state import State
+from styletransfer.transfer.stylizer import Callback, Stylizer
+from tests.fake_cuda import Asked, FakePicture, fake_gpus, fake_network
+
+SMALL: dict[str, Any] = {
+    "end_scale": 48,
+    "min_scale": 34,
+    "initial_iterations": 1,
+    "iterations": 1,
+    "content_layers": ("relu2_2",),
+    "style_layers": {"relu2_1": 1},
+}
+"""Two scales, an iteration each, up to relu2_2."""
+SCALES, ITERATIONS = 2, 2
+WHOLE = {name: getattr(Settings(), name) for name in ("content_layers", "style_layers")}
+"""Up to relu5_1."""
+
+
+def make_stylizer(count: int, **values: Any) -> Stylizer:
+    """On so many GPUs."""
+    settings = Settings.model_validate(SMALL | values)
+    devices = [f"cuda:{index}" for index in range(count)]
+    return Stylizer(Weights("fake", "fake", fake_network(settings.layers()[-1])), settings, devices=devices)
+
+
+def run(stylizer: Stylizer, callback: Callback | None = None, resume: State | None = None) -> Tensor:
+    return stylizer.run(FakePicture(60, 40), [FakePicture(50, 50)], [1.0], callback=callback, resume=resume)
+
+
+def check(found: Tensor, asked: Asked) -> None:
+    """A picture on the host, for which the device was waited for at the end of each scale alone."""
+    assert (tuple(found.shape), found.device.type) == ((1, 3, 32, 48), "cpu")
+    assert (asked.devices["cuda"], asked.losses) == (0, SCALES)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+@pytest.mark.parametrize("tiles", ["auto", 32])
+def test_a_render_never_waits_for_its_gpus(count, tiles):
+    with fake_gpus(count) as asked:
+        stylizer = make_stylizer(count, tiles=tiles)
+        check(run(stylizer), asked)
+        assert [report.tiling is None for report in stylizer.scales_report] == [tiles != 32] * SCALES
+
+
+@pytest.mark.parametrize("changes", [WHOLE, {"precision": "float32"}], ids=str)
+def test_the_whole_network_and_every_precision_do(changes):
+    with fake_gpus() as asked:
+        check(run(make_stylizer(1, **changes)), asked)
+
+
+@pytest.mark.parametrize("tiles", ["off", 32])
+def test_one_that_one_gpu_cannot_hold_is_shared_by_two(tiles, monkeypatch):
+    monkeypatch.setattr("styletransfer.transfer.memory_plan._arrangements", lambda budget: [budget.devices])
+    with fake_gpus(2) as asked:
+        stylizer = make_stylizer(2, tiles=tiles)
+        check(run(stylizer), asked)
+        assert len(set(stylizer.objective.network.devices)) == 2
+
+
+def test_the_network_may_be_split_behind_any_layer():
+    """Also between a pooling and what it pools."""
+    with fake_gpus(2):
+        objective = make_stylizer(2).objective
+        image = torch.empty(1, 3, 32, 48, device="cuda:0")
+        for last_on_first in (1, 3, 4, 6, 8):
+            objective.place(("cuda:0", "cuda:1"), last_on_first)
+            targets = objective.targets(image, objective.style_moments(image))
+            assert objective.value_and_gradient(image, targets)[1].device == image.device
+
+
+@pytest.mark.parametrize("init", ["content", "gray", "uniform", "normal", "style_stats"])
+def test_every_start_goes_to_the_gpu(init):
+    with fake_gpus() as asked:
+        check(run(make_stylizer(1, init=init)), asked)
+
+
+@pytest.mark.parametrize("pooling", ["average", "l2"])
+def test_every_pooling_runs_there(pooling):
+    with fake_gpus() as asked:
+        check(run(make_stylizer(1, pooling=pooling)), asked)
+
+
+def test_the_fast_schedule_runs_there():
+    with fake_gpus() as asked:
+        check(run(make_stylizer(1, schedule="fast")), asked)
+
+
+@pytest.mark.parametrize(("greater", "tiles"), [(False, "off"), (True, 32)])
+def test_lbfgs_keeps_all_on_one_gpu(greater, tiles):
+    """It does wait: whether it goes on is decided by numbers."""
+    with fake_gpus(greater=greater):
+        found = run(make_stylizer(1, optimizer="lbfgs", tiles=tiles))
+    assert tuple(found.shape) == (1, 3, 32, 48)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_a_checkpoint_is_taken_up_on_the_gpu(optimizer):
+    with fake_gpus():
+        states: list[State] = []
+        run(make_stylizer(1, optimizer=optimizer), callback=lambda progress: states.append(progress.state()))
+        assert len(states) == ITERATIONS
+        for done, state in enumerate(states, 1):
+            assert state.image.device.type == state.total.device.type == "cpu"
+            left: list[int] = []
+            run(
+                make_stylizer(1, optimizer=optimizer),
+                callback=lambda progress, left=left: left.append(progress.iteration),
+                resume=state,
+            )
+            assert len(left) == ITERATIONS - done
+
+
+def test_a_picture_that_the_gpu_cannot_hold_stays_in_host_memory(monkeypatch):
+    with fake_gpus(gib=1.2) as asked:
+        stylizer = make_stylizer(1, end_scale=9000, min_scale=9000, initial_iterations=1)
+        homes: list[torch.device] = []
+        stylizer.run(
+            FakePicture(60, 40),
+            [FakePicture(50, 50)],
+            [1.0],
+            callback=lambda progress: homes.append(progress._run.running.optimizer.image.device),
+        )
+        assert homes == [torch.device("cpu")]
+        assert asked.devices["cuda"] == 0
+
+
+def test_what_tells_a_fault_tells_it():
+    """So that the tests above can fail."""
+    with fake_gpus(2) as asked:
+        on_gpu = torch.ones(2, device="cuda:0")
+        with pytest.raises(RuntimeError, match="device"):
+            on_gpu + torch.ones(2, device="cuda:1")
+        with pytest.raises(RuntimeError, match="device"):
+            on_gpu + torch.ones(2)
+        assert on_gpu.sum().item() == 0.5
+        assert asked.devices["cuda"] == 1
