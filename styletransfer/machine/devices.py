@@ -9,7 +9,7 @@ import os
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from styletransfer.errors import DeviceError, NoSuchDeviceError
 from styletransfer.machine.hardware import (
@@ -136,17 +136,47 @@ def prepare(*devices: str, hardware: Hardware = HARDWARE) -> None:
     import torch
 
     with _PREPARING:
-        # The 10 bits of TF32's mantissa are not what records call float32, and moments and roots need them all.
-        # `auto` gains nothing by it: every GPU that has TF32 (CUDA 8.0 and up) has bf16, which is faster.
-        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+        _compute_exactly()
         if os.environ.get(DETERMINISTIC_VARIABLE) == "1":
             torch.backends.cudnn.deterministic = True
-        # A scale's convolutions are the same hundreds of times: worth timing every algorithm at the first. Which
-        # one wins may change from run to run, and with it the last bits.
-        by_rule = torch.backends.cudnn.deterministic or torch.are_deterministic_algorithms_enabled()
-        torch.backends.cudnn.benchmark = not by_rule
+        _set_benchmark(True)
         for device in devices:  # from several threads at once this can fail (pytorch#90613)
             hardware.load_linear_algebra(device)
+
+
+def _compute_exactly() -> None:
+    """float32 as float32, and sums of bf16 products in it.
+
+    The 10 bits of TF32's mantissa are not what records call float32, and moments and roots need them all. `auto`
+    gains nothing by it: every GPU that has TF32 (CUDA 8.0 and up) has bf16, which is faster.
+    """
+    import torch
+
+    cudnn: Any = torch.backends.cudnn
+    matmul = torch.backends.cuda.matmul
+    if hasattr(cudnn, "fp32_precision"):  # from torch 2.9 on, where `allow_tf32` is deprecated
+        cudnn.conv.fp32_precision = cudnn.rnn.fp32_precision = matmul.fp32_precision = "ieee"
+    else:
+        cudnn.allow_tf32 = matmul.allow_tf32 = False
+    matmul.allow_bf16_reduced_precision_reduction = False
+
+
+def time_convolutions(*devices: str, wanted: bool) -> None:
+    """Whether cuDNN times every algorithm for each shape that is new to it, and keeps to the fastest.
+
+    A scale's convolutions are the same hundreds of times. Which algorithm wins may change from run to run, and with
+    it the last bits: never where they are to be chosen by rule. The switch is the process's.
+    """
+    if any(device != CPU for device in devices):
+        with _PREPARING:
+            _set_benchmark(wanted)
+
+
+def _set_benchmark(wanted: bool) -> None:
+    import torch
+
+    by_rule = torch.backends.cudnn.deterministic or torch.are_deterministic_algorithms_enabled()
+    torch.backends.cudnn.benchmark = wanted and not by_rule
 
 
 def describe(device: str, hardware: Hardware = HARDWARE) -> str:

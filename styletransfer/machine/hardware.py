@@ -69,6 +69,13 @@ class Hardware:
 
         return int(torch.cuda.max_memory_allocated(device))
 
+    def release_memory(self, device: str) -> None:
+        """Hand back what torch has cached on a CUDA `device`."""
+        import torch
+
+        with torch.cuda.device(device):  # else a context is opened on the first GPU, which may be another's
+            torch.cuda.empty_cache()
+
     def free_memory(self, device: str) -> int:
         """Bytes that this process can still allocate on `device`.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from styletransfer.machine.hardware import CPU, HARDWARE, Hardware, peak_rss
 
 
@@ -30,17 +32,18 @@ def memory_budgets(*devices: str, hardware: Hardware = HARDWARE) -> dict[str, in
     return {device: int(0.9 * hardware.free_memory(device)) for device in dict.fromkeys((*devices, CPU))}
 
 
+_OUT_OF_MEMORY = re.compile(r"can't allocate memory|_STATUS_ALLOC_FAILED|CUDA (driver )?error: out of memory")
+"""As the host's allocator, CUDA's libraries and CUDA itself say it."""
+
+
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether torch raised this because a device, or the host, has no memory left."""
     import torch
 
-    texts = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
-    return isinstance(error, torch.OutOfMemoryError) or any(text in str(error) for text in texts)
+    return isinstance(error, torch.OutOfMemoryError) or _OUT_OF_MEMORY.search(str(error)) is not None
 
 
-def release_memory(*devices: str) -> None:
+def release_memory(*devices: str, hardware: Hardware = HARDWARE) -> None:
     """Hand back to the devices what is cached but not in use."""
-    import torch
-
-    if any(device != CPU for device in devices):
-        torch.cuda.empty_cache()
+    for device in sorted(set(devices) - {CPU}):
+        hardware.release_memory(device)

@@ -1,6 +1,8 @@
 """Devices: names, slots, locks between processes. A `Hardware` of our own plays machines with GPUs."""
 
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
@@ -17,6 +19,7 @@ from styletransfer.machine.devices import (
     prove,
     resolve_precision,
     slots,
+    time_convolutions,
 )
 from styletransfer.machine.hardware import Gpu, Hardware
 
@@ -168,18 +171,24 @@ def test_a_cpu_has_bf16_by_its_instructions(instructions, able, monkeypatch):
 @pytest.fixture
 def switches():
     """torch's, as they are in a new process, and again after the test."""
-    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
-    before = cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic, matmul.allow_tf32
-    cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic, matmul.allow_tf32 = True, False, False, False
+    cudnn: Any = torch.backends.cudnn
+    matmul = torch.backends.cuda.matmul
+    precisions = [cudnn.conv, cudnn.rnn, matmul]
+    before = [part.fp32_precision for part in precisions], cudnn.benchmark, cudnn.deterministic
+    for part in precisions:
+        part.fp32_precision = "tf32"
+    cudnn.benchmark = cudnn.deterministic = False
     yield cudnn
-    cudnn.allow_tf32, cudnn.benchmark, cudnn.deterministic, matmul.allow_tf32 = before
+    for part, precision in zip(precisions, before[0], strict=True):
+        part.fp32_precision = precision
+    cudnn.benchmark, cudnn.deterministic = before[1:]
 
 
 def test_gpus_are_prepared_to_be_exact_and_to_take_the_fastest_algorithms(switches):
-    torch.backends.cuda.matmul.allow_tf32 = True
     machine = Machine(2)
     prepare("cuda:0", "cuda:1", hardware=machine)
-    assert (switches.allow_tf32, torch.backends.cuda.matmul.allow_tf32) == (False, False)
+    assert switches.conv.fp32_precision == torch.backends.cuda.matmul.fp32_precision == "ieee"
+    assert not torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction
     assert (switches.benchmark, switches.deterministic) == (True, False)
     assert machine.loaded == ["cuda:0", "cuda:1"]
 
@@ -196,10 +205,22 @@ def test_a_process_that_wants_deterministic_algorithms_has_them(switches):
     assert (switches.benchmark, switches.deterministic) == (False, True)
 
 
+def test_algorithms_are_timed_only_while_that_is_wanted(switches):
+    prepare("cuda:0", hardware=Machine(1))
+    for wanted in (False, True):
+        time_convolutions("cuda:0", wanted=wanted)
+        assert switches.benchmark is wanted
+    time_convolutions("cpu", wanted=False)
+    assert switches.benchmark is True
+    switches.deterministic = True
+    time_convolutions("cuda:0", wanted=True)
+    assert switches.benchmark is False
+
+
 def test_nothing_is_prepared_for_the_cpu(switches):
     machine = Machine(1)
     prepare("cpu", "cpu", hardware=machine)
-    assert (switches.allow_tf32, switches.benchmark, machine.loaded) == (True, False, [])
+    assert (switches.conv.fp32_precision, switches.benchmark, machine.loaded) == ("tf32", False, [])
 
 
 def test_description_of_a_device():
