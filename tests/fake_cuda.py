@@ -43,6 +43,10 @@ class Asked(TorchDispatchMode):
             asked = args[0]
             self.devices[asked.device.type] += 1
             return any(asked is true for true in self._true) if asked.dtype == torch.bool else 0.5
+        if func is torch.ops.aten._fused_adam_.tensor_lr:  # torch has no fake of it, but of the same with a number
+            assert kwargs is not None
+            assert kwargs["lr"].device in (args[0][0].device, torch.device("cpu"))
+            func, kwargs = torch.ops.aten._fused_adam_.default, {**kwargs, "lr": 0.1}
         found = func(*args, **(kwargs or {}))
         if func.overloadpacket in self._true_of:
             self._true.append(found)
@@ -67,7 +71,7 @@ def fake_gpus(count: int = 1, gib: float = 80, *, greater: bool = False) -> Iter
         patch.setattr(Hardware, "free_memory", free)
         patch.setattr(Hardware, "has_bf16", lambda *_: True)
         patch.setattr(Hardware, "peak_memory", lambda *_: 0)
-        for name in ("allocate", "load_linear_algebra", "reset_peak_memory"):
+        for name in ("allocate", "load_linear_algebra", "release_memory", "reset_peak_memory"):
             patch.setattr(Hardware, name, lambda *_: None)
         patch.setattr(Losses, "read", read)
         vgg._per_channel.cache_clear()  # its tensors would be real ones, or another's fakes

@@ -8,15 +8,21 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from styletransfer.errors import OutOfMemoryError
+from styletransfer.machine.devices import time_convolutions
 from styletransfer.machine.memory import is_out_of_memory, memory_budgets, release_memory
 from styletransfer.objective.objective import Objective
 from styletransfer.settings import Settings
 from styletransfer.transfer.memory_plan import Budget, MemoryPlan, memory_plans, plan_memory
+from styletransfer.transfer.replay import graphs_wanted
 from styletransfer.transfer.schedule import Scale
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+ROOM_TO_TIME = 0.5
+"""Share of a device's memory that a plan may need where cuDNN tries its algorithms: the workspaces that they take
+are in no plan. In tiles it would meet the shape of each."""
 
 
 class MemoryLadder:
@@ -37,7 +43,7 @@ class MemoryLadder:
     ) -> None:
         self._objective, self._settings, self._scales = objective, settings, scales
         self._element_size, self._adopt = element_size, adopt
-        self._budget = Budget(devices, memory_budgets(*devices))
+        self._budget = Budget(devices, memory_budgets(*devices), replays=graphs_wanted())
         self._plans = [plan_memory(scale.size, settings, element_size, self._budget) for scale in scales]
         self._scale = scales[0]
 
@@ -81,18 +87,38 @@ class MemoryLadder:
         return f"scale {self._scale.px} ({width}x{height} px) on {', '.join(self._budget.devices)}"
 
     def _take_cheaper_plan(self) -> None:
-        scale, tried = self._scale, self._plans[self._scale.index]
-        plans = list(memory_plans(scale.size, self._settings, self._element_size, self._budget))
-        cheaper = plans[plans.index(tried) + 1 :]
+        scale = self._scale
+        cheaper = self._from(scale, self._plans[scale.index])[1:]
         if not cheaper:
             completed = [finished.px for finished in self._scales[: scale.index]]
             done = f"; the largest scale that completed is {completed[-1]} px" if completed else ""
             raise OutOfMemoryError(f"out of memory at {self.where()}{done}")
         log.warning("out of memory at %s; going on with %s", self.where(), cheaper[0])
-        self._plans[scale.index] = cheaper[0]
+        self._come_down(scale, len(cheaper))
         self._take(cheaper[0])
 
+    def descend(self, scale: Scale, suits: Callable[[MemoryPlan], bool]) -> None:
+        """Plans this scale and those after it as a render did that had come down to the first plan that suits."""
+        plans = self._from(scale, self._plans[scale.index])
+        found = next((place for place, plan in enumerate(plans) if suits(plan)), None)
+        if found is not None:
+            self._come_down(scale, len(plans) - found)
+
+    def _come_down(self, first: Scale, left: int) -> None:
+        """No scale from this one on has more than `left` plans left, counted from the cheapest: the rest ran out.
+
+        Scales differ in their first plans alone, those that do without tiles.
+        """
+        for scale in self._scales[first.index :]:
+            self._plans[scale.index] = self._from(scale, self._plans[scale.index])[-left:][0]
+
+    def _from(self, scale: Scale, plan: MemoryPlan) -> list[MemoryPlan]:
+        """The plans of a scale from this one on, fastest first."""
+        plans = list(memory_plans(scale.size, self._settings, self._element_size, self._budget))
+        return plans[plans.index(plan) :]
+
     def _take(self, plan: MemoryPlan) -> None:
+        time_convolutions(*plan.devices, wanted=plan.tiling is None and plan.fill(self._budget) <= ROOM_TO_TIME)
         self._objective.tiling = plan.tiling
         self._objective.place(plan.devices, plan.last_on_first)
         self._adopt(plan)

@@ -10,7 +10,7 @@ against measurement by `tests/bench/memory.py`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from styletransfer.errors import OutOfMemoryError
 from styletransfer.network.tiles import ALL_BLOCKS, Tiling, halo_px, stride
@@ -32,14 +32,23 @@ LARGEST_TENSOR = 2**31
 """Values that cuDNN can index; beyond, PyTorch falls back to slow kernels."""
 TILE_EDGES = (1024, 512, 256)
 """Larger tiles waste less on halos."""
+MOST_REPLAYED = 2**20
+"""Px up to which an iteration is replayed: above, a GPU takes longer for it than Python for its launches."""
+REPLAY_PICTURES = 8
+"""Copies of the picture that are held while a replay is proved: image, average and moments before and after. What a
+graph's own memory holds, the iteration itself held before."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """The one or two devices of a render, and the bytes that it may take on each and in host memory (`cpu`)."""
+    """The one or two devices of a render, and the bytes that it may take on each and in host memory (`cpu`).
+
+    `replays`: whether iterations may be replayed where that pays.
+    """
 
     devices: tuple[str, ...]
     bytes: Mapping[str, int]
+    replays: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,7 @@ class MemoryPlan:
     """How a scale is rendered, and the bytes that it should need on each device.
 
     The network runs on `devices`, layers up to `last_on_first` on the first of them; the picture, the optimizer's
-    state and the average live on `home`.
+    state and the average live on `home`. Its iterations are recorded and `replayed`, or each launched anew.
     """
 
     tiling: Tiling | None
@@ -55,6 +64,7 @@ class MemoryPlan:
     last_on_first: int
     home: str
     bytes: Mapping[str, int] = field(compare=False)
+    replayed: bool = False
 
     def fill(self, budget: Budget) -> float:
         """Share of the fullest device's budget that is taken; beyond 1 it does not fit."""
@@ -94,7 +104,21 @@ def memory_plans(size: Size, settings: Settings, element_size: int, budget: Budg
         for tiling in tilings:
             for devices in _arrangements(budget):
                 if home is None or tiling is not None:
-                    yield _plan(size, settings, element_size, budget, tiling, devices, home)
+                    plan = _plan(size, settings, element_size, budget, tiling, devices, home)
+                    if budget.replays and can_be_replayed(plan, size, settings):
+                        yield _replayed(plan, size, element_size)
+                    yield plan
+
+
+def can_be_replayed(plan: MemoryPlan, size: Size, settings: Settings) -> bool:
+    """Whether an iteration is work of one GPU alone, and short enough for its launches to count."""
+    on_one_gpu = plan.tiling is None and plan.devices == (plan.home,) and plan.home != HOST
+    return on_one_gpu and settings.optimizer == "adam" and size[0] * size[1] <= MOST_REPLAYED
+
+
+def _replayed(plan: MemoryPlan, size: Size, element_size: int) -> MemoryPlan:
+    copies = REPLAY_PICTURES * 3 * max(4, element_size) * size[0] * size[1]
+    return replace(plan, replayed=True, bytes={**plan.bytes, plan.home: plan.bytes[plan.home] + copies})
 
 
 def _tilings(size: Size, settings: Settings) -> list[Tiling | None]:

@@ -30,6 +30,12 @@ class Optimizer(Protocol):
     def step(self, evaluate: Evaluate, step_size: float) -> Losses:
         """One iteration; returns the losses at the image before it."""
 
+    def set_step_size(self, step_size: float) -> None:
+        """That of the steps to come."""
+
+    def advance(self, evaluate: Evaluate) -> Losses:
+        """`step`, with the step size as it was set. When memory runs out it has changed nothing."""
+
     def carried_over(self, image: Tensor) -> Optimizer:
         """An optimizer for the next scale's first image, with what outlives a scale."""
 
@@ -59,17 +65,44 @@ class Adam:
 
     def __init__(self, image: Tensor) -> None:
         self.image = image
-        self._adam = torch.optim.Adam([image], betas=ADAM_BETAS, eps=ADAM_EPS, fused=True)
+        # `capturable` only says that a CUDA graph may hold the step.
+        self._adam = torch.optim.Adam([image], betas=ADAM_BETAS, eps=ADAM_EPS, fused=True, capturable=True)
+        self._renew_step_size()
 
     def step(self, evaluate: Evaluate, step_size: float) -> Losses:
+        self.set_step_size(step_size)
+        return self.advance(evaluate)
+
+    def set_step_size(self, step_size: float) -> None:
+        self._step_size.fill_(step_size)
+
+    def advance(self, evaluate: Evaluate) -> Losses:
+        """Always the same operations with the same numbers on the same memory: replayed, it is the next one."""
+        self._begin()
         losses, gradient = evaluate(self.image)
         self.image.grad = gradient.contiguous()  # the fused pass takes all in the order in which they lie
         del gradient
-        self._adam.param_groups[0]["lr"] = step_size
         self._adam.step()
         self.image.grad = None
         self.image.clamp_(0, 1)
         return losses
+
+    def _begin(self) -> None:
+        """Moments of zero before the first step: all three or, when memory runs out, none."""
+        if not self._adam.state[self.image]:
+            step = torch.zeros((), dtype=torch.float32, device=self.image.device)
+            moments = {name: torch.zeros_like(self.image) for name in ("exp_avg", "exp_avg_sq")}
+            self._adam.state[self.image] = {"step": step, **moments}
+
+    def _renew_step_size(self) -> None:
+        """A tensor, so that a graph reads what it is now: on a GPU float32, which the fused pass wants there.
+
+        For float64 it stays in host memory, exact, and is passed as a number.
+        """
+        exact = self.image.dtype == torch.float64 or self.image.device.type == "cpu"
+        where = {"dtype": torch.float64} if exact else {"dtype": torch.float32, "device": self.image.device}
+        self._step_size = torch.zeros((), **where)
+        self._adam.param_groups[0]["lr"] = self._step_size
 
     def carried_over(self, image: Tensor) -> Adam:
         """Step count and both moments go on, the moments resized like the image.
@@ -95,6 +128,7 @@ class Adam:
         moments = {name: state[name].to(self.image) for name in ("exp_avg", "exp_avg_sq") if name in state}
         steps = {"step": state["step"].to(self.image.device)} if "step" in state else {}
         self._adam.state[self.image] = {**state, **moments, **steps}
+        self._renew_step_size()
 
 
 class Lbfgs:
@@ -107,17 +141,23 @@ class Lbfgs:
         self.image = image
         self._lbfgs = torch.optim.LBFGS([image], max_iter=1, history_size=LBFGS_HISTORY)
 
-    def step(self, evaluate: Evaluate, step_size: float) -> Losses:  # noqa: ARG002
-        found: list[Losses] = []
+    def step(self, evaluate: Evaluate, step_size: float) -> Losses:
+        self.set_step_size(step_size)
+        return self.advance(evaluate)
 
-        def closure() -> Tensor:
-            losses, gradient = evaluate(self.image)
-            self.image.grad = gradient.contiguous()  # L-BFGS takes a flat view of it
-            found.append(losses)
-            return losses.total()
+    def set_step_size(self, step_size: float) -> None:
+        pass
 
-        self._lbfgs.step(closure)  # type: ignore[no-untyped-call]
-        return found[0]
+    def advance(self, evaluate: Evaluate) -> Losses:
+        losses, gradient = evaluate(self.image)
+        self.image.grad = gradient.contiguous()  # L-BFGS takes a flat view of it
+        before = {name: list(kept) if isinstance(kept, list) else kept for name, kept in self.state().items()}
+        try:
+            self._lbfgs.step(losses.total)  # type: ignore[no-untyped-call]
+        except RuntimeError:  # out of memory: the image is moved last, but the history has been begun upon
+            self._lbfgs.state[self.image] = before
+            raise
+        return losses
 
     def carried_over(self, image: Tensor) -> Lbfgs:
         """Its history speaks of pictures of another size: it starts afresh."""
@@ -212,12 +252,13 @@ class Average:
     def __init__(self, first: Tensor, decay: float) -> None:
         self.decay = decay
         self.total = torch.zeros_like(first)
-        self.missing = 1.0  # weight that the zeros it began with still have
+        # Weight that the zeros it began with still have.
+        self.missing = torch.ones((), dtype=torch.float64, device=first.device)
         self.update(first)
 
     def update(self, iterate: Tensor) -> None:
         """Takes one more iterate in."""
-        self.missing *= self.decay
+        self.missing.mul_(self.decay)
         self.total.lerp_(iterate.detach(), 1 - self.decay)
 
     def unclamped(self) -> Tensor:

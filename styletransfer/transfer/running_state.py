@@ -10,8 +10,9 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
+from styletransfer.objective.objective import Losses
 from styletransfer.settings import Settings
-from styletransfer.transfer.optimize import Average, Optimizer, check_state, make_optimizer, move
+from styletransfer.transfer.optimize import Average, Evaluate, Optimizer, check_state, make_optimizer, move
 from styletransfer.transfer.report import ScaleReport
 from styletransfer.transfer.state import State, snapshot
 
@@ -50,6 +51,22 @@ class RunningState:
         if self.optimizer is not None and self.average is not None:
             move(self.optimizer, device)
             self.average.total = self.average.total.to(device)
+            self.average.missing = self.average.missing.to(device)
+
+    def advance(self, evaluate: Evaluate) -> Losses:
+        """One iteration of optimizer and average. When memory runs out it has changed nothing."""
+        assert self.optimizer is not None
+        assert self.average is not None
+        losses = self.optimizer.advance(evaluate)
+        self.average.update(self.optimizer.image)
+        return losses
+
+    def tensors(self) -> list[Tensor]:
+        """All that `advance` changes, with Adam."""
+        assert self.optimizer is not None
+        assert self.average is not None
+        kept = self.optimizer.state().values()
+        return [self.optimizer.image, self.average.total, self.average.missing, *kept]
 
     def picture(self) -> Tensor:
         """The average, clamped: (1, 3, H, W) on the CPU."""
@@ -76,7 +93,7 @@ class RunningState:
             iteration=self.iteration,
             image=snapshot(self.optimizer.image),
             total=snapshot(self.average.total),
-            missing=self.average.missing,
+            missing=self.average.missing.item(),
             optimizer=snapshot(self.optimizer.state()),
             seconds=self.run_time.seconds(),
             scale_seconds=self.scale_time.seconds(),
@@ -96,7 +113,7 @@ class RunningState:
         optimizer.load_state(snapshot(state.optimizer))
         average = Average(image, avg_decay)
         average.total = state.total.to(image, copy=True)
-        average.missing = state.missing
+        average.missing.fill_(state.missing)
         return cls(
             state.scale_index,
             state.iteration,

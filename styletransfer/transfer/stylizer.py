@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -18,6 +19,7 @@ from styletransfer.settings import Settings
 from styletransfer.transfer.memory_ladder import MemoryLadder
 from styletransfer.transfer.memory_plan import MemoryPlan
 from styletransfer.transfer.optimize import Average, make_optimizer, resize
+from styletransfer.transfer.replay import Replay
 from styletransfer.transfer.report import ScaleReport
 from styletransfer.transfer.running_state import RunningState
 from styletransfer.transfer.scaled_picture import ScaledPicture
@@ -53,8 +55,9 @@ class Progress:
     _run: _Run = field(repr=False)
 
     def losses(self) -> dict[str, float]:
-        """Loss terms at the iterate before the last step, and their `total`; StyleTransferError if they are no
-        numbers. A sync point.
+        """Loss terms at the iterate before the last step, and their `total`. A sync point.
+
+        Raises StyleTransferError when one is not finite: no picture will come of it.
         """
         return self._run.read(self._losses)
 
@@ -163,6 +166,7 @@ class _Run:
         self.device = torch.device(self.devices[0])
         self.targets: Targets | None = None
         self.running = RunningState()
+        self.replay = Replay()
 
     def finish(self, callback: Callback | None) -> Tensor:
         """Runs every scale that is left."""
@@ -174,6 +178,7 @@ class _Run:
     def _run_scale(self, scale: Scale, callback: Callback | None) -> None:
         reset_peak_memory(*self.devices)
         self.targets = None
+        self.replay.forget()
         self.memory.enter(scale)
         self._prepare(scale)
         losses = self._iterate(scale, callback)
@@ -181,13 +186,13 @@ class _Run:
 
     def _prepare(self, scale: Scale) -> None:
         """Targets and, unless it was resumed, what the scale begins with."""
-        content = self.content.at(scale.size, self.image_dtype).to(self.device)
+        content = self.content.at(scale.size, self.image_dtype)
         self.targets = self.memory.fit(lambda: self._make_targets(scale, content))
         if self.running.iteration == 0:
-            self._begin(scale, content.to(self.device))
+            self.memory.fit(lambda: self._begin(scale, content))
 
     def _make_targets(self, scale: Scale, content: Tensor) -> Targets:
-        content_feats = self.objective.targets(content, {}).content
+        content_feats = self.objective.targets(content.to(self.device), {}).content
         return Targets(content_feats, self.styles.targets(scale.px, self.memory.plan(scale)))
 
     def _begin(self, scale: Scale, content: Tensor) -> None:
@@ -197,43 +202,56 @@ class _Run:
             start = start_image(
                 self.settings.init, content, self.styles.pictures, self.styles.weights, self.settings.seed
             )
-            image = start.contiguous()
-            running.optimizer = make_optimizer(image, self.settings)
+            image = start.contiguous().to(self.device)
+            optimizer = make_optimizer(image, self.settings)
         else:
             image = resize(running.average.unclamped(), scale.size, "bicubic").clamp_(0, 1)
-            running.optimizer = running.optimizer.carried_over(image)
-        running.average = Average(image, self.schedule.avg_decay)
+            optimizer = running.optimizer.carried_over(image)
+        running.average, running.optimizer = Average(image, self.schedule.avg_decay), optimizer
 
     def _iterate(self, scale: Scale, callback: Callback | None) -> Losses:
         """Every iteration that is left of the scale; the losses at the last."""
         running, losses = self.running, None
-        assert running.optimizer is not None
-        assert running.average is not None
         for iteration in range(running.iteration + 1, scale.iterations + 1):
-            losses = running.optimizer.step(self._evaluate, self.schedule.step_size(scale.index, iteration))
-            running.average.update(running.optimizer.image)
+            losses = self.memory.fit(partial(self._step, scale, iteration))
             running.iteration = iteration
             if self.settings.trace:
                 running.trace.append(losses.total())
             if callback is not None:
                 callback(self._progress(scale, losses))
         if losses is None:  # resumed behind the last iteration
-            losses, _ = self._evaluate(running.optimizer.image)
+            assert running.optimizer is not None
+            image = running.optimizer.image
+            losses, _ = self.memory.fit(lambda: self._evaluate(image))
         return losses
 
-    def _evaluate(self, image: Tensor) -> tuple[Losses, Tensor]:
-        def compute() -> tuple[Losses, Tensor]:
-            assert self.targets is not None
-            return self.objective.value_and_gradient(image, self.targets)
+    def _step(self, scale: Scale, iteration: int) -> Losses:
+        """One iteration, replayed where the memory plan has room for that."""
+        running = self.running
+        assert running.optimizer is not None
+        running.optimizer.set_step_size(self.schedule.step_size(scale.index, iteration))
+        step = partial(running.advance, self._evaluate)
+        if not self.memory.plan(scale).replayed:
+            return step()
+        return self.replay.take(step, running.tensors(), scale.iterations - iteration)
 
-        return self.memory.fit(compute)
+    def _evaluate(self, image: Tensor) -> tuple[Losses, Tensor]:
+        assert self.targets is not None
+        return self.objective.value_and_gradient(image, self.targets)
 
     def _move(self, plan: MemoryPlan) -> None:
         """Keeps picture and targets where a memory plan has them."""
+        self.replay.forget()
         self.device = torch.device(plan.home)
         self.running.move(self.device)
         if self.targets is not None:
-            self.targets = replace(self.targets, style=on_devices(self.targets.style, self.objective.device_of))
+            content = {layer: feats.to(self._keeper(layer)) for layer, feats in self.targets.content.items()}
+            self.targets = Targets(content, on_devices(self.targets.style, self.objective.device_of))
+
+    def _keeper(self, layer: str) -> torch.device:
+        """Where the content's features are kept: where they are compared, or in host memory with the picture."""
+        device = self.objective.device_of(layer)
+        return device if device.type == self.device.type else self.device
 
     def _progress(self, scale: Scale, losses: Losses) -> Progress:
         width, height = scale.size
@@ -252,13 +270,6 @@ class _Run:
             _run=self,
         )
 
-    def read(self, losses: Losses) -> dict[str, float]:
-        """Terms by name; StyleTransferError if the picture is no picture. A sync point."""
-        found = losses.read()
-        if broken := [name for name, loss in found.items() if not math.isfinite(loss)]:
-            raise StyleTransferError(f"the loss is not finite at {self.memory.where()}: {', '.join(broken)}")
-        return found
-
     def _report(self, scale: Scale, losses: Losses) -> ScaleReport:
         """What the finished scale took."""
         found = self.read(losses)  # waits for the device: the time below is all of the scale's
@@ -275,17 +286,25 @@ class _Run:
             tiling=asdict(self.objective.tiling) if self.objective.tiling else None,
         )
 
-    def state(self) -> State:
-        return self.running.state(self._key(self.scales[self.running.scale_index]))
+    def read(self, losses: Losses) -> dict[str, float]:
+        """The losses as numbers, with their total; StyleTransferError where one is none. A sync point."""
+        found = losses.read()
+        if broken := [name for name, loss in found.items() if not math.isfinite(loss)]:
+            raise StyleTransferError(f"the loss is not finite at {self.memory.where()}: {', '.join(broken)}")
+        return found
 
-    def _key(self, scale: Scale) -> str:
-        return f"{self.dtype}, {self.memory.plan(scale).tiling or 'untiled'}"
+    def state(self) -> State:
+        return self.running.state(self._key(self.memory.plan(self.scales[self.running.scale_index])))
+
+    def _key(self, plan: MemoryPlan) -> str:
+        return f"{self.dtype}, {plan.tiling or 'untiled'}"
 
     def resume(self, state: State) -> None:
         """Stands where `state` was taken; RecordError when it belongs to other pictures or settings."""
         if not 0 <= state.scale_index < len(self.scales):
             raise RecordError(f"checkpoint is at scale number {state.scale_index} of {len(self.scales)}")
         scale = self.scales[state.scale_index]
+        self.memory.descend(scale, lambda plan: self._key(plan) == state.key)
         self._check(state, scale)
         device = torch.device(self.memory.plan(scale).home)
         try:
@@ -297,8 +316,9 @@ class _Run:
             raise RecordError(f"checkpoint is of another kind: {error}") from error
 
     def _check(self, state: State, scale: Scale) -> None:
-        if state.key != self._key(scale):
-            raise RecordError(f"checkpoint was made with {state.key}, not {self._key(scale)}")
+        key = self._key(self.memory.plan(scale))
+        if state.key != key:
+            raise RecordError(f"checkpoint was made with {state.key}, not {key}")
         if not 1 <= state.iteration <= scale.iterations:
             raise RecordError(f"checkpoint is at iteration {state.iteration} of {scale.iterations}")
         width, height = scale.size

@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 from styletransfer.network.vgg_weights import Weights
+from styletransfer.objective.objective import Objective, Targets
 from styletransfer.settings import Settings
+from styletransfer.transfer.memory_plan import MemoryPlan, memory_plans
 from styletransfer.transfer.state import State
-from styletransfer.transfer.stylizer import Callback, Stylizer
+from styletransfer.transfer.stylizer import Callback, Progress, Stylizer
 from tests.fake_cuda import Asked, FakePicture, fake_gpus, fake_network
 
 SMALL: dict[str, Any] = {
@@ -111,27 +113,44 @@ def test_a_checkpoint_is_taken_up_on_the_gpu(optimizer):
         assert len(states) == ITERATIONS
         for done, state in enumerate(states, 1):
             assert state.image.device.type == state.total.device.type == "cpu"
-            left: list[int] = []
-            run(
-                make_stylizer(1, optimizer=optimizer),
-                callback=lambda progress, left=left: left.append(progress.iteration),
-                resume=state,
-            )
+            left: list[Progress] = []
+            run(make_stylizer(1, optimizer=optimizer), callback=left.append, resume=state)
             assert len(left) == ITERATIONS - done
 
 
 def test_a_picture_that_the_gpu_cannot_hold_stays_in_host_memory(monkeypatch):
-    with fake_gpus(gib=1.2) as asked:
-        stylizer = make_stylizer(1, end_scale=9000, min_scale=9000, initial_iterations=1)
-        homes: list[torch.device] = []
-        stylizer.run(
-            FakePicture(60, 40),
-            [FakePicture(50, 50)],
-            [1.0],
-            callback=lambda progress: homes.append(progress._run.running.optimizer.image.device),
-        )
-        assert homes == [torch.device("cpu")]
+    def last_resort(*of: Any) -> MemoryPlan:
+        return list(memory_plans(*of))[-1]
+
+    monkeypatch.setattr("styletransfer.transfer.memory_ladder.plan_memory", last_resort)
+    with fake_gpus() as asked:
+        stylizer = make_stylizer(1)
+        stylizer.run(FakePicture(60, 40), [FakePicture(50, 50)], [1.0])
+        assert stylizer._run is not None
+        assert [tensor.device.type for tensor in stylizer._run.running.tensors()[:2]] == ["cpu", "cpu"]
         assert asked.devices["cuda"] == 0
+
+
+@pytest.mark.parametrize("changes", [{}, {"tiles": 32}, {"optimizer": "lbfgs"}], ids=str)
+def test_out_of_memory_on_a_gpu_everything_moves_and_stays_together(changes, monkeypatch):
+    """Into tiles, and further down to where the picture is in host memory: each iteration runs out once."""
+    compute, held = Objective.value_and_gradient, []
+
+    def failing(objective: Objective, image: Tensor, targets: Targets) -> Any:
+        held.append((objective.network.devices, image.device, targets))
+        if len(held) % 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return compute(objective, image, targets)
+
+    monkeypatch.setattr(Objective, "value_and_gradient", failing)
+    monkeypatch.setattr("styletransfer.transfer.memory_plan.TILE_EDGES", (32,))
+    monkeypatch.setattr("styletransfer.transfer.memory_plan._arrangements", lambda budget: [budget.devices[:1]])
+    with fake_gpus(2):
+        assert tuple(run(make_stylizer(2, **changes)).shape) == (1, 3, 32, 48)
+    for devices, home, targets in held:
+        for layer, feats in targets.content.items():
+            assert feats.device == (home if home.type == "cpu" else devices[0]), layer
+        assert {target.root.device for target in targets.style.values()} == {devices[0]}
 
 
 def test_what_tells_a_fault_tells_it():
