@@ -66,13 +66,14 @@ def plain_errors() -> Iterator[None]:
     import httpx
     from prefect.exceptions import PrefectHTTPStatusError
 
+    from flows.server.admission import refusal
     from styletransfer import storage
 
     server = storage.public(os.environ.get("PREFECT_API_URL", ""))
     try:
         yield
     except PrefectHTTPStatusError as error:
-        raise StyleTransferError(f"{server}: {_refusal(error.response.status_code)}") from error
+        raise StyleTransferError(f"{server}: {refusal(error.response.status_code)}") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         reason = str(error) or type(error).__name__
         raise StyleTransferError(f"Prefect's server at {server} can't be reached: {reason}") from error
@@ -80,9 +81,3 @@ def plain_errors() -> Iterator[None]:
         if not str(error).startswith("Failed to reach API"):  # how a flow tells it
             raise
         raise StyleTransferError(f"Prefect's server at {server} can't be reached") from error
-
-
-def _refusal(status: int) -> str:
-    if status in (401, 403):
-        return "the server wants to know who asks; set PREFECT_API_AUTH_STRING to user:password"
-    return f"Prefect's server answers with status {status}; its log tells more"

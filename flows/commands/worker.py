@@ -31,7 +31,7 @@ signal stops at once; what was rendered since the last checkpoint is lost.
 are saved and go on elsewhere. Drivers stay.
 
 exit status: 0 drained or stopped, 1 the server is not known, 2 an option is
-wrong
+wrong, the server refuses the password, or its clock differs by over 30 s
 
 examples:
   styletransfer worker --gpus 0,1,2,3
@@ -52,9 +52,11 @@ def run(options: argparse.Namespace) -> int:
     """Returns the exit status, when all have ended."""
     from flows.farm.workers.supervisor import Supervisor
     from flows.pairs.signals import Signals
+    from flows.server.admission import check_admission
     from flows.server.connection import find_server
 
     server = find_server(options.state, quiet=False)
+    check_admission(server)
     specs, asleep = _specs(options), _hours(options.sleep)
     signals = Signals()
     with signals.heard():

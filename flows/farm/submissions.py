@@ -17,9 +17,9 @@ from prefect.client.schemas.filters import (
     FlowRunFilterTags,
 )
 from prefect.client.schemas.filters import FlowRunFilterState as StateFilter
-from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType, WorkerStatus
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType, Worker, WorkerStatus
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Scheduled
 from prefect.utilities.urls import url_for
 
@@ -69,7 +69,9 @@ def deployed() -> Iterator[None]:
     """What is looked up in the block is there once the farm is deployed. Raises StyleTransferError where not."""
     try:
         yield
-    except ObjectNotFound as error:
+    except (ObjectNotFound, PrefectHTTPStatusError) as error:
+        if isinstance(error, PrefectHTTPStatusError) and error.response.status_code != 404:
+            raise
         raise StyleTransferError("the farm is not set up on this server; run: styletransfer deploy") from error
 
 
@@ -269,6 +271,18 @@ def live_workers(client: SyncPrefectClient) -> list[LiveWorker]:
     found = []
     for pool in names.POOLS:
         with deployed():
-            workers = client.read_workers_for_work_pool(pool, limit=PAGE)
-        found += [LiveWorker(worker.name, pool) for worker in workers if worker.status == WorkerStatus.ONLINE]
+            found += [
+                LiveWorker(worker.name, pool)
+                for worker in _workers(client, pool)
+                if worker.status == WorkerStatus.ONLINE
+            ]
     return found
+
+
+def _workers(client: SyncPrefectClient, pool: str) -> Iterator[Worker]:
+    """All workers of a pool, page by page."""
+    for offset in range(0, 1_000_000, PAGE):
+        found = client.read_workers_for_work_pool(pool, limit=PAGE, offset=offset)
+        yield from found
+        if len(found) < PAGE:
+            return

@@ -34,6 +34,17 @@ def test_without_a_server_there_are_no_workers(run):
     assert done.stderr.startswith("error: no Prefect server is known; start one with `styletransfer up`")
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [({}, "the server wants to know who asks; "), ({"PREFECT_API_AUTH_STRING": "a:b"}, "the server refuses the ")],
+)
+def test_a_server_that_refuses_the_password_has_no_workers(run, prefect_server, given, told):
+    done = run("worker", "--cpu", "1", PREFECT_API_URL=prefect_server, PREFECT_HOME=os.devnull, **given)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {told}")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.slow
 def test_a_signal_drains(deployed, farm, local_server, two_pictures):
     told = {"PREFECT_API_URL": farm, "PREFECT_API_AUTH_STRING": local_server.password}

@@ -1,0 +1,84 @@
+"""Whether a server takes this host for one of its own: its password, and its clock. Asks without Prefect's client.
+
+A server that does not answer refuses nobody: whoever serves it waits for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime
+from email.message import Message
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from flows.server.password import CLIENTS_VARIABLE, authorization
+from styletransfer.errors import Fault, FaultsError
+
+MOST_OFF_S: Final = 30.0
+"""By which a host's clock may differ from the server's: its renders tell by it what was done since when."""
+
+_TIMEOUT_S: Final = 10.0
+
+_FORBIDDEN: Final = (401, 403)
+
+
+class AdmissionError(FaultsError):
+    """The server does not take this host."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__([Fault("", message)])
+
+
+def check_admission(api_url: str) -> None:
+    """Raises AdmissionError for a password that the server does not take, or a clock that is off."""
+    before = datetime.now(UTC)
+    status, date = _ask(f"{api_url.rstrip('/')}/admin/version")
+    after = datetime.now(UTC)
+    if status in _FORBIDDEN:
+        raise AdmissionError(refusal(status))
+    if date is None:
+        return
+    behind_s = max((date - after).total_seconds(), min(0.0, (date - before).total_seconds()))
+    if abs(behind_s) > MOST_OFF_S:
+        raise AdmissionError(_off(behind_s))
+
+
+def refusal(status: int) -> str:
+    """What a server's answer with this status means, and what to do."""
+    if status not in _FORBIDDEN:
+        return f"Prefect's server answers with status {status}; its log tells more"
+    if os.environ.get(CLIENTS_VARIABLE):
+        return f"the server refuses the user:password in {CLIENTS_VARIABLE}; it has another"
+    return f"the server wants to know who asks; set {CLIENTS_VARIABLE} to user:password"
+
+
+def _off(behind_s: float) -> str:
+    way = "behind" if behind_s > 0 else "ahead of"
+    return (
+        f"this host's clock is {abs(behind_s):.0f} s {way} the server's, and may be {MOST_OFF_S:.0f} s off; "
+        "have both set by NTP: timedatectl set-ntp true"
+    )
+
+
+def _ask(url: str) -> tuple[int, datetime | None]:
+    """Status and time of a server's answer; no time where there is none."""
+    password = os.environ.get(CLIENTS_VARIABLE)
+    try:
+        request = urllib.request.Request(url, headers=authorization(password) if password else {})  # noqa: S310
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310
+            return answer.status, _date(answer.headers)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, _date(error.headers)
+    except (OSError, ValueError, http.client.HTTPException):  # it is away, or can't be asked in this way
+        return 0, None
+
+
+def _date(headers: Message) -> datetime | None:
+    with contextlib.suppress(TypeError, ValueError):
+        return parsedate_to_datetime(str(headers["Date"])).astimezone(UTC)
+    return None
