@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
 from itertools import islice
 from typing import Final
@@ -20,6 +20,7 @@ from flows.server.connection import is_on_this_host
 from styletransfer import storage
 from styletransfer.errors import Fault, ManifestError, SettingsError
 from styletransfer.manifest.pairs import Manifest
+from styletransfer.renders.inputs import FoundInput
 from styletransfer.renders.plan import Plan, plan_manifest
 from styletransfer.storage.retries import Retries
 
@@ -86,12 +87,12 @@ def _reach_faults(local: list[tuple[str, str]]) -> Iterator[Fault]:
     yield Fault("", "put them on s3://, or say --shared-filesystem if every worker sees these paths")
 
 
-def stored(manifest: Manifest, lines: Lines) -> str:
-    """URL of the manifest's copy among its results."""
+def stored(manifest: Manifest, lines: Lines, found: Mapping[str, FoundInput] | None = None) -> str:
+    """URL of the manifest's copy among its results, with what was `found` of its inputs."""
     if manifest_copy.has_private_urls(manifest):
         folder = storage.public(manifest.output)
         lines.note(f"note: the copy of the manifest in {folder} holds the secrets of the URLs that it names")
-    return Retries(lines.note, SUBMIT_DELAYS_S).call(lambda: manifest_copy.store(manifest))
+    return Retries(lines.note, SUBMIT_DELAYS_S).call(lambda: manifest_copy.store(manifest, found))
 
 
 def notes(plan: Plan, client: SyncPrefectClient) -> Iterable[str]:

@@ -61,7 +61,7 @@ def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) ->
     for note in notes(plan, client):
         lines.note(f"note: {note}")
     submission = Submission(
-        manifest=stored(plan.manifest, lines),
+        manifest=stored(plan.manifest, lines, plan.inputs),
         places=plan.places,
         queue=plan.manifest.priority,
         priority=options.priority,

@@ -6,15 +6,16 @@ laptop's file can be rendered by hosts that see the storage, but not the laptop.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from styletransfer import storage
 from styletransfer.manifest.pairs import Manifest, Pair
 from styletransfer.manifest.weights_source import WeightsSource
+from styletransfer.renders.inputs import FoundInput
+from styletransfer.renders.known_inputs import digest, with_inputs
 from styletransfer.renders.output_places import OutputPlaces
 
 FOLDER: Final = ".manifests"
@@ -39,14 +40,17 @@ def resolved(manifest: Manifest) -> bytes:
     return json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
-def store(manifest: Manifest) -> str:
+def store(manifest: Manifest, found: Mapping[str, FoundInput] | None = None) -> str:
     """Write the copy among the manifest's results; returns its URL, the same for the same contents.
 
-    One that holds secrets only its owner may read, on a disk: workers run as the same user there.
+    With what was `found` of its inputs, which nobody then looks at again before fetching them. One that holds
+    secrets only its owner may read, on a disk: workers run as the same user there.
     """
     contents = resolved(manifest)
-    digest = hashlib.sha256(contents).hexdigest()[:12]
-    url = storage.join(copies(OutputPlaces(manifest.output, manifest.name)), digest, f"{manifest.name}.yaml")
+    if found is not None:
+        contents = with_inputs(contents, found)
+    places = OutputPlaces(manifest.output, manifest.name)
+    url = storage.join(copies(places), digest(contents), f"{manifest.name}.yaml")
     storage.write(url, contents, private=has_private_urls(manifest))
     return url
 

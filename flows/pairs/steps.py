@@ -17,12 +17,15 @@ from prefect.states import Cancelled as CancelledState
 from flows.pairs.retrying import network_task
 from flows.pairs.sheet import LiveSheet
 from flows.pairs.slots import MemoryPlace
+from styletransfer import storage
 from styletransfer.errors import Cancelled
+from styletransfer.limits import MANIFEST_BYTES
 from styletransfer.machine.devices import Slot
-from styletransfer.manifest.reader import load_manifest
+from styletransfer.manifest.reader import parse_manifest
 from styletransfer.network.vgg_weights import Weights
 from styletransfer.renders import pair
 from styletransfer.renders import weights_loading as weights_files
+from styletransfer.renders.known_inputs import known_inputs
 from styletransfer.renders.pair import Fetched, Rendered
 from styletransfer.renders.plan import Plan, PlannedPair, deepest_layer, plan_manifest
 from styletransfer.renders.records import Record, Summary
@@ -32,11 +35,24 @@ log = logging.getLogger(__name__)
 
 
 @task(name="plan", task_run_name="plan", cache_policy=NO_CACHE, persist_result=False)
-def make_plan(location: str, only: Sequence[str], force: bool, weights: str | None, output: str | None) -> Plan:
-    """Read the manifest and look at every input. Has retries of its own: not all is looked at again."""
+def make_plan(
+    location: str,
+    only: Sequence[str],
+    force: bool,
+    weights: str | None,
+    output: str | None,
+    as_submitted: bool = False,
+) -> Plan:
+    """Read the manifest and look at every input, or, `as_submitted`, at those only that its copy says nothing of.
+
+    Has retries of its own: not all is looked at again.
+    """
     retries = Retries(log.warning)
-    manifest = retries.call(lambda: load_manifest(location, weights=weights, output=output))
-    return plan_manifest(manifest, force=force, only=only, retries=retries)
+    location = storage.resolve(".", location)
+    text = retries.call(lambda: storage.read(location, limit_bytes=MANIFEST_BYTES))
+    manifest = retries.call(lambda: parse_manifest(text, location, weights=weights, output=output))
+    known = known_inputs(text, location) if as_submitted else None
+    return plan_manifest(manifest, force=force, only=only, retries=retries, known=known)
 
 
 @network_task("load weights", "load weights")

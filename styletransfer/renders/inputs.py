@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -115,11 +115,16 @@ def gather(
 
 
 def look_at_inputs(
-    pairs: Iterable[Pair], records: Iterable[Record | None], readers: Executor, retries: Retries
+    pairs: Iterable[Pair],
+    records: Iterable[Record | None],
+    readers: Executor,
+    retries: Retries,
+    before: Mapping[str, FoundInput],
 ) -> dict[str, FoundInput]:
     """What is at each distinct location that the pairs name, each looked at again where that may help.
 
-    Records tell the hashes of inputs that have not changed since. A fault is a finding, too.
+    Records tell the hashes of inputs that have not changed since. A fault is a finding, too. Those that were looked
+    at `before` are not again.
     """
     known: dict[str, list[InputRecord]] = defaultdict(list)
     for record in records:
@@ -130,9 +135,9 @@ def look_at_inputs(
     def look(url: str) -> FoundInput:
         return look_at_input(url, roles[url], known.get(storage.public(url), ()))
 
-    return {
-        url: _unseen(found) if isinstance(found, StorageError) else found
-        for url, found in gather(look, roles, readers, retries).items()
+    looked = gather(look, [url for url in roles if url not in before], readers, retries)
+    return {url: before[url] for url in roles if url in before} | {
+        url: _unseen(found) if isinstance(found, StorageError) else found for url, found in looked.items()
     }
 
 

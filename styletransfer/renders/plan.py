@@ -25,7 +25,7 @@ from styletransfer.renders.inputs import (
     input_uses,
     look_at_inputs,
 )
-from styletransfer.renders.output_folder import lasting_fault, look_at_output, picture_is_there
+from styletransfer.renders.output_folder import OutputFolder, lasting_fault, look_at_output, picture_is_there
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.overwrites import Overwrites
 from styletransfer.renders.records import Record
@@ -85,7 +85,8 @@ class PlannedPair:
 class Plan:
     """What a manifest comes to. `pairs` are those asked for, in the manifest's order.
 
-    `faults` are the manifest's; `troubles` are storages', each of a pair that fails alone.
+    `faults` are the manifest's; `troubles` are storages', each of a pair that fails alone. `inputs`: what was
+    found at each location.
     """
 
     manifest: Manifest
@@ -93,6 +94,7 @@ class Plan:
     pairs: tuple[PlannedPair, ...]
     faults: tuple[Fault, ...]
     troubles: tuple[Fault, ...] = ()
+    inputs: Mapping[str, FoundInput] = field(default_factory=dict, repr=False)
 
     def having(self, state: PlanState) -> tuple[PlannedPair, ...]:
         """The pairs in this state."""
@@ -112,26 +114,32 @@ class Plan:
 
 
 def plan_manifest(
-    manifest: Manifest, *, force: bool = False, only: Sequence[str] = (), retries: Retries | None = None
+    manifest: Manifest,
+    *,
+    force: bool = False,
+    only: Sequence[str] = (),
+    retries: Retries | None = None,
+    known: Mapping[str, FoundInput] | None = None,
 ) -> Plan:
     """Look at every input, size every pair, and decide what is left to do.
 
     `only` keeps the pairs with these ids, whatever their case; `force` queues pairs that are done. Faults
     are returned, not raised (`Plan.check` raises them), so that the caller may stop, or go on with the
     pairs that have none. What a storage can't give just now is looked at again as the retries have it, by
-    default never. Raises StorageError, `transient`, when the output or the weights still can't be reached then.
+    default never. What is `known` of inputs is taken as it is, and of few pairs records are asked for, not listed.
+    Raises StorageError, `transient`, when the output or the weights still can't be reached then.
     """
     retries = retries or no_retries()
     places = OutputPlaces(manifest.output, manifest.name)
     pairs, faults = _choose(manifest.pairs, only)
-    output = retries.call(lambda: look_at_output(places))
+    output = OutputFolder(places) if known and only else retries.call(lambda: look_at_output(places))
     weights, weights_fault = retries.call(lambda: _identify_weights(manifest, pairs))
     overwrites = Overwrites(manifest, places)
     by_id = {pair.id: pair for pair in pairs}
     with ThreadPoolExecutor(READERS, thread_name_prefix="plan") as readers:
         records = gather(output.record, by_id, readers, retries)
         readable = {name: record for name, record in records.items() if not isinstance(record, StorageError)}
-        found_inputs = look_at_inputs(pairs, readable.values(), readers, retries)
+        found_inputs = look_at_inputs(pairs, readable.values(), readers, retries, known or {})
         planner = _Planner(places, found_inputs, overwrites, weights, weights_fault, force)
         decided = gather(lambda name: planner.plan(by_id[name], readable[name]), readable, readers, retries)
     errors = {name: error for name, error in (records | decided).items() if isinstance(error, StorageError)}
@@ -142,7 +150,7 @@ def plan_manifest(
         faults.append(Fault("weights", weights_fault))
     faults += _summed_up(fault for each in planned if not each.alone for fault in each.faults)
     troubles = _summed_up(fault for each in planned if each.alone for fault in each.faults)
-    return Plan(manifest, places, planned, tuple(faults), tuple(troubles))
+    return Plan(manifest, places, planned, tuple(faults), tuple(troubles), found_inputs)
 
 
 def _choose(pairs: tuple[Pair, ...], only: Sequence[str]) -> tuple[tuple[Pair, ...], list[Fault]]:

@@ -23,7 +23,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed
 from pydantic import Field
 
-from flows.farm import names, submissions
+from flows.farm import manifest_copy, names, submissions
 from flows.farm.artifacts import Artifacts
 from flows.farm.driver.driver_listeners import DriverListeners, LogStates, SheetStates
 from flows.farm.driver.driver_progress import DriverProgress
@@ -94,7 +94,14 @@ def drive_manifest(
             end = _end(until, timezone, me.began)
             before = me.began if force else None
             request = RenderRequest(
-                manifest, me.submission, plan.places, before, weights, output, end, timezone, priority, max_failed
+                _for_renders(plan),
+                me.submission,
+                plan.places,
+                before,
+                until=end,
+                timezone=timezone,
+                priority=priority,
+                max_failed=max_failed,
             )
             return look_after(plan, request, me, client)
         except ReplacedError as replaced:
@@ -109,7 +116,7 @@ def _planned(location: str, only: list[str], force: bool, weights: str | None, o
     What has gone wrong with single pairs since they were submitted fails these alone.
     """
     try:
-        plan = plan_patiently(lambda: make_plan(location, only, force, weights, output))
+        plan = plan_patiently(lambda: make_plan(location, only, force, weights, output, True))
         plan.check_whole()
     except StyleTransferError as error:
         tell_wrong(location, str(error).splitlines())
@@ -123,6 +130,11 @@ def _seen_here(planned: PlannedPair) -> PlannedPair:
         return planned
     place = Place(socket.gethostname(), os.environ.get(names.SLOT_VARIABLE, ""))
     return replace(planned, reason=f"{planned.reason} (on {place})")
+
+
+def _for_renders(plan: Plan) -> str:
+    """URL of a copy with what was found of the inputs, so that render runs need not look at them again."""
+    return outage_retries().call(lambda: manifest_copy.store(plan.manifest, plan.inputs))
 
 
 class _PartlyPlannedError(StorageError):

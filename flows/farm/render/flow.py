@@ -58,7 +58,7 @@ def render_pairs(
         pairs = claim(assignment.run, pairs)
         if not pairs:
             return Cancelled(name=HELD, message="all its pairs are left to other runs")
-        run.render(make_plan(manifest, pairs, force_before is not None, weights, output))
+        run.render(make_plan(manifest, pairs, force_before is not None, weights, output, True))
     except (TerminationSignal, KeyboardInterrupt):  # before or after rendering
         run.stopped = run.stopped or why_stopped(assignment.run)
     return run.final_state(pairs)
