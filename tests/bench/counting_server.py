@@ -17,7 +17,7 @@ from flows.server import local_server_process
 
 PATH: Final = "/counts"
 
-_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
+_ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|(?<=/nst_slot_)\w+")
 
 
 class Counting:
