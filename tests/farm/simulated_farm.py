@@ -40,11 +40,14 @@ class SimulatedSlot:
 
 
 class SimulatedFarm:
-    """In place of a driver's render runs and its results, with the slots that render, `pair_s` for each pair."""
+    """In place of a driver's render runs and its results, with the slots that render, `pair_s` for each pair.
 
-    def __init__(self, pairs, slots, pair_s=300.0, max_failed=None):
+    The pictures of pairs that are `missing` are nowhere.
+    """
+
+    def __init__(self, pairs, slots, pair_s=300.0, max_failed=None, missing=()):
         self.clock, self.pair_s = 0.0, pair_s
-        self.slots = slots
+        self.slots, self.missing = slots, missing
         self.runs, self.done, self.notes_left = {}, {}, {}
         self._numbers, self._news = count(1), True
         planned = tuple(_planned(f"p{number}") for number in range(pairs))
@@ -78,17 +81,31 @@ class SimulatedFarm:
         self._news = True
         self.runs[run.id] = replace(run, phase="running", place=slot.place)
         if slot.broken is None:
-            slot.run, slot.left, slot.next_at = run.id, list(run.pairs), self.clock + self.pair_s
-            self._note(slot, run.id, slot.left[0], "rendering")
+            self._begin_well(slot, run)
             return
         if slot.broken == "crash":
             self._note(slot, run.id, run.pairs[0], "rendering")
         for pair in run.pairs if slot.broken in ("mount", "damaged") else ():
-            missing = slot.broken == "mount"
-            reason = "there is no such file" if missing else "damaged"
-            self._note(slot, run.id, pair, "failed", reason=reason, of_host=missing)
+            if slot.broken == "mount":
+                self._note_missing(slot, run.id, pair)
+            else:
+                self._note(slot, run.id, pair, "failed", reason="damaged")
         phase = "crashed" if slot.broken == "crash" else "failed"
         self._end(slot, run.id, phase, fruitful=slot.broken == "damaged")
+
+    def _begin_well(self, slot, run):
+        for pair in self.missing:
+            if pair in run.pairs:
+                self._note_missing(slot, run.id, pair)
+        slot.left = [pair for pair in run.pairs if pair not in self.missing]
+        if not slot.left:
+            self._end(slot, run.id, "failed", fruitful=False)
+            return
+        slot.run, slot.next_at = run.id, self.clock + self.pair_s
+        self._note(slot, run.id, slot.left[0], "rendering")
+
+    def _note_missing(self, slot, run, pair):
+        self._note(slot, run, pair, "failed", reason="there is no such file", of_host=True)
 
     def _finish_pair(self, slot):
         pair, self._news = slot.left.pop(0), True

@@ -7,12 +7,15 @@ lost, none is in two of our runs, and every run that ends brings some pair neare
 
 A broken slot must not use up the attempts of pairs: no crash, no run that got nowhere and no fault that may be its
 host's (`errors.may_be_of_host`) is a verdict on a pair before another host has failed it, too; where there is no
-other, another slot; where there is none, after the usual attempts.
+other, another slot; where there is none, after the usual attempts. Broken hosts must not confirm each other: one of
+the slots that failed it has to be proven, by having finished a pair of the manifest. Where none is, one that is, or
+that has read its own pair's inputs and renders it, is waited for; where there is no such, all hosts that there are
+tell together, or `MOST_TRIES`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -23,6 +26,9 @@ STRIKES: Final = 3
 
 MISSES: Final = 10
 """Runs that may end before they are even under way: no fault of the pairs', but of a host, a worker, the server."""
+
+MOST_TRIES: Final = 10
+"""Of a pair that no proven slot has failed, while hosts are there that have not tried it and may never do so."""
 
 PAUSES_S: Final = (15.0, 60.0)
 """Before the next try: another host may take it then, or what is wrong with this one has passed."""
@@ -94,6 +100,11 @@ class PairStanding:
         """Which attempt the next one is."""
         return self.attempts + 1
 
+    @property
+    def tries(self) -> int:
+        """Runs that had it and did not bring it to its end, of whatever kind."""
+        return self.attempts + self.strikes + self.misses
+
 
 NOT_BEGUN: Final = "not begun yet"
 
@@ -112,6 +123,8 @@ class PairBoard:
         self._place = {pair: number for number, pair in enumerate(self.standings)}
         self.runs: dict[str, frozenset[str]] = {}
         self._got_somewhere: set[str] = set()
+        self._proven: set[Place] = set()
+        self._at_work: dict[str, Place] = {}
 
     # What is asked
 
@@ -144,6 +157,16 @@ class PairBoard:
         """A live run has these pairs."""
         self.runs[run] = frozenset(pairs)
 
+    def at_work(self, run: str, place: Place | None) -> None:
+        """A live run has read the inputs of a pair and renders it."""
+        if place is not None:
+            self._at_work[run] = place
+
+    def proven(self, place: Place | None) -> None:
+        """A pair was finished there."""
+        if place is not None:
+            self._proven.add(place)
+
     def settle(self, pair: str, settled: Settled, reason: str = "") -> None:
         """The pair has come to its end, whichever run brought it there."""
         if not self.is_open(pair):
@@ -164,21 +187,32 @@ class PairBoard:
         somewhere = run in self._got_somewhere or any(each.state != "nothing" for each in found.values())
         self.runs.pop(run, None)
         self._got_somewhere.discard(run)
+        self._at_work.pop(run, None)
         nowhere = ending.own and not somewhere and ending.how not in ("held", "cancelled")
+        well = self._proven.union(self._at_work.values())
         for pair in filter(self.is_open, pairs):
-            trial = _Trial(ending, found[pair], self._places(pair), clock)
+            trial = _Trial(ending, found[pair], _Slots(self._places(pair), self._proven, well), clock)
             elsewhere = any(pair in others for others in self.runs.values())
             after = _struck if nowhere and not elsewhere else _after
             self.standings[pair] = after(self.standings[pair], trial)
 
 
 @dataclass(frozen=True)
+class _Slots:
+    """`there`: in service, for this pair; `proven`: have finished one; `well`: these, and those that render one."""
+
+    there: Collection[Place]
+    proven: Set[Place]
+    well: Set[Place]
+
+
+@dataclass(frozen=True)
 class _Trial:
-    """One run's try at one pair that is not done: how it ended, where else (`there`) the pair can go, and when."""
+    """One run's try at one pair that is not done: how it ended, what slots there are, and when."""
 
     ending: Ending
     trace: PairTrace
-    there: Collection[Place]
+    slots: _Slots
     clock: float
 
 
@@ -206,16 +240,16 @@ def _charged(standing: PairStanding, trial: _Trial) -> PairStanding:
     reason, attempts = trial.ending.reason, max(standing.attempts + 1, trial.trace.attempt)
     standing = _failed_at(replace(standing, attempts=attempts, crashed=True), trial.ending.place)
     if attempts >= ATTEMPTS and _is_confirmed(standing, trial):
-        why = f"{attempts} attempts, each ended with its run: {reason}{_where(standing)}"
+        why = f"{attempts} attempts, each ended with its run: {reason}{_where(standing, trial)}"
         return replace(standing, settled="failed", reason=why)
-    return replace(standing, reason=f"attempt {attempts} ended with its run: {reason}{_where(standing)}")
+    return replace(standing, reason=f"attempt {attempts} ended with its run: {reason}{_where(standing, trial)}")
 
 
 def _doubted(standing: PairStanding, trial: _Trial) -> PairStanding:
     """It failed by what may be the fault of its host: whoever tries it next tells."""
     attempts = max(standing.attempts + 1, trial.trace.attempt)
     standing = _failed_at(replace(standing, attempts=attempts), trial.ending.place)
-    why = f"{trial.trace.reason}{_where(standing)}"
+    why = f"{trial.trace.reason}{_where(standing, trial)}"
     if _is_confirmed(standing, trial) and (len(standing.places) > 1 or attempts >= ATTEMPTS):
         return replace(standing, settled="failed", reason=why)
     return replace(standing, reason=why, not_before=trial.clock + _pause_s(attempts))
@@ -228,9 +262,9 @@ def _struck(standing: PairStanding, trial: _Trial) -> PairStanding:
     standing = _failed_at(replace(standing, strikes=strikes, misses=misses), ending.place)
     if (strikes >= STRIKES or misses >= MISSES) and _is_confirmed(standing, trial):
         number = strikes + misses
-        why = f"{number} runs for it ended before it was begun, the last: {ending.text}{_where(standing)}"
+        why = f"{number} runs for it ended before it was begun, the last: {ending.text}{_where(standing, trial)}"
         return replace(standing, settled="failed", reason=why)
-    why = f"a run for it {ending.text}{_where(standing)}"
+    why = f"a run for it {ending.text}{_where(standing, trial)}"
     return replace(standing, reason=why, not_before=trial.clock + _pause_s(strikes + misses))
 
 
@@ -245,15 +279,27 @@ def _failed_at(standing: PairStanding, place: Place | None) -> PairStanding:
 
 
 def _is_confirmed(standing: PairStanding, trial: _Trial) -> bool:
-    """Whether the fault may be the pair's: two hosts have failed it, or else all that there is to ask."""
+    """Whether the fault may be the pair's: a proven slot has failed it, not alone; or nobody can tell better."""
     if trial.ending.place is None:  # nobody knows where it was
         return True
-    hosts = {place.host for place in standing.places}
-    if len(hosts) > 1 or any(place.host not in hosts for place in trial.there):
-        return len(hosts) > 1
-    return len(standing.places) > 1 or set(trial.there) <= set(standing.places)
+    slots, failed = trial.slots, set(standing.places)
+    hosts = {place.host for place in failed}
+    untried = [place for place in slots.there if place not in failed]
+    elsewhere = [place for place in untried if place.host not in hosts]
+    all_asked = not elsewhere and (len(failed) > 1 or not untried)
+    if not failed.isdisjoint(slots.proven) and (len(hosts) > 1 or all_asked):
+        return True
+    better = slots.proven if trial.trace.state == "rendering" else slots.well  # who has begun may crash, too
+    if not better.isdisjoint(untried):
+        return False
+    return (all_asked and not slots.proven) or standing.tries >= MOST_TRIES
 
 
-def _where(standing: PairStanding) -> str:
+def _where(standing: PairStanding, trial: _Trial) -> str:
     """` (on vm gpu0, vm gpu1)`."""
-    return f" (on {', '.join(map(str, standing.places))})" if standing.places else ""
+    if not standing.places:
+        return ""
+    places = ", ".join(map(str, standing.places))
+    if standing.tries < MOST_TRIES or not trial.slots.proven.isdisjoint(standing.places):
+        return f" (on {places})"
+    return f" ({standing.tries} tries on {places}, where no pair was finished)"

@@ -12,9 +12,10 @@ from flows.farm.driver.attempts import NOTHING, Ending, PairTrace, RunEnd
 from flows.farm.driver.pair_states import PairStates
 from flows.farm.driver.render_runs import RenderRun, RenderRuns
 from flows.farm.driver.stored_results import StoredResults
-from flows.farm.names import LOST_MESSAGE, PENDING_LIMIT_S
+from flows.farm.names import LOST_MESSAGE, PENDING_LIMIT_S, Place
 from flows.farm.pair_notes import PairNote
 from flows.server.environment import HEARTBEAT_S
+from styletransfer.renders.records import Record
 from styletransfer.renders.summary import Outcome
 
 log = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ class Judge:
             ending = self._ending(run)
             well = ending.own and ending.how == "completed"
             pairs = self._board.open_in(run_id)
-            traces = self._traces(run_id, pairs, ended_well=well)
+            traces = self._traces(run_id, pairs, ending.place, ended_well=well)
             self._board.end(run_id, ending, traces, self._clock())
             self._seen.pop(run_id, None)
             if ending.how in ("crashed", "held"):
@@ -113,7 +114,9 @@ class Judge:
         seen.crashed_since = self._clock() if seen.crashed_since is None else seen.crashed_since
         return self._clock() - seen.crashed_since < HEARD_AGAIN_S
 
-    def _traces(self, run_id: str, pairs: list[str], *, ended_well: bool) -> dict[str, PairTrace]:
+    def _traces(
+        self, run_id: str, pairs: list[str], place: Place | None, *, ended_well: bool
+    ) -> dict[str, PairTrace]:
         """What a run has left behind of its open pairs; those that are done are settled."""
         records = self._results.records(pairs)
         rest = [pair for pair in pairs if pair not in records]
@@ -123,8 +126,7 @@ class Judge:
             for pair in changed:
                 log.warning("%s: an input has changed since the plan was made; rendered as it is now", pair)
             records |= changed
-        for pair, record in records.items():
-            self._pairs.done(pair, record)
+        self._take_down(records, place)
         return {
             pair: PairTrace(note.state, _told(note), note.attempt, note.of_host)
             for pair, note in notes.items()
@@ -156,29 +158,36 @@ class Judge:
         seen, clock = self._seen_as(run.id), self._clock()
         if run.phase not in ("running", "cancelling") or seen.look_at > clock:
             return
-        if self._has_news(run.id):
+        if self._has_news(run):
             seen.news_at = clock
         seen.look_at = clock + min(LOOK_S, max(LEAST_LOOK_S, (clock - seen.news_at) / 10))
 
-    def _has_news(self, run_id: str) -> bool:
+    def _has_news(self, run: RenderRun) -> bool:
         """Takes it down. The run's pairs are begun about in order: only the first of those left can have any."""
         news = False
-        while pairs := self._board.open_in(run_id)[:LOOKED_AT_ONCE]:
+        while pairs := self._board.open_in(run.id)[:LOOKED_AT_ONCE]:
             records = self._results.records(pairs)
-            for pair, record in records.items():
-                self._pairs.done(pair, record)
+            self._take_down(records, run.place)
             news = news or bool(records)
             if len(records) < len(pairs) / 2:
-                return self._has_new_notes(run_id, [pair for pair in pairs if pair not in records]) or news
+                return self._has_new_notes(run, [pair for pair in pairs if pair not in records]) or news
         return news
 
-    def _has_new_notes(self, run_id: str, pairs: list[str]) -> bool:
+    def _take_down(self, records: Mapping[str, Record], place: Place | None) -> None:
+        """Pairs that are done, and where."""
+        for pair, record in records.items():
+            self._pairs.done(pair, record)
+            self._board.proven(place)
+
+    def _has_new_notes(self, run: RenderRun, pairs: list[str]) -> bool:
         news = False
         for pair, note in self._results.notes(pairs).items():
-            if note.run != run_id or self._pairs.rendering.get(pair) == note:
+            if note.run != run.id or self._pairs.rendering.get(pair) == note:
                 continue
             news = True
             self._pairs.rendering[pair] = note
+            if note.state == "rendering":
+                self._board.at_work(run.id, run.place)
             if note.is_failed:
                 self._pairs.failed(note)
         return news

@@ -1,11 +1,13 @@
 """A driver's steps, on a farm on paper whose runs end as each test says; storage is real."""
 
+import re
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from flows.farm.driver.attempts import MOST_TRIES
 from flows.farm.driver.submitting import LEAST_SUBMITTED
 from flows.farm.names import ATTEMPTS, Place
 from flows.farm.orders import Orders
@@ -173,6 +175,56 @@ def test_one_broken_slot_among_many_costs_no_pair(count, broken):
     assert all(slot.out_until > 0 for slot in slots[:bad])
     assert not any(slot.out_until > farm.clock for slot in slots[bad:])
     assert farm.clock < 1.25 * alone_s + 900
+
+
+def one_good_host_and_two_bad(broken, each):
+    """The bad ones have so many slots each, are free at once, and fail alike."""
+    places = [Place(host, f"gpu{number}") for host in ("bert", "carl") for number in range(each)]
+    return [SimulatedSlot(Place("anna", "gpu0")), *(SimulatedSlot(place, broken) for place in places)]
+
+
+@pytest.mark.parametrize(("each", "pairs"), [(1, 12), (8, 40)])
+@pytest.mark.parametrize("pair_s", [60.0, 300.0, 3600.0])
+@pytest.mark.parametrize("broken", ["device", "mount"])
+def test_bad_hosts_do_not_confirm_each_other(broken, pair_s, each, pairs):
+    """Even while the good one has not finished its first pair."""
+    farm = SimulatedFarm(pairs, one_good_host_and_two_bad(broken, each), pair_s)
+    outcomes = farm.drive(2 * pairs * pair_s)
+    assert Counter(outcome.state for outcome in outcomes.values()) == {"done": pairs}
+    assert farm.clock < 1.2 * pairs * pair_s + 600
+
+
+@pytest.mark.parametrize("each", [1, 8])
+def test_slots_that_crash_do_not_confirm_each_other(each):
+    farm = SimulatedFarm(40, one_good_host_and_two_bad("crash", each))
+    outcomes = farm.drive(2 * 40 * farm.pair_s)
+    assert Counter(outcome.state for outcome in outcomes.values()) == {"done": 40}
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8, 32])
+def test_a_picture_that_is_missing_everywhere_fails_its_pair_alone_and_soon(count):
+    """Within three pairs' time of the moment when all slots are good, though a pair takes five minutes."""
+    slots = [SimulatedSlot(Place(f"h{number}", "gpu0")) for number in range(count)]
+    farm = SimulatedFarm(3 * count, slots, missing={"p0"})
+    farm.drive(3 * farm.pair_s)
+    while "p0" not in farm.driver.outcomes or farm.driver.outcomes["p0"].state != "failed":
+        assert farm.clock < 4 * farm.pair_s
+        farm.drive(farm.clock + farm.pair_s)
+    outcomes = farm.drive(24 * 3600)
+    assert Counter(outcome.state for outcome in outcomes.values()) == {"done": 3 * count - 1, "failed": 1}
+    assert re.fullmatch(r"there is no such file \(on h\d+ gpu0(, h\d+ gpu0)*\)", outcomes["p0"].reason)
+
+
+def test_where_no_slot_has_proven_itself_the_tries_are_bounded():
+    """Three hosts, of which one never comes by: nobody can tell better, and the reason says so."""
+    slots = [SimulatedSlot(Place(host, "gpu0"), "mount") for host in ("anna", "bert")]
+    away = SimulatedSlot(Place("carl", "gpu0"))
+    farm = SimulatedFarm(1, [*slots, away])
+    away.next_at, away.run = float("inf"), "another manifest's"
+    (outcome,) = farm.drive(3600).values()
+    assert (outcome.state, outcome.attempts) == ("failed", MOST_TRIES)
+    where = f"{MOST_TRIES} tries on anna gpu0, bert gpu0, where no pair was finished"
+    assert outcome.reason == f"there is no such file ({where})"
 
 
 def test_a_pair_that_fails_wherever_it_is_rendered_comes_to_its_end():
