@@ -26,7 +26,7 @@ from flows.pairs.listeners import Result
 from styletransfer import storage
 from styletransfer.errors import StyleTransferError
 from styletransfer.redaction import redacted
-from styletransfer.renders.records import SummaryPair
+from styletransfer.renders.records import FarmReport, SummaryPair
 
 VARIABLE: Final = "nst_notify"
 """Prefect variable with the block that messages go through, `custom-webhook/nst-notify`."""
@@ -36,6 +36,7 @@ BLOCK_NAME: Final = "nst-notify"
 TRIES: Final = 3
 PAUSE_S: Final = 5.0
 _MOST_FAILURES: Final = 20
+_MOST_PLACES: Final = 5
 
 log = logging.getLogger(__name__)
 
@@ -167,7 +168,24 @@ def end_message(result: Result, seconds: float) -> tuple[str, str]:
         lines.append(f"... and {len(failed) - _MOST_FAILURES} more")
     if held := sum(pair.state == "held" for pair in result.pairs):
         lines.append(f"time was up: {held} left over; they go on when the manifest is rendered next")
+    lines += _farm_lines(result.farm) if result.farm else ()
     return head, "\n".join([*lines, f"contact sheet: {markdown(result.index)}"])
+
+
+def _farm_lines(farm: FarmReport) -> Iterator[str]:
+    """What the manifest took of the farm."""
+    if farm.forecast is not None:
+        yield f"time forecast: {times.duration_text((farm.forecast - farm.began).total_seconds())}"
+    share = "" if farm.utilisation is None else f", {farm.utilisation:.0%} of the time of {farm.slots:.3g} slots"
+    yield f"rendering: {farm.slot_hours:.3g} slot-hours{share}"
+    if farm.cost is not None:
+        yield f"cost: {markdown(farm.cost)}"
+    if farm.slowest:
+        slowest = (f"{pair.id} {times.duration_text(pair.seconds)}" for pair in farm.slowest)
+        yield f"slowest: {', '.join(slowest)}"
+    if farm.failed_on:
+        failed = (f"{markdown(on)} {count}" for on, count in islice(farm.failed_on.items(), _MOST_PLACES))
+        yield f"pairs failed at first or for good on: {', '.join(failed)}"
 
 
 def _one_line(pair: SummaryPair) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from styletransfer import storage
 from styletransfer.machine.devices import Slot
 from styletransfer.renders.plan import Plan, PlannedPair
-from styletransfer.renders.records import PAIR_STATES, Summary, SummaryPair
+from styletransfer.renders.records import PAIR_STATES, FarmReport, Summary, SummaryPair
 from styletransfer.renders.summary import Outcome
 
 if TYPE_CHECKING:
@@ -21,19 +21,20 @@ if TYPE_CHECKING:
 class Result:
     """How a run ended. `pairs` are those it was asked for; the summary has the manifest's others, too.
 
-    `given_up`: why the rest was not rendered, if it was not.
+    `given_up`: why the rest was not rendered, if it was not. `farm`: what it took of a farm.
     """
 
     manifest: str
     index: str
     pairs: tuple[SummaryPair, ...]
     given_up: str | None = None
+    farm: FarmReport | None = None
 
     @classmethod
     def of(cls, plan: Plan, summary: Summary) -> Result:
         asked = {planned.id for planned in plan.pairs}
         pairs = tuple(pair for pair in summary.pairs if pair.id in asked)
-        return cls(plan.manifest.name, storage.public(plan.places.index), pairs)
+        return cls(plan.manifest.name, storage.public(plan.places.index), pairs, farm=summary.farm)
 
     @property
     def counts(self) -> str:

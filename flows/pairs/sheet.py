@@ -13,7 +13,7 @@ from styletransfer.errors import StorageError
 from styletransfer.machine.devices import Slot
 from styletransfer.renders.contact_sheet import ContactSheet
 from styletransfer.renders.plan import Plan, PlannedPair
-from styletransfer.renders.records import Summary
+from styletransfer.renders.records import FarmReport, Summary
 from styletransfer.renders.summary import Outcome
 
 LEAST_PAUSE_S = 5.0
@@ -25,10 +25,12 @@ log = logging.getLogger(__name__)
 class LiveSheet(Listener):
     """Writes the sheet in the background whenever there is news, as long as the block that it opens.
 
-    The block's end writes nothing: call `write` for the last state, where failing matters.
+    The block's end writes nothing: call `write` for the last state, where failing matters. `farm`: what it took
+    of a farm, once that is known.
     """
 
     def __init__(self, plan: Plan) -> None:
+        self.farm: FarmReport | None = None
         self._sheet = ContactSheet(plan)
         self._queued = plan.having("queued")
         self._outcomes: dict[str, Outcome] = {}
@@ -63,7 +65,7 @@ class LiveSheet(Listener):
 
     def write(self) -> Summary:
         """Write both files now. Raises StorageError."""
-        return self._sheet.write(self.outcomes)
+        return self._sheet.write(self.outcomes, self.farm)
 
     def __enter__(self) -> LiveSheet:
         self._thread.start()

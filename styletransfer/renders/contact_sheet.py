@@ -26,6 +26,7 @@ from styletransfer.renders.fingerprint import canonical_json
 from styletransfer.renders.inputs import input_uses
 from styletransfer.renders.plan import READERS, Plan
 from styletransfer.renders.records import (
+    FarmReport,
     PairState,
     Summary,
     SummaryInput,
@@ -69,13 +70,13 @@ class ContactSheet:
         self._others = other_pairs(plan)
         self._urls = {storage.public(use.url): use.url for pair in plan.manifest.pairs for use in input_uses(pair)}
 
-    def write(self, outcomes: Mapping[str, Outcome]) -> Summary:
+    def write(self, outcomes: Mapping[str, Outcome], farm: FarmReport | None = None) -> Summary:
         """Write both files; returns the summary.
 
         `outcomes` by pair id: a pair without one stands as planned, one that this run wasn't asked for as
         it stood. Raises StorageError when a file can't be written.
         """
-        summary = summarise(self.plan, outcomes, self._others, self.started)
+        summary = summarise(self.plan, outcomes, self._others, self.started).model_copy(update={"farm": farm})
         write_summary(self.plan.places.summary, summary)
         storage.write(self.plan.places.index, page(summary, self._pictures(summary)).encode())
         return summary

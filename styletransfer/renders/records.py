@@ -176,9 +176,35 @@ class SummaryPair(_Document):
     warnings: tuple[str, ...] = ()
 
 
+class SlowPair(_Document):
+    """A pair that took long."""
+
+    id: str
+    seconds: float
+
+
+class FarmReport(_Document):
+    """What a manifest took of a farm since it was submitted. `slot_hours`: of slots that rendered what is done.
+
+    `slots` in service, on average; `utilisation`: the manifest's share of their time, 0 to 1; `cost`: of the
+    slot-hours, with its currency; `forecast`: when all was to be through, as first told; `failed_on`: how many
+    pairs a slot has failed at least once, by its name.
+    """
+
+    began: UtcTime
+    ended: UtcTime
+    forecast: UtcTime | None = None
+    slot_hours: float
+    slots: float
+    utilisation: float | None = None
+    cost: str | None = None
+    slowest: tuple[SlowPair, ...] = ()
+    failed_on: dict[str, int] = {}
+
+
 class Summary(_Document):
     """`summary.json`: the state of every pair of a manifest. `settings` of a pair are those that differ
-    from the defaults; `picture` is relative to the summary."""
+    from the defaults; `picture` is relative to the summary; `farm` is there once a farm is through with it."""
 
     schema_version: int = SCHEMA_VERSION
     manifest: str
@@ -186,6 +212,7 @@ class Summary(_Document):
     started: UtcTime
     updated: UtcTime
     pairs: tuple[SummaryPair, ...]
+    farm: FarmReport | None = None
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -29,7 +29,10 @@ PICTURE_QUALITY: Final = 75
 
 
 class DriverProgress:
-    """Publishes both, each when it has changed. Uses the artifacts of another listener, which closes them."""
+    """Publishes both, each when it has changed. Uses the artifacts of another listener, which closes them.
+
+    `forecast`: when all would be through, as soon as that could be told.
+    """
 
     def __init__(self, artifacts: Artifacts, clock: Callable[[], float] = time.monotonic) -> None:
         self._artifacts, self._clock = artifacts, clock
@@ -38,6 +41,7 @@ class DriverProgress:
         self._pace: Pace | None = None
         self._told: ManifestProgress | None = None
         self._latest: Record | None = None
+        self.forecast: datetime | None = None
 
     def planned(self, plan: Plan) -> None:
         self._plan, self._pace = plan, Pace(plan.having("queued"))
@@ -51,6 +55,7 @@ class DriverProgress:
         states = [outcomes[pair.id].state if pair.id in outcomes else pair.state for pair in self._plan.pairs]
         left = self._pace.seconds_left(outcomes)
         through = now() + timedelta(seconds=self._pace.total_s(left)) if left else None
+        self.forecast = self.forecast or through
         self._tell(ManifestProgress.of(states, through))
         records = [outcome.record for outcome in outcomes.values() if outcome.state == "done" and outcome.record]
         if records:

@@ -183,6 +183,7 @@ def look_after(plan: Plan, request: RenderRequest, me: DriverRun, client: SyncPr
                 listener.states(reconciler.outcomes)
                 sheet.write()
             raise
+        sheet.farm = reconciler.report(progress.forecast)
         result = Result.of(plan, outage_retries().call(lambda: write_sheet(sheet)))
         listener.ended(replace(result, given_up=reconciler.given_up))
     if not reconciler.board.over:

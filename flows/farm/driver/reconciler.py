@@ -16,6 +16,7 @@ from typing import Final
 from flows.farm import submissions
 from flows.farm.driver.giving_up import why_given_up
 from flows.farm.driver.judging import Judge
+from flows.farm.driver.night_report import report
 from flows.farm.driver.pair_states import PairStates
 from flows.farm.driver.recovery import recover
 from flows.farm.driver.render_runs import RenderRequest, RenderRun, RenderRuns
@@ -28,7 +29,7 @@ from styletransfer.errors import StorageError
 from styletransfer.manifest.max_failed import MaxFailed
 from styletransfer.manifest.schema import Priority
 from styletransfer.renders.plan import Plan
-from styletransfer.renders.records import now
+from styletransfer.renders.records import FarmReport, now
 from styletransfer.renders.summary import Outcome
 
 POLL_S: Final = 5.0
@@ -81,6 +82,12 @@ class Reconciler:
     def live_runs(self) -> dict[str, str]:
         """Ids of the live render runs, by the pairs that are left to them."""
         return {pair: run.id for run in self._live.values() for pair in run.pairs}
+
+    def report(self, forecast: datetime | None) -> FarmReport:
+        """What the submission has taken of the farm so far."""
+        records = [each.record for each in self.outcomes.values() if each.state == "done" and each.record]
+        slots = self._submitter.slot_time.mean
+        return report(records, self.board.standings, slots, self._began, forecast)
 
     def step(self) -> None:
         """Bring everything up to date. Raises StorageError and the client's errors; may be repeated then."""

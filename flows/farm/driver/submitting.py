@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Final
 
-from flows.farm.driver.groups import make_groups
+from flows.farm.driver.groups import gpus_of, make_groups
+from flows.farm.driver.night_report import SlotTime
 from flows.farm.driver.pair_states import PairStates
 from flows.farm.driver.render_runs import RenderRun, RenderRuns
 from flows.farm.names import RENDER_POOLS, GpuCount
@@ -19,12 +20,17 @@ LEAST_SUBMITTED: Final = 2
 
 
 class Submitter:
-    """`priority` in place of the pairs' own. `slots`: those in service by GPUs, as when last looked for."""
+    """`priority` in place of the pairs' own. `slots`: those in service by GPUs, as when last looked for.
+
+    `slot_time`: how many of them the manifest could have used.
+    """
 
     def __init__(
         self, pairs: PairStates, runs: RenderRuns, priority: Priority | None, clock: Callable[[], float]
     ) -> None:
         self.slots: dict[GpuCount, int] = {}
+        self._gpus = set(map(gpus_of, pairs.plan.having("queued")))
+        self.slot_time = SlotTime()
         self._pairs, self._runs, self.priority, self._clock = pairs, runs, priority, clock
         self._slots_at = float("-inf")
 
@@ -34,6 +40,7 @@ class Submitter:
         if clock - self._slots_at >= SLOTS_S:
             self._pairs.places, self._slots_at = self._runs.slots_in_service(), clock
             self.slots = {gpus: len(places) for gpus, places in self._pairs.places.items()}
+            self.slot_time.seen(sum(self.slots.get(gpus, 0) for gpus in self._gpus), clock)
         waiting = board.waiting(clock)
         groups = make_groups(
             [self._pairs.planned[pair] for pair in waiting],
