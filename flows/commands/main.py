@@ -31,7 +31,7 @@ COMMANDS: Final = {
     "pause": "pause a manifest, or the farm",
     "resume": "have a manifest, or the farm, go on",
     "priority": "change who is rendered first",
-    "slots": "show slots; drain or resume some",
+    "slots": "show slots; drain, resume or restart some",
     "log": "show what a run has logged",
     "cancel": "end a run",
     "retry": "render the failed pairs of a run once more",

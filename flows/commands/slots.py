@@ -1,4 +1,4 @@
-"""`styletransfer slots`: what each slot renders; one slot or host drained, and resumed, from anywhere."""
+"""`styletransfer slots`: what each slot renders; one slot or host drained, resumed, restarted, from anywhere."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
     from flows.commands.terminal import Lines
+    from flows.farm.slot_service import ServiceState
     from flows.farm.slot_work import SlotWork
 
-USAGE: Final = "[drain|resume WHERE ...] [--until TIME]"
+USAGE: Final = "[drain|resume|restart WHERE ...] [--until TIME]"
 
 HELP: Final = """\
 Without more: each slot, what it renders, and why it does not. `drain` has
 slots take no more pairs; what is in hand is saved and goes on elsewhere, within
 a minute. `resume` has them take pairs again. WHERE is a host, for all of its
 slots, or a slot, HOST-SLOT: alpha, alpha-gpu0. It stays so when workers or
-hosts are started anew.
+hosts are started anew. `restart` has their workers hand back what they have,
+end, and be started again by `styletransfer worker`; then they take pairs.
 
 exit status: 0 done, 1 the server can't be reached, 2 there is no such host or
 slot
@@ -35,11 +37,13 @@ examples:
   styletransfer slots drain alpha
   styletransfer slots drain alpha-gpu0 --until 'tomorrow 08:00'
   styletransfer slots resume alpha
+  styletransfer slots restart alpha-gpu0
 """
 
 
 def add_options(parser: Parser) -> None:
-    parser.add_argument("action", nargs="?", choices=("drain", "resume"), metavar="drain|resume", help="what to do")
+    actions = ("drain", "resume", "restart")
+    parser.add_argument("action", nargs="?", choices=actions, metavar="|".join(actions), help="what to do")
     parser.add_argument("where", nargs="*", metavar="WHERE", help="a host, or HOST-SLOT")
     parser.add_argument("--until", metavar="TIME", help="drain: resume by itself then, 22:30 or 'tomorrow 08:00'")
     parser.add_shared("--timezone", "--state")
@@ -60,8 +64,11 @@ def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) ->
     until = moment(options.until, options.timezone) if options.until else None
     for slot in chosen(slots, options.where):
         if options.action == "drain":
-            drain(client, slot, until)
+            put_out(client, slot, "draining", "drained by hand", until)
             lines.say(f"{slot.worker}: drains: what it renders is saved and goes on elsewhere")
+        elif options.action == "restart":
+            put_out(client, slot, "restarting", "restarted by hand")
+            lines.say(f"{slot.worker}: is started again within a minute: what it renders is saved and goes on")
         else:
             lines.say(f"{slot.worker}: {'takes pairs again' if resume(client, slot) else 'was in service'}")
     return DONE
@@ -81,11 +88,13 @@ def chosen(slots: Sequence[SlotWork], asked: Sequence[str]) -> list[SlotWork]:
     return [slot for slot in slots if slot.host in asked or slot.worker in asked]
 
 
-def drain(client: SyncPrefectClient, slot: SlotWork, until: datetime | None) -> None:
+def put_out(
+    client: SyncPrefectClient, slot: SlotWork, state: ServiceState, reason: str, until: datetime | None = None
+) -> None:
     from flows.farm.slot_service import SlotService, write_service
     from styletransfer.renders.records import now
 
-    service = SlotService(worker=slot.worker, state="draining", reason="drained by hand", since=now(), until=until)
+    service = SlotService(worker=slot.worker, state=state, reason=reason, since=now(), until=until)
     write_service(client, service)
 
 

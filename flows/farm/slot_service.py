@@ -23,8 +23,9 @@ from styletransfer.renders.records import UtcTime, now
 
 TAG: Final = "nst-slot"
 
-ServiceState = Literal["draining", "out of service"]
-"""`draining`: what is in hand is saved and handed back; `out of service`: it is rendered to its end."""
+ServiceState = Literal["draining", "out of service", "restarting"]
+"""`draining`: what is in hand is saved and handed back; `out of service`: it is rendered to its end; `restarting`:
+as `draining`, then its worker ends, is begun again by whoever looks after it, and is in service."""
 
 
 class SlotService(BaseModel):

@@ -40,6 +40,9 @@ def test_a_host_is_drained_and_resumed_from_anywhere(deployed):
         assert "draining: drained by hand, until" in line
         (row,) = [row for row in json.loads(call("status", "--slots", "--json").out) if row["host"] == host]
         assert row["service"]["state"] == "draining"
+        assert "is started again" in call("slots", "restart", host).out
+        (row,) = [row for row in json.loads(call("status", "--slots", "--json").out) if row["host"] == host]
+        assert row["service"]["state"] == "restarting"
         assert "takes pairs again" in call("slots", "resume", f"{host}-gpu0").out
         assert "was in service" in call("slots", "resume", host).out
         assert [slot.text for slot in read_slots(client) if slot.host == host] == ["idle"]

@@ -22,7 +22,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from flows.farm.markdown import markdown
 from flows.farm.messages import try_to_send
 from flows.farm.names import FINISHED_VARIABLE, Place
-from flows.farm.slot_service import SlotService, read_service, write_service
+from flows.farm.slot_service import SlotService, read_service, resume, write_service
 from flows.farm.workers.slot_health import SlotHealth
 from styletransfer.renders.records import now
 
@@ -32,11 +32,15 @@ log = logging.getLogger("prefect.workers.slot")  # Prefect's loggers reach the t
 
 
 class SlotDuty:
-    """One slot, by its worker's name. All but `takes_runs` asks the server, and may raise the client's errors."""
+    """One slot, by its worker's name. All but `takes_runs` asks the server, and may raise the client's errors.
+
+    `restarts`: its worker is to hand back what it has, and to end.
+    """
 
     def __init__(self, worker: str) -> None:
         self.worker = worker
         self.service: SlotService | None = None
+        self.restarts = False
         self._health, self._unwritten = SlotHealth(), False
         self._folder = tempfile.mkdtemp(prefix="nst-slot-")
         atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
@@ -56,6 +60,9 @@ class SlotDuty:
             if self._unwritten:
                 self._write(client)
             before, self.service = self.takes_runs, read_service(client, self.worker)
+            if self.service is not None and self.service.state == "restarting":
+                resume(client, self.worker)  # for who comes after this worker
+                self.restarts = True
         if before != self.takes_runs:
             log.warning("%s: %s", self.worker, self._text() if self.service else "in service again")
 

@@ -95,6 +95,9 @@ class SlotWorker(ProcessWorker):
     job_configuration = SlotConfiguration
     draining = False
     clock: Callable[[], float] = staticmethod(time.monotonic)
+    end: Callable[[], object] = staticmethod(lambda: None)
+    """Drains this worker, and ends it."""
+
     _asked_at = _news_at = float("-inf")
     _lost_runs: LostRuns | None = None
     ready_fd: int | None = None
@@ -186,6 +189,8 @@ class SlotWorker(ProcessWorker):
         """See whether the slot is in service; if it is to drain, have the run in hand save its state."""
         if self.renders:
             await self._safely(self.duty.look, "can't see whether the slot is in service")
+            if self.duty.restarts:
+                self.end()
             if self.duty.drains:
                 tell_runs(signal.SIGTERM, self._told)
 
@@ -268,6 +273,7 @@ async def serve(pool: str, name: str, limit: int, ready_fd: int | None) -> None:
     worker = SlotWorker(pool, name=name, limit=limit, create_pool_if_not_found=False)
     worker.ready_fd = ready_fd
     drain = Drain()
+    worker.end = drain.asked.set
     drain.listen()
     working = asyncio.create_task(worker.start())
     asked = asyncio.create_task(drain.asked.wait())

@@ -90,3 +90,16 @@ def test_a_slot_obeys_what_is_set_for_it_elsewhere(client, duty):
     resume(client, duty.worker)
     duty.look()
     assert duty.takes_runs
+
+
+def test_who_is_to_restart_leaves_a_slot_in_service(client, duty):
+    """Whatever was set before; the worker that comes next is not asked again."""
+    write_service(client, SlotService(worker=duty.worker, state="restarting", reason="by hand", since=now()))
+    duty.look()
+    assert duty.restarts
+    assert not duty.takes_runs
+    assert read_service(client, duty.worker) is None
+    later = SlotDuty(duty.worker)
+    later.look()
+    assert later.takes_runs
+    assert not later.restarts

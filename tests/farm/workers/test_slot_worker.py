@@ -13,9 +13,14 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.states import Cancelling, Completed, Running
 from prefect.workers.process import ProcessWorker
 
+from flows.farm.names import RENDER_POOLS
+from flows.farm.setup.deploy import deploy
+from flows.farm.slot_service import SlotService, read_service, write_service
+from flows.farm.submissions import live_workers
 from flows.farm.workers.slot_worker import SlotWorker, check_entrypoint, query_pause_s
 from flows.server.environment import IDLE_QUERY_S
 from styletransfer.errors import StyleTransferError
+from styletransfer.renders.records import now
 from tests.checkout import ROOT
 from tests.waiting import until
 
@@ -140,3 +145,17 @@ def test_a_run_of_an_old_deployment_says_what_to_do(farm):
             assert worker.wait(60) == 0
     assert OLD[0] in state.message
     assert "run `styletransfer deploy`" in state.message
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("farm")
+def test_a_worker_that_is_to_restart_ends():
+    name = f"restart{os.getpid()}-cpu0"
+    command = [sys.executable, "-m", "flows.farm.workers.slot_worker", "--pool", RENDER_POOLS[1], "--name", name]
+    with get_client(sync_client=True) as client:
+        deploy(client)
+        write_service(client, SlotService(worker=name, state="restarting", reason="by hand", since=now()))
+        with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE) as worker:
+            assert worker.wait(120) == 0
+        assert read_service(client, name) is None
+        assert name not in {each.name for each in live_workers(client)}
