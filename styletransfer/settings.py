@@ -29,6 +29,8 @@ Pooling = Literal["max", "average", "l2"]
 Optimizer = Literal["adam", "lbfgs"]
 Schedule = Literal["original", "fast"]
 Init = Literal["content", "gray", "uniform", "normal", "style_stats"]
+Alpha = Literal["ignore", "keep"]
+Colours = Literal["style", "content", "matched"]
 Precision = Literal["auto", "float32", "float64"]
 
 LARGEST_SCALE_PX = 65_536
@@ -126,6 +128,13 @@ class PictureSettings(_Checked):
     style_scale_fac: Positive = Field(1.0, description="size of the styles relative to the scale")
     style_size: Annotated[int, Field(ge=1, le=LARGEST_SCALE_PX)] | None = Field(
         None, description="fixed longest edge of the styles in px; replaces style_scale_fac"
+    )
+    colours: Colours = Field(
+        "style",
+        description="the style's; the content's, put into the result; or the style's, matched to the content's",
+    )
+    alpha: Alpha = Field(
+        "ignore", description="the content's transparency: left out, or kept in the result (not in JPEG)"
     )
     proof: str | None = Field(
         None, min_length=1, description="CMYK ICC profile that the inputs are soft-proofed with"

@@ -82,7 +82,10 @@ def test_the_table_gives_each_settings_options():
         assert sorted(re.findall(r"`(.*?)`", shown)) == sorted(spelled.get(name, [])), name
 
 
-@pytest.mark.parametrize("name", ["pooling", "optimizer", "schedule", "init", "precision", "tiles"])
+CHOICES = ["pooling", "optimizer", "schedule", "init", "colours", "alpha", "precision", "tiles"]
+
+
+@pytest.mark.parametrize("name", CHOICES)
 def test_the_table_names_every_choice(name):
     schema = Settings.model_json_schema()["properties"][name]
     choices = schema.get("enum") or schema["anyOf"][0]["enum"]

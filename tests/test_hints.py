@@ -16,6 +16,7 @@ NAMES = {
     "style_scale": "style_scale_fac",
     "learning_rate": "step_size",
     "init_image": "init",
+    "original_colors": "colours",
     "gpu": "gpus",
     # the original
     "random-seed": "seed",
@@ -47,7 +48,6 @@ def test_weights_of_styles_are_a_blend(word):
 
 def test_a_word_with_nothing_like_it_here_is_told_what_there_is():
     assert hint("cfg", SETTINGS) == " (nothing here is made from text)"
-    assert hint("original_colors", SETTINGS) == " (colours are always the style's)"
 
 
 def test_options_are_told_as_they_are_written():

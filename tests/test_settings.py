@@ -10,6 +10,8 @@ from pydantic import ValidationError
 
 from styletransfer.errors import SettingsError
 from styletransfer.settings import (
+    Alpha,
+    Colours,
     ExecutionSettings,
     Init,
     Optimizer,
@@ -40,6 +42,8 @@ PICTURE_DEFAULTS: dict[str, Any] = {
     "seed": 0,
     "style_scale_fac": 1.0,
     "style_size": None,
+    "colours": "style",
+    "alpha": "ignore",
     "proof": None,
     "precision": "auto",
 }
@@ -63,6 +67,8 @@ OTHER: dict[str, st.SearchStrategy[Any]] = {
     "seed": st.integers(0, 2**63 - 1),
     "style_scale_fac": st.floats(0, 10, exclude_min=True),
     "style_size": st.none() | st.integers(1, 65_536),
+    "colours": st.sampled_from(get_args(Colours)),
+    "alpha": st.sampled_from(get_args(Alpha)),
     "proof": st.none() | st.text(min_size=1),
     "precision": st.sampled_from(get_args(Precision)),
     "gpus": st.sampled_from([1, 2]),
@@ -139,6 +145,8 @@ WRONG: list[tuple[str, Any, str]] = [
     ("style_scale_fac", 0, f"is 0; must be {POSITIVE}"),
     ("style_size", 0, f"is 0; must be {PX}, or null"),
     ("style_size", "auto", f"is 'auto'; must be {PX}, or null"),
+    ("colours", "photo", "is 'photo'; must be 'style' or 'content' or 'matched'"),
+    ("alpha", "premultiplied", "is 'premultiplied'; must be 'ignore' or 'keep'"),
     ("proof", "", "is ''; must be the place of a CMYK ICC profile, or null"),
     ("precision", "float16", "is 'float16'; must be 'auto' or 'float32' or 'float64'"),
     ("gpus", 3, "is 3; must be 1 or 2"),

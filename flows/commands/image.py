@@ -45,6 +45,8 @@ SHORT_FORMS: Mapping[str, tuple[str, ...]] = {
     "seed": ("-r", "--random-seed"),
     "style_scale_fac": (),
     "style_size": (),
+    "colours": (),
+    "alpha": (),
     "proof": (),
     "precision": (),
     "tiles": (),
@@ -128,7 +130,7 @@ def run(options: argparse.Namespace) -> int:
     job = make_job(options)
     console = output()
     console.print(plain(job.what_is_what()), soft_wrap=True)
-    content, *styles = read_pictures((job.content, *job.styles), job.settings.proof)
+    content, *styles = read_pictures((job.content, *job.styles), job.settings)
     check_size(job, shown(job, content).size)
     devices = chosen_devices(options.devices)  # may load torch: after what takes no time to find wrong
     with display(console, plain=options.verbose) as lines, device_lock(Slot(devices)):
@@ -143,7 +145,7 @@ def run(options: argparse.Namespace) -> int:
     if image is None:
         lines.say("stopped before the first iteration; nothing is written")
         return INTERRUPTED
-    write_result(job, image, content.dpi)
+    write_result(job, image, content)
     height, width = image.shape[-2:]
     so_far = " as far as it had got" if render.stopped else ""
     took = f"{width}x{height} px, {time.monotonic() - began:.1f} s"

@@ -13,7 +13,7 @@ from styletransfer.errors import Fault, ImageError, SettingsError
 from styletransfer.manifest.schema import LARGEST_WEIGHT
 from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.pictures.decode import MAX_MEGAPIXELS
-from styletransfer.pictures.formats import Format, check_format_size, extension
+from styletransfer.pictures.formats import Format, check_format_alpha, check_format_size, extension
 from styletransfer.renders.same_file import FileKeys
 from styletransfer.settings import Settings, check_settings
 from styletransfer.sizes import Size
@@ -65,6 +65,8 @@ def make_job(options: argparse.Namespace) -> Job:
     proofs = [storage.resolve(".", options.proof)] if options.proof else []
     weights = WeightsSource(options.weights).located()
     read = [content, *styles, *proofs, *([weights.source] if weights.is_file else [])]
+    if settings is not None and settings.alpha == "keep":
+        faults += _without_alpha(file_format)
     faults += _overwriting(output, preview, read, overwrite=options.overwrite)
     if faults or settings is None:
         raise SettingsError(faults)
@@ -96,6 +98,13 @@ def check_size(job: Job, size: Size) -> None:
             faults.append(Fault(option, f"can't be written: {error}"))
     if faults:
         raise SettingsError(faults)
+
+
+def _without_alpha(file_format: Format) -> Iterator[Fault]:
+    try:
+        check_format_alpha(file_format)
+    except ImageError as error:
+        yield Fault("--alpha", f"is 'keep', but {error}")
 
 
 def _overwriting(output: str, preview: str | None, read: Iterable[str], *, overwrite: bool) -> Iterator[Fault]:

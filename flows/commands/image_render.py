@@ -28,8 +28,9 @@ from styletransfer.machine.devices import Slot, parse_devices
 from styletransfer.pictures.decode import decode
 from styletransfer.pictures.encode import encode
 from styletransfer.pictures.formats import Format, extension
-from styletransfer.pictures.picture import Dpi, Picture
+from styletransfer.pictures.picture import Picture
 from styletransfer.pictures.soft_proof import soft_proof
+from styletransfer.settings import Settings
 from styletransfer.sizes import Size, pyramid, resolve_end_scale, size_to_fit
 from styletransfer.transfer.schedule import Work
 
@@ -58,13 +59,15 @@ def chosen_devices(names: Sequence[str]) -> tuple[str, ...]:
     return devices[: max(1, len(asked))]
 
 
-def read_pictures(locations: Sequence[str], proof: str | None) -> list[Picture]:
-    """The pictures at these locations, soft-proofed; ImageError tells of all that can't be had."""
+def read_pictures(locations: Sequence[str], settings: Settings) -> list[Picture]:
+    """The pictures at these locations as the settings want them; ImageError tells of all that can't be had."""
+    proof = settings.proof
     profile = None if proof is None else storage.read(proof, limit_bytes=PROFILE_BYTES)
     pictures, faults = {}, []
     for location in dict.fromkeys(locations):
         try:
-            picture = decode(storage.read(location, limit_bytes=PICTURE_BYTES), storage.public(location))
+            data = storage.read(location, limit_bytes=PICTURE_BYTES)
+            picture = decode(data, storage.public(location), alpha=settings.alpha)
             pictures[location] = picture if profile is None else soft_proof(picture, profile, proof or "")
         except (ImageError, StorageError) as error:
             faults.append(str(error))
@@ -83,21 +86,22 @@ class Render:
         self.stopped = False
         self._image: Tensor | None = None
         self._iterations = 0
+        self._content: Picture | None = None
         self._shown: DisplayedImage | None = None
 
     def run(self, content: Picture, styles: Sequence[Picture]) -> Tensor | None:
         """The picture (1, 3, H, W), as far as it got if `stopped`; None without a first iteration."""
-        from styletransfer.renders.stylize import make_stylizer
+        from styletransfer.renders import stylize
         from styletransfer.renders.weights_loading import load_weights
 
         settings = self.job.settings
         weights = load_weights(self.job.weights, last_layer=settings.layers()[-1])
-        self._shown = shown(self.job, content)
+        self._shown, self._content = shown(self.job, content), content
         self.lines.started(self._shown, Slot(self.devices))
-        stylizer = make_stylizer(weights, settings, self.devices)
+        stylizer = stylize.make_stylizer(weights, settings, self.devices)
         try:
             with self._stopped_by_signals():
-                return stylizer.run(content, styles, self.job.style_weights, callback=self._callback)
+                return stylize.run(stylizer, content, styles, self.job.style_weights, callback=self._callback)
         except Cancelled:
             return self._image
 
@@ -108,13 +112,19 @@ class Render:
         if self.job.preview and self._iterations % self.job.save_every == 0:
             self._write_preview(self.job.preview, progress)
         if self.stopped:
-            self._image = progress.image()
+            self._image = self._so_far(progress)
             raise Cancelled("stopped")
+
+    def _so_far(self, progress: Progress) -> Tensor:
+        from styletransfer.renders.stylize import finish
+
+        assert self._content is not None
+        return finish(progress.image(), self._content, self.job.settings)
 
     def _write_preview(self, preview: str, progress: Progress) -> None:
         """A preview that can't be written is no reason to stop."""
         try:
-            storage.write(preview, encode(progress.image(), self.job.preview_format))
+            storage.write(preview, encode(self._so_far(progress), self.job.preview_format))
         except StyleTransferError as error:
             self.lines.note(f"preview not written: {error}")
 
@@ -147,23 +157,29 @@ def shown(job: Job, content: Picture) -> DisplayedImage:
     return DisplayedImage(storage.name(job.output), size, scales, iterations)
 
 
-def write_result(job: Job, image: Tensor, dpi: Dpi | None) -> None:
+def write_result(job: Job, image: Tensor, content: Picture) -> None:
     """Write the picture where and as it was asked for, or else where and as it is not lost."""
     try:
-        contents = encode(image, job.format, dpi)
+        contents = _encoded(image, job.format, content)
     except ImageError as error:
-        raise ImageError(f"{error}; {_rescued(job, *_encode_otherwise(job, image, dpi, error))}") from error
+        raise ImageError(f"{error}; {_rescued(job, *_encode_otherwise(job, image, content, error))}") from error
     try:
         storage.write(job.output, contents)
     except StorageError as error:
         raise StorageError(f"{error}; {_rescued(job, contents, job.format)}") from error
 
 
-def _encode_otherwise(job: Job, image: Tensor, dpi: Dpi | None, error: ImageError) -> tuple[bytes, Format]:
+def _encoded(image: Tensor, file_format: Format, content: Picture) -> bytes:
+    """A file with the content's resolution, and its transparency where that is kept."""
+    height, width = image.shape[-2:]
+    return encode(image, file_format, content.dpi, content.alpha_at((width, height)))
+
+
+def _encode_otherwise(job: Job, image: Tensor, content: Picture, error: ImageError) -> tuple[bytes, Format]:
     """The picture in a format that holds every size; `error` when that fails, too."""
     other: Format = "tiff" if job.format != "tiff" else "png"
     try:
-        return encode(image, other, dpi), other
+        return _encoded(image, other, content), other
     except ImageError:
         raise error from None
 

@@ -12,13 +12,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
 import numpy as np
 from PIL import Image
 
 from styletransfer.errors import ImageError
 from styletransfer.pictures import icc_conversion
+from styletransfer.pictures.alpha import fill_hidden
 from styletransfer.pictures.headers import TIFF_STARTS, Header, damage_as_image_error, read_header
 from styletransfer.pictures.icc_profile import SRGB_PROFILE
 from styletransfer.pictures.picture import Picture, Pixels, strips
@@ -37,7 +38,7 @@ _LOOKED_AT_FOR_NOTHING: Final = (PNG_START, JPEG_START, *TIFF_STARTS)
 """First bytes of formats whose headers take no memory for pixels. Opening a WebP takes two of its frames."""
 _ONE_AT_A_TIME: Final = threading.Lock()
 
-_TRANSPARENT: Final = "is transparent in places; transparency is ignored"
+_TRANSPARENT: Final = "is transparent in places; transparency is ignored; `alpha: keep` keeps it"
 _SEVERAL: Final = "has more than one frame or page; the first is used"
 _GUESSED_CMYK: Final = "is CMYK without a usable ICC profile; its colours are a guess"
 
@@ -71,11 +72,14 @@ def inspect(data: bytes, name: str, *, max_megapixels: float = MAX_MEGAPIXELS) -
         return header.size
 
 
-def decode(data: bytes, name: str, *, max_megapixels: float = MAX_MEGAPIXELS) -> Picture:
+def decode(
+    data: bytes, name: str, *, max_megapixels: float = MAX_MEGAPIXELS, alpha: Literal["ignore", "keep"] = "ignore"
+) -> Picture:
     """The picture in a file's bytes: upright, in sRGB, 16 bits per channel if the file has them, else 8.
 
-    An embedded ICC profile is honoured; without one the pixels count as sRGB. Transparency, further frames or
-    pages, and a profile that does not fit are left out, each with a warning in the result.
+    An embedded ICC profile is honoured; without one the pixels count as sRGB. Further frames or pages,
+    and a profile that does not fit are left out, each with a warning in the result; so is transparency, unless
+    `alpha` is "keep": then the result has it, and colours that are hidden wholly are replaced by those around.
 
     Raises ImageError, starting with `name`, when the bytes are no picture, damaged or cut short, have more
     than `max_megapixels` million pixels, or have neither 8 nor 16 bits per channel.
@@ -84,31 +88,51 @@ def decode(data: bytes, name: str, *, max_megapixels: float = MAX_MEGAPIXELS) ->
     warnings: list[str] = [_SEVERAL] if header.animated else []
     with damage_as_image_error(name):
         rows = _vips_rows(data, header, warnings) if header.needs_vips else _pillow_rows(header, warnings)
-        pixels = _assemble(rows, header)
-    return Picture(pixels, header.upright_dpi, tuple(f"{name}: {warning}" for warning in warnings))
+        pixels, opacity = _assemble(rows, header, keep_alpha=alpha == "keep")
+    if opacity is not None and alpha == "ignore":
+        warnings.append(_TRANSPARENT)
+        opacity = None
+    picture = Picture(pixels, header.upright_dpi, tuple(f"{name}: {warning}" for warning in warnings), opacity)
+    return fill_hidden(picture)
 
 
-def _assemble(rows: Iterator[Pixels], header: Header) -> Pixels:
-    """Upright pixels (H, W, 3) from strips of the stored picture, top to bottom, of 3 channels or 1."""
+_Strip = tuple[Pixels, Pixels | None]
+"""Colours (n, W, 3 or 1) and, where there is one, alpha (n, W)."""
+
+
+def _assemble(rows: Iterator[_Strip], header: Header, *, keep_alpha: bool) -> tuple[Pixels, Pixels | None]:
+    """Upright pixels (H, W, 3) and, where it is not opaque throughout, alpha (H, W).
+
+    From strips of the stored picture, top to bottom. An alpha that is not kept has no pixels.
+    """
     width, height = header.size
+    turned_back = _TURNED_BACK.get(header.orientation, header.orientation)
     pixels = stored = np.empty((0, 0, 3), np.uint8)
+    alpha = None
     top = 0
-    for strip in rows:
+    for strip, opacity in rows:
         if top == 0:
             pixels = np.empty((height, width, 3), strip.dtype)
-            stored = upright(pixels, _TURNED_BACK.get(header.orientation, header.orientation))
+            stored = upright(pixels, turned_back)
         if strip.shape[1] != stored.shape[1]:
             break
-        stored[top : top + len(strip)] = strip
+        part = slice(top, top + len(strip))
+        stored[part] = strip
+        if opacity is not None and (alpha is not None or opacity.min() < np.iinfo(opacity.dtype).max):
+            if alpha is None:
+                shape = (height, width) if keep_alpha else (0, 0)
+                alpha = np.full(shape, np.iinfo(opacity.dtype).max, opacity.dtype)
+            if keep_alpha:
+                upright(alpha, turned_back)[part] = opacity
         top += len(strip)
     if top != stored.shape[0] or top == 0:
         raise ImageError(f"{header.name}: damaged, its pixels are not {width}x{height} as its header says")
-    return pixels
+    return pixels, alpha
 
 
 def upright(pixels: Pixels, orientation: int) -> Pixels:
-    """View of pixels (H, W, C), turned and mirrored as an EXIF orientation (1 to 8) asks for."""
-    turned = pixels.transpose(1, 0, 2) if orientation >= 5 else pixels
+    """View of pixels (H, W, C) or alpha (H, W), turned and mirrored as an EXIF orientation (1 to 8) asks for."""
+    turned = pixels.swapaxes(0, 1) if orientation >= 5 else pixels
     down = slice(None, None, -1 if orientation in {3, 4, 7, 8} else 1)
     across = slice(None, None, -1 if orientation in {2, 3, 6, 7} else 1)
     return turned[down, across]
@@ -117,26 +141,27 @@ def upright(pixels: Pixels, orientation: int) -> Pixels:
 # --- By Pillow
 
 
-def _pillow_rows(header: Header, warnings: list[str]) -> Iterator[Pixels]:
+def _pillow_rows(header: Header, warnings: list[str]) -> Iterator[_Strip]:
     """Strips of a picture that Pillow decodes: uint8 sRGB, or uint16 gray."""
     image = header.image
     assert image is not None
     image.load()
-    transparent = image.info.pop("transparency", None) is not None    # or Pillow would act on it, or warn
+    colour_key = image.info.pop("transparency", None)                 # or Pillow would act on it, or warn
     convert = _deep_gray if header.deep else _conversion(header.profile, image.mode, warnings)
     for rows in strips(image.size):
         strip = image.crop((0, rows.start, image.width, rows.stop))
-        transparent = transparent or _is_transparent(strip)
-        yield convert(strip)
-    if transparent:
-        warnings.append(_TRANSPARENT)
+        yield convert(strip), _alpha(strip, colour_key)
 
 
-def _is_transparent(strip: Image.Image) -> bool:
-    if strip.mode not in {"RGBA", "RGBa", "LA", "La", "PA"}:
-        return False
-    lowest = strip.getchannel(strip.getbands()[-1]).getextrema()[0]
-    return isinstance(lowest, int | float) and lowest < 255
+def _alpha(strip: Image.Image, colour_key: object) -> Pixels | None:
+    """Alpha (n, W) of a strip: a channel of its own, or by colours that count as transparent."""
+    if strip.mode in {"RGBA", "RGBa", "LA", "La", "PA"}:
+        return np.asarray(strip.getchannel(strip.getbands()[-1]))
+    if colour_key is None:
+        return None
+    keyed = strip.copy()
+    keyed.info["transparency"] = colour_key
+    return np.asarray(keyed.convert("RGBA").getchannel("A"))
 
 
 def _deep_gray(strip: Image.Image) -> Pixels:
@@ -173,7 +198,7 @@ def _by_profile(
 # --- By libvips
 
 
-def _vips_rows(data: bytes, header: Header, warnings: list[str]) -> Iterator[Pixels]:
+def _vips_rows(data: bytes, header: Header, warnings: list[str]) -> Iterator[_Strip]:
     """Strips of a TIFF or PNG that libvips decodes: uint8 or uint16 sRGB, or uint16 gray."""
     image = _vips_open(data, header)
     mode = _MODES.get(image.interpretation)
@@ -188,13 +213,8 @@ def _vips_rows(data: bytes, header: Header, warnings: list[str]) -> Iterator[Pix
         image = icc_conversion.deep_lab_to_srgb(image)
     profile, mode = (None, "RGB") if mode == "LAB" else (header.profile, mode)
     convert = _array_conversion(image.format, profile, mode, warnings)
-    transparent = False
     for strip in _regions(image if alpha is None else image.bandjoin(alpha)):
-        if alpha is not None:
-            transparent = transparent or bool(strip[..., -1].min() < np.iinfo(strip.dtype).max)
-        yield convert(strip if alpha is None else strip[..., :-1])
-    if transparent:
-        warnings.append(_TRANSPARENT)
+        yield (convert(strip), None) if alpha is None else (convert(strip[..., :-1]), strip[..., -1])
 
 
 def _vips_open(data: bytes, header: Header) -> pyvips.Image:

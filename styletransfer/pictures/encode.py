@@ -15,10 +15,10 @@ from PIL.ExifTags import Base as Tag
 
 from styletransfer.errors import ImageError
 from styletransfer.pictures import icc_conversion
-from styletransfer.pictures.formats import Format, check_format_size
+from styletransfer.pictures.formats import Format, check_format_alpha, check_format_size
 from styletransfer.pictures.headers import damage_as_image_error
 from styletransfer.pictures.icc_profile import SRGB_PROFILE
-from styletransfer.pictures.picture import Dpi, Picture
+from styletransfer.pictures.picture import Dpi, Picture, Pixels
 
 if TYPE_CHECKING:
     import torch
@@ -28,24 +28,40 @@ _DEFAULT_TIFF_DPI: Final = (72.0, 72.0)     # TIFF must state a resolution; this
 _CLASSIC_TIFF_BYTES: Final = 4_000_000_000  # a little under the 4 GiB that its offsets reach
 
 
-def encode(image: torch.Tensor, file_format: Format, dpi: Dpi | None = None) -> bytes:
+def encode(
+    image: torch.Tensor, file_format: Format, dpi: Dpi | None = None, alpha: Pixels | None = None
+) -> bytes:
     """A picture file from a float tensor (1, 3, H, W) or (3, H, W) in [0, 1], with the sRGB profile embedded.
 
     PNG 8 bits; JPEG quality 95 without chroma subsampling; WebP quality 95; TIFF 16 bits, straight from the
-    floats. The same picture gives the same bytes. Raises ImageError when the format can't hold the size.
+    floats. `alpha` (H, W), uint8 or uint16, is its opacity. The same picture gives the same bytes. Raises
+    ImageError when the format can't hold the size, or an alpha.
     """
     if image.ndim >= 2:                     # else `from_tensor` has something to say
         check_format_size(file_format, (image.shape[-1], image.shape[-2]))
     picture = from_tensor(image, bits=16 if file_format == "tiff" else 8, dpi=dpi)
+    pixels = picture.pixels
+    if alpha is not None:
+        check_format_alpha(file_format)
+        pixels = np.dstack([pixels, _of_depth(alpha, pixels.dtype)])
     if file_format == "tiff":
-        return _tiff(picture)
+        return _tiff(pixels, dpi)
     file = io.BytesIO()
     try:
-        Image.fromarray(picture.pixels).save(file, file_format, **_save_options(file_format, dpi))
+        Image.fromarray(pixels).save(file, file_format, **_save_options(file_format, dpi))
     except (OSError, ValueError) as error:
         width, height = picture.size
         raise ImageError(f"{width}x{height} px picture can't be written as {file_format}: {error}") from error
     return file.getvalue()
+
+
+def _of_depth(alpha: Pixels, dtype: np.dtype[Any]) -> Pixels:
+    """The opacity in uint8 or uint16."""
+    if alpha.dtype == dtype:
+        return alpha
+    if dtype == np.uint16:
+        return alpha * np.uint16(257)
+    return np.rint(alpha / np.float32(257)).astype(np.uint8)
 
 
 def _save_options(file_format: Format, dpi: Dpi | None) -> dict[str, Any]:
@@ -71,10 +87,12 @@ def _resolution_exif(dpi: Dpi) -> bytes:
     return exif.tobytes()
 
 
-def _tiff(picture: Picture) -> bytes:
-    """A 16-bit RGB TIFF: deflate with horizontal predictor, BigTIFF where the classic kind is too small."""
-    across, down = picture.dpi or _DEFAULT_TIFF_DPI
-    image = icc_conversion.vips_picture(picture.pixels).copy(xres=across / 25.4, yres=down / 25.4)   # dots per mm
+def _tiff(pixels: Pixels, dpi: Dpi | None) -> bytes:
+    """A 16-bit TIFF of RGB or RGBA (H, W, channels): deflate, BigTIFF where the classic kind is too small."""
+    across, down = dpi or _DEFAULT_TIFF_DPI
+    image = icc_conversion.vips_picture(pixels).copy(
+        interpretation="rgb16", xres=across / 25.4, yres=down / 25.4  # dots per mm
+    )
     image = icc_conversion.embed_profile(image, SRGB_PROFILE)
     with damage_as_image_error("TIFF"):
         return bytes(
@@ -83,7 +101,7 @@ def _tiff(picture: Picture) -> bytes:
                 predictor="horizontal",
                 resunit="inch",
                 keep="icc",
-                bigtiff=picture.pixels.nbytes > _CLASSIC_TIFF_BYTES,
+                bigtiff=pixels.nbytes > _CLASSIC_TIFF_BYTES,
             )
         )
 

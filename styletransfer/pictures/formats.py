@@ -16,6 +16,16 @@ _EXTENSIONS: Final[dict[Format, str]] = {"png": ".png", "jpeg": ".jpg", "webp": 
 _LARGEST_SIDE_PX: Final[dict[Format, int]] = {"jpeg": 65_500, "webp": 16_383}
 
 
+_WITHOUT_ALPHA: Final[tuple[Format, ...]] = ("jpeg",)
+
+
+def check_format_alpha(file_format: Format) -> None:
+    """ImageError when this format can't hold transparency."""
+    if file_format in _WITHOUT_ALPHA:
+        able = ", ".join(name for name in FORMATS if name not in _WITHOUT_ALPHA)
+        raise ImageError(f"{file_format} has no transparency; use {able}")
+
+
 def extension(file_format: Format) -> str:
     """The file name's ending, with its dot: `.png`, `.jpg`, `.webp` or `.tif`."""
     return _EXTENSIONS[file_format]

@@ -35,12 +35,14 @@ _STRIP_PX: Final = 4_000_000                # pixels worked on at a time
 class Picture:
     """A decoded picture: sRGB pixels (H, W, 3), uint8 or uint16 over their whole range, read-only.
 
-    `dpi` is the resolution across and down, if the file told one. `warnings` say what was left out.
+    `dpi` is the resolution across and down, if the file told one. `warnings` say what was left out. `alpha` (H, W),
+    uint8 or uint16 over its whole range, is the opacity; None where that is full, or ignored.
     """
 
     pixels: Pixels = field(repr=False)
     dpi: Dpi | None = None
     warnings: tuple[str, ...] = ()
+    alpha: Pixels | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         pixels = self.pixels
@@ -49,6 +51,9 @@ class Picture:
         pixels = pixels.view()              # the caller's own array stays as writable as it was
         pixels.flags.writeable = False
         object.__setattr__(self, "pixels", pixels)
+        alpha = self.alpha
+        if alpha is not None and (alpha.shape != pixels.shape[:2] or alpha.dtype not in (np.uint8, np.uint16)):
+            raise ImageError(f"alpha is {alpha.dtype} {alpha.shape}; must be uint8 or uint16 {pixels.shape[:2]}")
 
     @property
     def size(self) -> Size:
@@ -72,6 +77,13 @@ class Picture:
         """The picture at `size` (width, height in px): (1, 3, H, W) of floats in [0, 1], on the CPU."""
         return to_tensor(resize(self, size), dtype)
 
+    def alpha_at(self, size: Size) -> Pixels | None:
+        """The opacity at `size` (width, height in px), resized as the picture is; None where it is full."""
+        if self.alpha is None or size == self.size:
+            return self.alpha
+        channels = np.broadcast_to(self.alpha[..., None], self.pixels.shape)
+        return resize(Picture(channels), size).pixels[..., 0]
+
     def mean_and_variance(self) -> tuple[list[float], list[float]]:
         """Of each channel at the picture's own size, in units of the range; the variance that of a sample.
 
@@ -93,16 +105,16 @@ class Picture:
         return means, variances
 
 
-def strips(size: Size) -> Iterator[slice]:
+def strips(size: Size, strip_px: int | None = None) -> Iterator[slice]:
     """Rows of the strips that cover a picture of this size (width, height in px) from top to bottom."""
     width, height = size
-    rows = max(1, _STRIP_PX // width)
+    rows = max(1, (strip_px or _STRIP_PX) // width)
     for top in range(0, height, rows):
         yield slice(top, min(top + rows, height))
 
 
 def resize(picture: Picture, size: Size) -> Picture:
-    """The picture at `size` (width, height in px), by Pillow's bicubic filter, up or down.
+    """The colours of the picture at `size` (width, height in px), by Pillow's bicubic filter, up or down.
 
     Along the rows first, then down the columns, as the original program's Pillow did. Pillow 13 takes the
     columns of some tall pictures first, and so changes a quarter of their values a little: here the same
@@ -121,7 +133,7 @@ def resize(picture: Picture, size: Size) -> Picture:
     resized = _bicubic(narrow, (width, height))
     if picture.bits == 16:
         resized = np.rint(resized.clip(0, 65535)).astype(np.uint16)
-    return replace(picture, pixels=resized)
+    return replace(picture, pixels=resized, alpha=None)
 
 
 def _bicubic(pixels: Pixels, size: Size) -> Pixels:

@@ -13,6 +13,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from styletransfer.settings import Settings
+
 if TYPE_CHECKING:
     from styletransfer.manifest.pairs import Pair
 
@@ -21,6 +23,10 @@ FINGERPRINT_VERSION = 1
 
 ALGORITHM_VERSION = 2
 """Raised by hand, and only when the same settings and inputs give a different picture."""
+
+
+LATER_SETTINGS = ("colours", "alpha")
+"""Settings that came after the recipe: a part only where they ask for something; older fingerprints stay."""
 
 
 def fingerprint(pair: Pair, input_hashes: Mapping[str, str], weights_identity: str) -> str:
@@ -35,7 +41,12 @@ def fingerprint_parts(pair: Pair, input_hashes: Mapping[str, str], weights_ident
     profile that `proof` names). Raises KeyError if one is missing. A `dpi` that the pair asks for is part
     of the file, as the format is; one that comes with the content is part of the content's bytes already.
     """
-    settings = pair.settings.picture()
+    plain = Settings().picture()
+    settings = {
+        name: value
+        for name, value in pair.settings.picture().items()
+        if name not in LATER_SETTINGS or value != plain[name]
+    }
     if pair.settings.proof is not None:
         settings["proof"] = input_hashes[pair.settings.proof]
     parts = {
@@ -60,7 +71,7 @@ def what_changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     if not before:
         return "changed since: something that its record, an older one, does not name"
     settings, was = now["settings"], before.get("settings", {})
-    changed = [name for name, value in settings.items() if value != was.get(name)]
+    changed = [name for name in {**settings, **was} if settings.get(name) != was.get(name)]
     styles = "the style" if len(now["styles"]) == 1 else "the styles"
     words = {"content": "the content", "styles": styles, "weights": "the weights", "format": "format", "dpi": "dpi"}
     changed += [word for part, word in words.items() if now.get(part) != before.get(part)]

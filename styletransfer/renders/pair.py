@@ -97,7 +97,7 @@ def fetch(planned: PlannedPair) -> Fetched:
     pair, started = planned.pair, now()
     contents = {use.url: _read_input(use) for use in input_uses(pair)}
     pictures = {
-        use.url: decode(contents[use.url].contents, storage.public(use.url))
+        use.url: decode(contents[use.url].contents, storage.public(use.url), alpha=pair.settings.alpha)
         for use in input_uses(pair)
         if use.role != "proof"
     }
@@ -195,6 +195,8 @@ def _run(
     callback: Callable[[Progress], None] | None,
 ) -> Tensor:
     """The finished picture, from where a checkpoint stands or from the start."""
+    from styletransfer.renders import stylize
+
     pair = fetched.planned.pair
 
     def watch(progress: Progress) -> None:
@@ -208,7 +210,7 @@ def _run(
 
     def run(resume: State | None) -> Tensor:
         weights = [style.weight for style in pair.styles]
-        return stylizer.run(fetched.content, fetched.styles, weights, callback=watch, resume=resume)
+        return stylize.run(stylizer, fetched.content, fetched.styles, weights, callback=watch, resume=resume)
 
     size = fetched.planned.size or fetched.content.size
     state = checkpoints.load(limit_bytes=checkpoint_bytes(size))
@@ -243,7 +245,7 @@ def store(rendered: Rendered, *, attempts: int = 1) -> Record:
     before = find_record(planned.places, planned.id)
     if before is not None and _stored_meanwhile(before, rendered):
         return before
-    contents = encode(rendered.image, planned.pair.format, _dpi(rendered.fetched))
+    contents = _encoded(rendered)
     url = planned.places.picture(planned.id, planned.pair.format)
     _write_picture(url, contents)
     record = _record(rendered, url, contents, attempts)
@@ -253,6 +255,14 @@ def store(rendered: Rendered, *, attempts: int = 1) -> Record:
     if before is not None and before.output.format != record.output.format:
         _remove_former(planned, before)
     return record
+
+
+def _encoded(rendered: Rendered) -> bytes:
+    """The picture's file, with the content's transparency where that is kept."""
+    height, width = rendered.image.shape[-2:]
+    fetched = rendered.fetched
+    alpha = fetched.content.alpha_at((width, height))
+    return encode(rendered.image, fetched.planned.pair.format, _dpi(fetched), alpha)
 
 
 def _stored_meanwhile(record: Record, rendered: Rendered) -> bool:
@@ -319,7 +329,8 @@ def _keep_thumbnails(rendered: Rendered, record: Record) -> None:
         return  # what is at hand is the proof, not the file that the hash is of
     pictures = (rendered.fetched.content, *rendered.fetched.styles)
     for entry, picture in zip(record.inputs, pictures, strict=True):
-        thumbnails.keep(entry.sha256, picture)
+        if picture.alpha is None:  # else its hidden colours are not the file's
+            thumbnails.keep(entry.sha256, picture)
 
 
 def _remove_former(planned: PlannedPair, former: Record) -> None:

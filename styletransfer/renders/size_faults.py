@@ -1,4 +1,4 @@
-"""Sizes that can't be rendered: a result too large to write, an input too small for the network."""
+"""What can't be rendered: a result that its format can't hold, an input too small for the network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from styletransfer.errors import Fault, ImageError
 from styletransfer.manifest.pairs import Pair
 from styletransfer.pictures.decode import MAX_MEGAPIXELS
-from styletransfer.pictures.formats import check_format_size
+from styletransfer.pictures.formats import check_format_alpha, check_format_size
 from styletransfer.renders.inputs import FoundInput, InputUse, input_uses
 from styletransfer.settings import LARGEST_SCALE_PX, Settings
 from styletransfer.sizes import Size, size_to_fit
@@ -32,6 +32,8 @@ def size_faults(pair: Pair, size: Size, coarsest: int, found_inputs: Mapping[str
 
 
 def _result_faults(pair: Pair, size: Size) -> Iterator[Fault]:
+    if pair.settings.alpha == "keep":
+        yield from _alpha_faults(pair)
     place, (width, height) = f"{pair.place}.settings.end_scale", size
     if width * height > MAX_MEGAPIXELS * 1e6:
         message = f"makes a picture of {width}x{height} px; at most {MAX_MEGAPIXELS} megapixels are rendered"
@@ -40,6 +42,13 @@ def _result_faults(pair: Pair, size: Size) -> Iterator[Fault]:
         check_format_size(pair.format, size)
     except ImageError as error:
         yield Fault(place, f"makes a picture that can't be written: {error}", pair.line)
+
+
+def _alpha_faults(pair: Pair) -> Iterator[Fault]:
+    try:
+        check_format_alpha(pair.format)
+    except ImageError as error:
+        yield Fault(f"{pair.place}.settings.alpha", f"is 'keep', but {error}", pair.line)
 
 
 def _network_faults(settings: Settings, use: InputUse, size: Size, scaled: Size, scale: int) -> Iterator[Fault]:

@@ -1,4 +1,4 @@
-"""Stylizers that share this process's style targets, and one picture in one call."""
+"""Stylizers that share this process's style targets, whole renders with colours, and one picture in one call."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from torch import Tensor
 
 from styletransfer.machine.devices import available_devices
 from styletransfer.network.vgg_weights import Weights
+from styletransfer.pictures.colours import match_palette, put_colours
 from styletransfer.pictures.picture import Picture
 from styletransfer.renders.weights_loading import load_weights
 from styletransfer.settings import Settings
 from styletransfer.storage.cache import CachedFiles, cache_folder, limit_bytes
+from styletransfer.transfer.state import State
 from styletransfer.transfer.style_cache import StyleCache
 from styletransfer.transfer.stylizer import Callback, Stylizer
 
@@ -26,6 +28,27 @@ def style_cache() -> StyleCache:
 def make_stylizer(weights: Weights, settings: Settings, devices: Sequence[str]) -> Stylizer:
     """A stylizer that shares style targets with all others of this process, and with processes of other times."""
     return Stylizer(weights, settings, devices=devices, style_cache=style_cache())
+
+
+def run(
+    stylizer: Stylizer,
+    content: Picture,
+    styles: Sequence[Picture],
+    style_weights: Sequence[float],
+    *,
+    callback: Callback | None = None,
+    resume: State | None = None,
+) -> Tensor:
+    """As `Stylizer.run`, with the colours that its settings ask for."""
+    if stylizer.settings.colours == "matched":
+        styles = [match_palette(style, content) for style in styles]
+    image = stylizer.run(content, styles, style_weights, callback=callback, resume=resume)
+    return finish(image, content, stylizer.settings)
+
+
+def finish(image: Tensor, content: Picture, settings: Settings) -> Tensor:
+    """The image (1, 3, H, W) on the CPU, finished or not yet, as it is to be seen: changed in place."""
+    return put_colours(image, content) if settings.colours == "content" else image
 
 
 def stylize(
@@ -47,4 +70,4 @@ def stylize(
     if isinstance(weights, str):
         weights = load_weights(weights, last_layer=settings.layers()[-1])
     stylizer = make_stylizer(weights, settings, devices or available_devices()[:1])
-    return stylizer.run(content, styles, style_weights or [1.0] * len(styles), callback=callback)
+    return run(stylizer, content, styles, style_weights or [1.0] * len(styles), callback=callback)

@@ -6,13 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from flows.commands.image_render import chosen_devices, read_pictures
 from styletransfer.errors import ImageError, NoSuchDeviceError
 from styletransfer.pictures.decode import decode
 from styletransfer.pictures.encode import encode
+from styletransfer.settings import Settings
 from tests.commands.programs import LONG, QUICKLY, command, environment
+from tests.pictures.picture_files import opened, pillow_file
 from tests.waiting import until
 
 
@@ -27,7 +30,7 @@ def test_one_device_or_two_render_a_picture():
 
 def test_a_picture_that_is_named_twice_is_read_once(two_pictures):
     content, style = two_pictures.url("a.png"), two_pictures.url("b.png")
-    first, second, third = read_pictures([content, style, content], None)
+    first, second, third = read_pictures([content, style, content], Settings())
     assert first is third
     assert first.digest != second.digest
 
@@ -35,10 +38,25 @@ def test_a_picture_that_is_named_twice_is_read_once(two_pictures):
 def test_all_pictures_that_can_not_be_had_are_told(two_pictures):
     two_pictures.put("text.png", b"Dear Sir or Madam")
     with pytest.raises(ImageError) as caught:
-        read_pictures([two_pictures.url(name) for name in ("a.png", "none.png", "text.png")], None)
+        read_pictures([two_pictures.url(name) for name in ("a.png", "none.png", "text.png")], Settings())
     missing, text = str(caught.value).splitlines()
     assert "none.png: there is no such file" in missing
     assert "text.png: is not a picture" in text
+
+
+def test_a_result_has_the_contents_transparency(call, two_pictures):
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 32, 4), np.uint8)
+    pixels[:9, :, 3] = 0
+    two_pictures.put("logo.png", pillow_file(pixels))
+    done = call("image", "logo.png", "b.png", "-o", "out.png", "--alpha", "keep", *QUICKLY)
+    assert "transparen" not in done.stdout
+    np.testing.assert_array_equal(opened(two_pictures.read("out.png")).getchannel("A"), pixels[..., 3])
+
+
+def test_a_jpeg_can_not_keep_transparency(call):
+    done = call("image", "a.png", "b.png", "-o", "out.jpg", "--alpha", "keep", *QUICKLY)
+    assert done.returncode == 2
+    assert "--alpha is 'keep', but jpeg has no transparency; use png, webp, tiff" in done.stderr
 
 
 def test_a_picture_that_cannot_be_written_is_not_lost(call, two_pictures):
@@ -89,10 +107,10 @@ def test_where_a_picture_can_be_kept_nowhere_all_places_are_told(two_pictures):
 
 @pytest.fixture
 def no_jpeg(monkeypatch):
-    def fail_at_jpeg(image, file_format, dpi=None):
+    def fail_at_jpeg(image, file_format, dpi=None, alpha=None):
         if file_format == "jpeg":
             raise ImageError("no JPEG today")
-        return encode(image, file_format, dpi)
+        return encode(image, file_format, dpi, alpha)
 
     monkeypatch.setattr("flows.commands.image_render.encode", fail_at_jpeg)
 

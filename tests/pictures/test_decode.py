@@ -196,7 +196,7 @@ def test_16_bit_cmyk_without_a_profile_matches_8_bits():
 
 # --- What is left out with a warning
 
-TRANSPARENT = ("a: is transparent in places; transparency is ignored",)
+TRANSPARENT = ("a: is transparent in places; transparency is ignored; `alpha: keep` keeps it",)
 
 
 def with_alpha(pixels, value):
@@ -235,6 +235,54 @@ def test_a_transparent_palette_is_ignored_with_a_warning(transparency):
     assert picture.warnings == TRANSPARENT
 
 
+@pytest.mark.parametrize("data", [
+    pillow_file(np.dstack([PIXELS, PIXELS[..., 0] | 1])),
+    pillow_file(np.dstack([PIXELS, PIXELS[..., 0] | 1]), "TIFF"),
+    pillow_file(np.dstack([PIXELS, PIXELS[..., 0] | 1]), "WEBP", lossless=True, exact=True),
+    vips_file(np.dstack([DEEP, DEEP[..., 0] | 1]), "png", interpretation="rgb16"),
+    vips_file(np.dstack([DEEP, DEEP[..., 0] | 1]), "tiff", interpretation="rgb16"),
+])  # fmt: skip
+def test_alpha_is_kept_at_its_precision(data):
+    picture = decode(data, "a", alpha="keep")
+    pixels = PIXELS if picture.bits == 8 else DEEP
+    np.testing.assert_array_equal(picture.pixels, pixels)
+    np.testing.assert_array_equal(picture.alpha, pixels[..., 0] | 1)
+    assert picture.warnings == ()
+
+
+def test_alpha_without_effect_is_none():
+    assert decode(pillow_file(with_alpha(PIXELS, 255)), "a", alpha="keep").alpha is None
+    assert decode(pillow_file(with_alpha(PIXELS, 100)), "a").alpha is None
+
+
+@pytest.mark.parametrize("transparency", [3, bytes([0, 128, 255])])
+def test_the_alpha_of_a_palette_is_kept(transparency):
+    image = Image.fromarray(PIXELS).quantize(16)
+    picture = decode(pillow_file(image, transparency=transparency), "a", alpha="keep")
+    of_entries = np.full(16, 255)
+    if isinstance(transparency, bytes):
+        of_entries[:3] = list(transparency)
+    else:
+        of_entries[transparency] = 0
+    np.testing.assert_array_equal(picture.alpha, of_entries[np.asarray(image)])
+
+
+def test_a_colour_that_stands_for_transparency_is_kept_as_alpha():
+    pixels = np.full((4, 6, 3), 200, np.uint8)
+    pixels[1, 2] = (1, 2, 3)
+    picture = decode(pillow_file(pixels, transparency=(1, 2, 3)), "a", alpha="keep")
+    assert picture.alpha is not None
+    assert np.argwhere(picture.alpha == 0).tolist() == [[1, 2]]
+    np.testing.assert_array_equal(picture.pixels, 200)  # the hidden colour is one of those around
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_alpha_is_turned_as_the_picture_is(orientation):
+    pixels = np.dstack([PIXELS, PIXELS[..., 0] | 1])
+    picture = decode(pillow_file(pixels, exif=orientation_exif(orientation)), "a", alpha="keep")
+    np.testing.assert_array_equal(picture.alpha, picture.pixels[..., 0] | 1)
+
+
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
 def test_the_first_frame_is_used_with_a_warning(kind):
     frames = [Image.new("RGB", (20, 10), colour) for colour in ("red", "blue")]
@@ -263,7 +311,7 @@ def test_pixels_that_do_not_fill_the_picture_are_damage(strips):
     """No picture may show what was in memory before it."""
     header = Header("a", (34, 23), 1, None, None, deep=False, animated=False, image=None)
     with pytest.raises((ImageError, ValueError)):
-        decoding._assemble(iter(strips), header)
+        decoding._assemble(iter([(strip, None) for strip in strips]), header, keep_alpha=False)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])

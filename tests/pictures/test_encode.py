@@ -51,6 +51,31 @@ def test_tensors_of_other_shapes_are_refused(shape):
         encode(torch.zeros(shape), "png")
 
 
+# --- Transparency
+
+
+def alpha_of(data, bits):
+    if bits == 16:
+        return decode(data, "a", alpha="keep").alpha
+    return np.asarray(opened(data).getchannel("A"))
+
+
+@pytest.mark.parametrize(("file_format", "bits"), [("png", 8), ("webp", 8), ("tiff", 16)])
+@pytest.mark.parametrize("source", [PIXELS, DEEP])
+def test_an_alpha_is_written_in_the_bits_of_the_format(file_format, bits, source):
+    alpha = source[..., 1] | 1
+    image = to_tensor(Picture(source), torch.float32)
+    found = alpha_of(encode(image, file_format, alpha=alpha), bits)
+    np.testing.assert_allclose(found / (2**bits - 1), alpha / np.iinfo(alpha.dtype).max, atol=0.5 / (2**bits - 1))
+    if alpha.dtype.itemsize * 8 == bits:
+        np.testing.assert_array_equal(found, alpha)
+
+
+def test_jpeg_has_no_alpha():
+    with pytest.raises(ImageError, match="jpeg has no transparency; use png, webp, tiff"):
+        encode(torch.zeros(3, 2, 2), "jpeg", alpha=np.zeros((2, 2), np.uint8))
+
+
 # --- Encoding
 
 LARGEST_ERROR = {"png": 0.5 / 255, "jpeg": 6 / 255, "webp": 12 / 255, "tiff": 0.5 / 65535}

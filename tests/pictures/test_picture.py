@@ -77,6 +77,19 @@ def test_other_arrays_are_no_pictures(shape, dtype):
         Picture(pixels)
 
 
+def test_an_alpha_has_the_size_of_its_picture():
+    with pytest.raises(ImageError, match=r"alpha is uint8 \(3, 4\); must be uint8 or uint16 \(23, 34\)"):
+        Picture(PIXELS, alpha=np.zeros((3, 4), np.uint8))
+
+
+@pytest.mark.parametrize("pixels", [PIXELS, DEEP])
+def test_an_alpha_is_resized_as_the_picture_is(pixels):
+    picture = Picture(pixels, alpha=pixels[..., 1])
+    np.testing.assert_array_equal(picture.alpha_at((17, 40)), resize(picture, (17, 40)).pixels[..., 1])
+    np.testing.assert_array_equal(picture.alpha_at(picture.size), pixels[..., 1])
+    assert Picture(pixels).alpha_at((17, 40)) is None
+
+
 def test_a_picture_says_its_size_as_width_and_height():
     assert (Picture(PIXELS).size, Picture(PIXELS).bits, Picture(DEEP).bits) == ((34, 23), 8, 16)
 

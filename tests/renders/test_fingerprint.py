@@ -41,6 +41,8 @@ OTHER_VALUES: dict[str, Any] = {
     "seed": 1,
     "style_scale_fac": 0.5,
     "style_size": 300,
+    "colours": "matched",
+    "alpha": "keep",
     "proof": "/in/icc",
     "precision": "float64",
     "gpus": 2,
@@ -124,6 +126,13 @@ def test_a_raised_version_does(version, monkeypatch):
     before = of(make_pair())
     monkeypatch.setattr(module, version, getattr(module, version) + 1)
     assert of(make_pair()) != before
+
+
+@pytest.mark.parametrize("name", module.LATER_SETTINGS)
+def test_a_setting_that_came_later_is_no_part_at_its_default(name):
+    assert name not in parts()["settings"]
+    changed = parts(make_pair(settings=Settings(**{name: OTHER_VALUES[name]})))
+    assert what_changed(changed, parts()) == f"changed since: {name}"
 
 
 def test_an_input_counts_by_its_bytes_and_not_by_its_name():

@@ -140,6 +140,19 @@ def test_warnings_of_pictures_go_to_the_log_and_the_record(studio, weights, capl
     assert f"a--b: fetch: {warning}" in caplog.messages
 
 
+def test_a_kept_transparency_is_the_contents(studio, weights):
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 32, 4), np.uint8)
+    pixels[:9, :, 3] = 0
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    studio.put("in/a.png", file.getvalue())
+    manifest = studio.simple(defaults={**SHALLOW, "alpha": "keep"})
+    assert render_pair(manifest, "a--b", weights=weights).warnings == ()
+    written = np.asarray(Image.open(io.BytesIO(studio.read("out/demo/a--b.png"))))
+    np.testing.assert_array_equal(written[..., 3], pixels[..., 3])
+    assert plan_one(manifest).state == "skipped"
+
+
 def test_an_input_that_disappears_after_planning_stops_its_own_pair(studio):
     planned = plan_one(studio.simple())
     storage.delete(studio.url("in/a.png"))

@@ -62,3 +62,10 @@ def test_a_result_must_fit_its_format(studio, picture_format, end_scale, message
 def test_a_factor_that_no_scale_makes_up_for_is_named(studio):
     faults = plan_faults(studio.simple(defaults={**QUICK, "style_scale_fac": 1e-308}))
     assert faults[0].endswith("; raise style_scale_fac")
+
+
+def test_a_format_without_transparency_can_not_keep_it(studio):
+    manifest = studio.simple(defaults={**QUICK, "alpha": "keep"}, format="jpeg")
+    message = "pairs[0].settings.alpha (line 1) is 'keep', but jpeg has no transparency; use png, webp, tiff"
+    assert plan_faults(manifest) == [message]
+    assert plan_faults(studio.simple(defaults={**QUICK, "alpha": "keep"}, format="webp")) == []

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from styletransfer.network.vgg_weights import Weights
+from styletransfer.pictures.colours import match_palette, put_colours
 from styletransfer.pictures.picture import Picture
 from styletransfer.renders.stylize import stylize
 from styletransfer.settings import Settings
@@ -41,6 +42,23 @@ def test_stylize_weighs_several_styles_equally_unless_told():
     assert torch.equal(equal, Stylizer(WEIGHTS, QUICK).run(CONTENT, STYLES, [1, 1]))
     unequal = stylize(CONTENT, STYLES, QUICK, weights=WEIGHTS, style_weights=[1, 2], devices=["cpu"])
     assert torch.equal(unequal, Stylizer(WEIGHTS, QUICK).run(CONTENT, STYLES, [1, 2]))
+
+
+def with_settings(**changes):
+    return Settings(**{**QUICK.model_dump(), **changes})
+
+
+def test_the_contents_colours_are_put_into_the_result():
+    plain = stylize(CONTENT, STYLES[0], QUICK, weights=WEIGHTS, devices=["cpu"])
+    found = stylize(CONTENT, STYLES[0], with_settings(colours="content"), weights=WEIGHTS, devices=["cpu"])
+    assert torch.equal(found, put_colours(plain.clone(), CONTENT))
+    assert not torch.equal(found, plain)
+
+
+def test_matched_styles_are_rendered_from():
+    found = stylize(CONTENT, STYLES, with_settings(colours="matched"), weights=WEIGHTS, devices=["cpu"])
+    matched = [match_palette(style, CONTENT) for style in STYLES]
+    assert torch.equal(found, stylize(CONTENT, matched, QUICK, weights=WEIGHTS, devices=["cpu"]))
 
 
 def test_stylize_calls_back_after_every_iteration():
