@@ -26,8 +26,10 @@ LEAST_CHUNKS = 16
 """A bf16 product rounds its result to 8 bits. The rounding of many partial sums, added in float32, averages out:
 from 16 chunks on the error is below 5e-4 of the moment, against 1.8e-3 in one product; fewer positions take the
 exact product in float32, which is cheap there."""
-LONGEST_SUM = 2**14
-"""Positions in one float32 sum of products where these are not to have negative eigenvalues."""
+PARTS = 256
+SHORTEST_SUM, LONGEST_SUM = 2**11, 2**14
+"""Positions in one float32 sum of products where these are not to have negative eigenvalues: about so many parts,
+which a GPU works on side by side, but neither many small matrices nor sums that round too much."""
 
 
 @dataclass(frozen=True)
@@ -143,12 +145,14 @@ class CentredSums:
 
 
 def _products(matrix: Tensor) -> Tensor:
-    """X^T X (C, C) of X (n, C), in partial sums: one sum over millions of positions would round too much."""
-    if len(matrix) < 2 * LONGEST_SUM:
+    """X^T X (C, C) of X (n, C), by partial sums."""
+    count, channels = matrix.shape
+    length = min(max(SHORTEST_SUM, count // PARTS), LONGEST_SUM)
+    if count < 2 * length:
         return matrix.mT @ matrix
-    whole = len(matrix) // LONGEST_SUM * LONGEST_SUM
-    chunks, rest = matrix[:whole].view(-1, LONGEST_SUM, matrix.shape[1]), matrix[whole:]
-    xx = torch.bmm(chunks.mT, chunks).sum(dim=0)
+    whole = count // length * length
+    parts, rest = matrix[:whole].view(-1, length, channels), matrix[whole:]
+    xx = torch.bmm(parts.mT, parts).sum(dim=0)
     return xx.addmm_(rest.mT, rest) if len(rest) else xx
 
 

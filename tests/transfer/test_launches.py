@@ -14,9 +14,9 @@ from styletransfer.settings import Settings
 from styletransfer.transfer.optimize import Average, make_optimizer
 from tests.fake_cuda import fake_gpus, fake_network
 
-LAUNCHES = {128: 437, 256: 438, 512: 439, 1024: 440, 2048: 441}
+LAUNCHES = {128: 438, 256: 439, 512: 440, 1024: 441, 2048: 442}
 """By the longest edge, 4 : 3, with default settings in bf16 on one GPU. Fewer are welcome: store them here."""
-ON_TWO_GPUS = 535
+ON_TWO_GPUS = 536
 """At 512 px: one batch of roots more, and copies."""
 ALLOCATIONS = {"aten::empty", "aten::empty_like", "aten::new_empty", "aten::detach", "aten::_unsafe_view"}
 
