@@ -129,7 +129,9 @@ _PREPARING = threading.Lock()
 def prepare(*devices: str, hardware: Hardware = HARDWARE) -> None:
     """What a process must do once before it renders on GPUs; does no harm again. Nothing for the CPU.
 
-    torch's switches are the process's, not a render's: what they say must suit every precision.
+    torch's switches are the process's, not a render's: what they say must suit every precision. That for timing
+    cuDNN's algorithms stays off: what won was no faster than what cuDNN takes by rule, while it was found a render
+    held up to 68 GB and waited for seconds (docs/performance/gpu.md).
     """
     if all(device == CPU for device in devices):
         return
@@ -139,7 +141,6 @@ def prepare(*devices: str, hardware: Hardware = HARDWARE) -> None:
         _compute_exactly()
         if os.environ.get(DETERMINISTIC_VARIABLE) == "1":
             torch.backends.cudnn.deterministic = True
-        _set_benchmark(True)
         for device in devices:  # from several threads at once this can fail (pytorch#90613)
             hardware.load_linear_algebra(device)
 
@@ -159,24 +160,6 @@ def _compute_exactly() -> None:
     else:
         cudnn.allow_tf32 = matmul.allow_tf32 = False
     matmul.allow_bf16_reduced_precision_reduction = False
-
-
-def time_convolutions(*devices: str, wanted: bool) -> None:
-    """Whether cuDNN times every algorithm for each shape that is new to it, and keeps to the fastest.
-
-    A scale's convolutions are the same hundreds of times. Which algorithm wins may change from run to run, and with
-    it the last bits: never where they are to be chosen by rule. The switch is the process's.
-    """
-    if any(device != CPU for device in devices):
-        with _PREPARING:
-            _set_benchmark(wanted)
-
-
-def _set_benchmark(wanted: bool) -> None:
-    import torch
-
-    by_rule = torch.backends.cudnn.deterministic or torch.are_deterministic_algorithms_enabled()
-    torch.backends.cudnn.benchmark = wanted and not by_rule
 
 
 def describe(device: str, hardware: Hardware = HARDWARE) -> str:

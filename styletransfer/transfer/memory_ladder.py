@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from styletransfer.errors import OutOfMemoryError
-from styletransfer.machine.devices import time_convolutions
 from styletransfer.machine.memory import is_out_of_memory, memory_budgets, release_memory
 from styletransfer.objective.objective import Objective
 from styletransfer.settings import Settings
@@ -19,10 +18,6 @@ from styletransfer.transfer.schedule import Scale
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-ROOM_TO_TIME = 0.5
-"""Share of a device's memory that a plan may need where cuDNN tries its algorithms: the workspaces that they take
-are in no plan. In tiles it would meet the shape of each."""
 
 
 class MemoryLadder:
@@ -118,7 +113,6 @@ class MemoryLadder:
         return plans[plans.index(plan) :]
 
     def _take(self, plan: MemoryPlan) -> None:
-        time_convolutions(*plan.devices, wanted=plan.tiling is None and plan.fill(self._budget) <= ROOM_TO_TIME)
         self._objective.tiling = plan.tiling
         self._objective.place(plan.devices, plan.last_on_first)
         self._adopt(plan)

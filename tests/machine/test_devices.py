@@ -19,7 +19,6 @@ from styletransfer.machine.devices import (
     prove,
     resolve_precision,
     slots,
-    time_convolutions,
 )
 from styletransfer.machine.hardware import Gpu, Hardware
 
@@ -174,47 +173,35 @@ def switches():
     cudnn: Any = torch.backends.cudnn
     matmul = torch.backends.cuda.matmul
     precisions = [cudnn.conv, cudnn.rnn, matmul]
-    before = [part.fp32_precision for part in precisions], cudnn.benchmark, cudnn.deterministic
+    before = [part.fp32_precision for part in precisions], cudnn.deterministic
     for part in precisions:
         part.fp32_precision = "tf32"
-    cudnn.benchmark = cudnn.deterministic = False
+    cudnn.deterministic = False
     yield cudnn
     for part, precision in zip(precisions, before[0], strict=True):
         part.fp32_precision = precision
-    cudnn.benchmark, cudnn.deterministic = before[1:]
+    cudnn.deterministic = before[1]
 
 
-def test_gpus_are_prepared_to_be_exact_and_to_take_the_fastest_algorithms(switches):
+def test_gpus_are_prepared_to_be_exact(switches):
     machine = Machine(2)
     prepare("cuda:0", "cuda:1", hardware=machine)
     assert switches.conv.fp32_precision == torch.backends.cuda.matmul.fp32_precision == "ieee"
     assert not torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction
-    assert (switches.benchmark, switches.deterministic) == (True, False)
+    assert switches.deterministic is False
     assert machine.loaded == ["cuda:0", "cuda:1"]
 
 
-def test_algorithms_are_taken_by_rule_where_asked_for(switches, monkeypatch):
+def test_algorithms_are_deterministic_where_asked_for(switches, monkeypatch):
     monkeypatch.setenv("STYLETRANSFER_DETERMINISTIC", "1")
     prepare("cuda:0", hardware=Machine(1))
-    assert (switches.benchmark, switches.deterministic) == (False, True)
+    assert switches.deterministic is True
 
 
-def test_a_process_that_wants_deterministic_algorithms_has_them(switches):
+def test_a_process_that_wants_deterministic_algorithms_keeps_them(switches):
     switches.deterministic = True
     prepare("cuda:0", hardware=Machine(1))
-    assert (switches.benchmark, switches.deterministic) == (False, True)
-
-
-def test_algorithms_are_timed_only_while_that_is_wanted(switches):
-    prepare("cuda:0", hardware=Machine(1))
-    for wanted in (False, True):
-        time_convolutions("cuda:0", wanted=wanted)
-        assert switches.benchmark is wanted
-    time_convolutions("cpu", wanted=False)
-    assert switches.benchmark is True
-    switches.deterministic = True
-    time_convolutions("cuda:0", wanted=True)
-    assert switches.benchmark is False
+    assert switches.deterministic is True
 
 
 def test_nothing_is_prepared_for_the_cpu(switches):
