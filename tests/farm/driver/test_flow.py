@@ -7,11 +7,13 @@ import subprocess
 import sys
 import uuid
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import pytest
 
 from flows.farm import names
 from flows.farm.pair_notes import read_notes
+from flows.farm.submissions import live_workers
 from flows.server import environment
 from flows.server.local_server import LocalServer
 from styletransfer.renders.output_places import OutputPlaces
@@ -55,9 +57,10 @@ def own_farm(tmp_path, monkeypatch):
 
 
 @contextmanager
-def worker(pool, name, limit=1):
-    """Ends when its standard input does."""
+def worker(pool, name, limit=1, without=None):
+    """Ends when its standard input does. `without`: a folder that is empty for it, as where a mount is missing."""
     command = [
+        *(in_place_of_mount(without) if without else ()),
         sys.executable,
         "-m",
         "flows.farm.workers.slot_worker",
@@ -75,6 +78,11 @@ def worker(pool, name, limit=1):
             assert process.stdin is not None
             process.stdin.close()
             process.wait(60)
+
+
+def in_place_of_mount(folder):
+    """Runs a command for which the folder is empty, in a mount namespace of its own."""
+    return ["unshare", "-rm", "sh", "-c", f'mount -t tmpfs none {folder} && exec "$@"', "sh"]
 
 
 def process_of(run_id):
@@ -108,6 +116,10 @@ def ended(client, run):
     """The state a run has ended in."""
     state = client.read_flow_run(run).state
     return state if state and state.is_final() else None
+
+
+def is_online(client, name):
+    return any(worker.name == name for worker in live_workers(client))
 
 
 def submit(client, manifest):
@@ -144,3 +156,29 @@ def test_a_killed_render_is_resumed_alone_and_nothing_is_rendered_twice(studio, 
     assert [run.parameters["pairs"] for run in asked if run.parameters["attempts"]] == [[note.pair]]
     (tagged,) = [run for run in asked if names.pair_tag(note.pair) in run.tags]
     assert tagged.name == f"demo: {note.pair}"
+
+
+def test_two_hosts_without_the_mount_cost_no_pair_beside_a_good_one(studio, own_farm, tmp_path):
+    """They fail in seconds what it takes its time to render, and wait for it at the start."""
+    if subprocess.run([*in_place_of_mount(tmp_path), "true"], capture_output=True, check=False).returncode:
+        pytest.skip("needs a mount namespace of its own")
+    ids = [f"p{number}" for number in range(6)]
+    for seed, name in enumerate(["s", *ids]):
+        studio.picture(f"in/{name}.png", seed)
+    pairs = [{"id": name, "content": f"in/{name}.png", "style": "in/s.png"} for name in ids]
+    settings = {**LONG, "initial_iterations": 100}
+    text = {"version": 1, "output": "out", "weights": "random", "defaults": settings, "pairs": pairs}
+    manifest = studio.put("demo.yaml", json.dumps(text).encode())
+    pool, hidden = names.RENDER_POOLS[1], studio.url("in")
+    with ExitStack() as stack:
+        stack.enter_context(worker(names.DRIVER_POOL, "office-driver", 4))
+        for name, without in (("bert-cpu0", hidden), ("carl-cpu0", hidden), ("anna-cpu0", None)):
+            stack.enter_context(worker(pool, name, without=without))
+        for name in ("bert-cpu0", "carl-cpu0", "anna-cpu0"):
+            until(partial(is_online, own_farm, name), f"{name}, ready", PATIENCE_S)
+        driver = submit(own_farm, manifest)
+        state = until(lambda: ended(own_farm, driver), "the end of the manifest", PATIENCE_S)
+    assert (state.name, state.message) == ("Completed", "6 done")
+    asked = [run for run in own_farm.read_flow_runs() if names.RENDER_TAG in run.tags]
+    failed = {run.labels[names.WORKER_LABEL] for run in asked if run.state.is_failed()}
+    assert failed == {"bert-cpu0", "carl-cpu0"}
