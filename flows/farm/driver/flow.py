@@ -32,6 +32,7 @@ from flows.farm.driver.forecast import Messenger
 from flows.farm.driver.pairs_table import PairsTable
 from flows.farm.driver.reconciler import Reconciler
 from flows.farm.driver.render_runs import RenderRequest, RenderRuns
+from flows.farm.driver.resolving import resolve_former
 from flows.farm.driver.stored_results import StoredResults
 from flows.farm.messages import tell_wrong
 from flows.farm.names import Place
@@ -184,7 +185,9 @@ def look_after(plan: Plan, request: RenderRequest, me: DriverRun, client: SyncPr
                 sheet.write()
             raise
         sheet.farm = reconciler.report(progress.forecast)
-        result = Result.of(plan, outage_retries().call(lambda: write_sheet(sheet)))
+        summary = outage_retries().call(lambda: write_sheet(sheet))
+        outage_retries().call(lambda: resolve_former(client, me.run, plan.places, summary))
+        result = Result.of(plan, summary)
         listener.ended(replace(result, given_up=reconciler.given_up))
     if not reconciler.board.over:
         return Cancelled(name=names.HELD, message=f"time was up; {result.counts}")

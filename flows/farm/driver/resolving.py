@@ -1,0 +1,27 @@
+"""Drivers that ended Failed count as resolved once another one has rendered what failed: red ends by itself."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.states import Completed
+
+from flows.farm import names, submissions
+from styletransfer.renders.output_places import OutputPlaces
+from styletransfer.renders.records import Summary
+
+RESOLVED: Final = "Resolved"
+"""Name of the state that a failed driver then has."""
+
+
+def resolve_former(client: SyncPrefectClient, by: FlowRun, places: OutputPlaces, summary: Summary) -> None:
+    """If no pair of the manifest is failed or cancelled any more, its failed drivers are resolved by this one."""
+    if not {"failed", "cancelled"}.isdisjoint(summary.counts):
+        return
+    tags = [names.TAG, names.DRIVER_TAG, names.output_tag(places)]
+    for run in submissions.with_tags(client, tags, states=[StateType.FAILED]):
+        why = (run.state.message or "" if run.state else "").partition("\n")[0]
+        told = f"{why}; rendered since, by the run {submissions.short_id(by)}"
+        client.set_flow_run_state(run.id, Completed(name=RESOLVED, message=told), force=True)
