@@ -4,8 +4,7 @@ from functools import cache
 from math import sqrt
 
 import torch
-import torchvision
-from torch import Tensor
+from torch import Tensor, nn
 
 from styletransfer.network.vgg import VGG19
 from styletransfer.vgg_layers import CONVOLUTIONS, LAYERS
@@ -23,13 +22,30 @@ def golden_network() -> dict[str, Tensor]:
     """The float64 tensors that tests/golden/README.md describes, built once a session. Not to be changed."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        built = torchvision.models.vgg19(weights=None).features.state_dict()
-    return {f"features.{name}": _rescaled(name, tensor).double() for name, tensor in built.items()}
+        built = _torchvision_convolutions()
+    tensors: dict[str, Tensor] = {}
+    for index, convolution in built.items():
+        channels_out, channels_in = convolution.weight.shape[:2]
+        assert convolution.bias is not None
+        weight, bias = convolution.weight.detach(), convolution.bias.detach()
+        weight = weight * sqrt(channels_out / channels_in)  # in float32, as the original run did
+        tensors |= {f"features.{index}.weight": weight.double(), f"features.{index}.bias": bias.double()}
+    return tensors
 
 
-def _rescaled(name: str, tensor: Tensor) -> Tensor:
-    """In float32, as the original run did."""
-    return tensor * sqrt(tensor.shape[0] / tensor.shape[1]) if name.endswith("weight") else tensor
+def _torchvision_convolutions() -> dict[int, nn.Conv2d]:
+    """Those of `torchvision.models.vgg19(weights=None).features`, drawn as there, also where torchvision is not.
+
+    All layers are made before the convolutions get their weights, the classifier's as well.
+    """
+    convolutions = {index: nn.Conv2d(*channels, 3, padding=1) for index, channels in CONVOLUTIONS.items()}
+    for channels in ((512 * 7 * 7, 4096), (4096, 4096), (4096, 1000)):
+        nn.Linear(*channels)
+    for convolution in convolutions.values():
+        assert convolution.bias is not None
+        nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
+        nn.init.zeros_(convolution.bias)
+    return convolutions
 
 
 @cache
