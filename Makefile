@@ -8,6 +8,8 @@
 #   make fuzz         feed hostile input of every kind to the program, 10,000 cases each; takes an hour or more
 #   make bench        measure speed and memory, and write docs/performance/; quality takes hours and is measured by
 #                     python -m tests.bench.quality
+#   make gpu          check and measure on a GPU, and write docs/performance/gpu.md; installs nothing: where there is no
+#                     .venv, python3 needs torch, numpy, pydantic and safetensors
 #   make lint         ruff, mypy, hadolint
 #   make venv         only set up .venv, with everything in it
 #   make constraints  write constraints.txt anew after a change of pyproject.toml; with ARGS=--upgrade the newest of all
@@ -27,7 +29,7 @@ SUITABLE := import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_inf
 export PIP_CONSTRAINT := $(strip $(PIP_CONSTRAINT) constraints.txt)
 export PIP_BUILD_CONSTRAINT := constraints.txt
 
-.PHONY: help quickstart test test-faults fuzz bench lint venv constraints clean
+.PHONY: help quickstart test test-faults fuzz bench gpu lint venv constraints clean
 .NOTPARALLEL:               # two pips in one .venv do not go well
 
 help:
@@ -51,6 +53,9 @@ bench: $(VENV)/.installed-test
 	$(VENV)/bin/python -m tests.bench.speed
 	$(VENV)/bin/python -m tests.bench.memory
 	$(VENV)/bin/python -m tests.bench.report
+
+gpu:
+	$(or $(PYTHON),$(wildcard $(VENV)/bin/python),python3) -m tests.gpu $(ARGS)
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check .

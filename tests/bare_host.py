@@ -41,14 +41,14 @@ class Absent(importlib.abc.MetaPathFinder):
 
     def __init__(self) -> None:
         there = needed(BROUGHT)
-        self._absent = {
+        self.absent = {
             package
             for package, names in importlib.metadata.packages_distributions().items()
             if not {canonicalize_name(name) for name in names} & there and package != "styletransfer"
         }
 
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in self._absent or name.startswith(LEFT_BEHIND):
+        if name.partition(".")[0] in self.absent or name.startswith(LEFT_BEHIND):
             raise ModuleNotFoundError(f"{name} is not on a bare host", name=name)
 
 
