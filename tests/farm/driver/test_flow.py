@@ -151,6 +151,9 @@ def test_a_killed_render_is_resumed_alone_and_nothing_is_rendered_twice(studio, 
     summary = read_summary(places.summary)
     assert summary
     assert summary.counts == {"done": 3}
+    assert summary.farm
+    assert (summary.farm.slots, summary.farm.failed_on) == (1, {"one": 1})
+    assert 0 < summary.farm.utilisation <= 1
     runs = own_farm.read_flow_runs()
     asked = [run for run in runs if names.RENDER_TAG in run.tags]
     assert [run.parameters["pairs"] for run in asked if run.parameters["attempts"]] == [[note.pair]]
