@@ -31,6 +31,7 @@ Schedule = Literal["original", "fast"]
 Init = Literal["content", "gray", "uniform", "normal", "style_stats"]
 Alpha = Literal["ignore", "keep"]
 Colours = Literal["style", "content", "matched"]
+Quality = Literal["draft", "good", "print"]
 Precision = Literal["auto", "float32", "float64"]
 
 LARGEST_SCALE_PX = 65_536
@@ -142,6 +143,17 @@ class PictureSettings(_Checked):
     precision: Precision = Field("auto", description="of the network; auto is what the device is good at")
 
 
+class Shorthands(_Checked):
+    """Settings that stand for others: what these then are tells the picture."""
+
+    strength: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        None, description="how far from the photograph, 0 to 1; instead of content_weight, whose default is 0.5"
+    )
+    quality: Quality | None = Field(
+        None, description="a set of settings: draft, good or print; what is given beside it wins"
+    )
+
+
 class ExecutionSettings(_Checked):
     """Settings that say how a picture is computed, not which."""
 
@@ -157,7 +169,44 @@ FAST_ITERATIONS = {"initial_iterations": 250, "iterations": 125}
 """What `schedule: fast` takes where nothing else is asked for: a quarter of the original's."""
 
 
-class Settings(PictureSettings, ExecutionSettings):
+QUALITIES: Mapping[Quality, Mapping[str, Any]] = {
+    "draft": {
+        "end_scale": 256,
+        "schedule": "fast",
+        "initial_iterations": 60,
+        "iterations": 25,
+        "step_size": 0.04,
+    },
+    "good": {"end_scale": 1024, "schedule": "fast"},
+    "print": {"end_scale": "2896+", "schedule": "original"},
+}
+"""What `quality` stands for: a first look, a screen, and A4 at 300 dpi with all of the original's iterations."""
+
+_CONTENT_WEIGHTS = (1.5, 0.28, 0.13, 0.058, 0.03, 0.015, 0.01, 0.0072, 0.005, 0.0035, 0.0011)
+"""At even steps of `strength` from 0 to 1: the distance to the photograph, measured by `tests.bench.strength`, goes
+evenly from 18 % of its most to 81 % at the default, and from there to 98 %."""
+
+
+def content_weight_of(strength: float) -> float:
+    """The `content_weight` that a `strength` stands for; between the measured ones by their logarithms."""
+    place = strength * (len(_CONTENT_WEIGHTS) - 1)
+    step = min(int(place), len(_CONTENT_WEIGHTS) - 2)
+    below, above = _CONTENT_WEIGHTS[step : step + 2]
+    return float(f"{below * (above / below) ** (place - step):.6g}")
+
+
+def laid_over(base: Mapping[str, Any], *others: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with others over them. A strength takes a content weight's place, and the other way round."""
+    merged = dict(base)
+    for values in others:
+        for name, replaced in (("strength", "content_weight"), ("content_weight", "strength")):
+            if values.get(name) is not None:
+                merged.pop(replaced, None)
+        merged |= values
+    return merged
+
+
+class Settings(PictureSettings, Shorthands, ExecutionSettings):
     """All settings of one render. Frozen; every field has a default.
 
     >>> Settings(end_scale=1024, pooling="l2").differences()
@@ -166,13 +215,25 @@ class Settings(PictureSettings, ExecutionSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _fast_defaults(cls, values: object) -> object:
-        if isinstance(values, Mapping) and values.get("schedule") == "fast":
-            return {**FAST_ITERATIONS, **values}
-        return values
+    def _shorthands(cls, values: object) -> object:
+        """With what `quality`, `strength` and `schedule: fast` stand for, where nothing else is asked for."""
+        if not isinstance(values, Mapping):
+            return values
+        quality, strength = values.get("quality"), values.get("strength")
+        if isinstance(quality, str) and quality in QUALITIES:
+            values = {**QUALITIES[quality], **values}
+        if type(strength) in (int, float) and 0 <= strength <= 1:
+            values = {"content_weight": content_weight_of(strength), **values}
+        return {**FAST_ITERATIONS, **values} if values.get("schedule") == "fast" else values
 
     @model_validator(mode="after")
     def _check_together(self) -> Settings:
+        if self.strength is not None and self.content_weight != content_weight_of(self.strength):
+            raise PydanticCustomError(
+                "strength",
+                "is {strength}, and content_weight is {weight}; one replaces the other: give one",
+                {"strength": self.strength, "weight": self.content_weight},
+            )
         needed = smallest_input(self.layers())
         if isinstance(self.end_scale, int) and self.end_scale < needed:
             raise PydanticCustomError(
@@ -195,10 +256,14 @@ class Settings(PictureSettings, ExecutionSettings):
         return self.style_size or max(1, round(min(scale * self.style_scale_fac, LARGEST_SCALE_PX)))
 
     def differences(self, other: Settings | None = None) -> dict[str, Any]:
-        """The settings, as plain values, in which this one differs from `other` (its schedule's defaults)."""
-        base = (other or Settings(schedule=self.schedule)).model_dump(mode="json")
+        """The settings, as plain values, in which this one differs from `other`.
+
+        Without it, from the defaults: those that its quality, strength and schedule have, which are told.
+        """
+        told = Settings(quality=self.quality, schedule=self.schedule, strength=self.strength)
+        base = (other or told).model_dump(mode="json")
         if other is None:
-            base["schedule"] = Settings().schedule
+            base |= {"quality": None, "strength": None, "schedule": Settings(quality=self.quality).schedule}
         return {name: value for name, value in self.model_dump(mode="json").items() if value != base[name]}
 
 

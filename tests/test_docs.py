@@ -14,7 +14,7 @@ from styletransfer.manifest import strict_yaml
 from styletransfer.manifest.reader import load_manifest, parse_manifest
 from styletransfer.manifest.schema import ManifestFile
 from styletransfer.renders.records import Record, to_json
-from styletransfer.settings import PictureSettings, Settings
+from styletransfer.settings import QUALITIES, ExecutionSettings, PictureSettings, Settings, content_weight_of
 from styletransfer.sizes import pyramid
 from styletransfer.transfer.schedule import Work
 from tests.checkout import ROOT
@@ -73,7 +73,8 @@ def test_the_table_lists_every_setting_once_and_in_its_order():
 def test_the_table_gives_a_settings_default_and_kind(name):
     default, kind, *_ = settings_table()[name]
     assert strict_yaml.load(default.strip("`")).value == Settings().model_dump(mode="json")[name]
-    assert kind == ("picture" if name in PictureSettings.model_fields else "execution")
+    kinds = {"picture": PictureSettings, "execution": ExecutionSettings}
+    assert kind == next((each for each in kinds if name in kinds[each].model_fields), "shorthand")
 
 
 def test_the_table_gives_each_settings_options():
@@ -82,7 +83,7 @@ def test_the_table_gives_each_settings_options():
         assert sorted(re.findall(r"`(.*?)`", shown)) == sorted(spelled.get(name, [])), name
 
 
-CHOICES = ["pooling", "optimizer", "schedule", "init", "colours", "alpha", "precision", "tiles"]
+CHOICES = ["pooling", "optimizer", "schedule", "init", "colours", "alpha", "quality", "precision", "tiles"]
 
 
 @pytest.mark.parametrize("name", CHOICES)
@@ -90,6 +91,18 @@ def test_the_table_names_every_choice(name):
     schema = Settings.model_json_schema()["properties"][name]
     choices = schema.get("enum") or schema["anyOf"][0]["enum"]
     assert all(f"`{choice}`" in settings_table()[name][3] for choice in choices)
+
+
+def test_the_qualities_are_those_listed():
+    rows = re.findall(r"^\| `(\w+)` \| `(.*?)` \|", section(ROOT / "docs/pictures.md", "Qualities"), re.MULTILINE)
+    assert {name: strict_yaml.load(values).value for name, values in rows} == QUALITIES
+
+
+def test_the_content_weights_of_strengths_are_those_listed():
+    table = section(ROOT / "docs/pictures.md", "How much style")
+    rows = re.findall(r"^\| ([\d.]+) \| ([\d.]+) \|", table, re.MULTILINE)
+    assert len(rows) == 11
+    assert [content_weight_of(float(strength)) for strength, _ in rows] == [float(weight) for _, weight in rows]
 
 
 # Commands

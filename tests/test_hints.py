@@ -25,8 +25,8 @@ NAMES = {
     "width": "end_scale",
     "steps": "iterations",
     "num_inference_steps": "iterations",
-    "denoise": "content_weight",
-    "strength": "content_weight",
+    "denoise": "strength",
+    "denoising_strength": "strength",
     "noise_seed": "seed",
     "sampler_name": "optimizer",
     # letters

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from styletransfer.errors import SettingsError
 from styletransfer.settings import (
+    QUALITIES,
     Alpha,
     Colours,
     ExecutionSettings,
@@ -18,9 +19,12 @@ from styletransfer.settings import (
     PictureSettings,
     Pooling,
     Precision,
+    Quality,
     Schedule,
     Settings,
     check_settings,
+    content_weight_of,
+    laid_over,
 )
 from styletransfer.vgg_layers import LAYERS
 
@@ -47,6 +51,7 @@ PICTURE_DEFAULTS: dict[str, Any] = {
     "proof": None,
     "precision": "auto",
 }
+SHORTHAND_DEFAULTS: dict[str, Any] = {"strength": None, "quality": None}
 EXECUTION_DEFAULTS: dict[str, Any] = {"gpus": 1, "tiles": "auto", "checkpoint_s": 60.0, "trace": False}
 
 OTHER: dict[str, st.SearchStrategy[Any]] = {
@@ -71,12 +76,16 @@ OTHER: dict[str, st.SearchStrategy[Any]] = {
     "alpha": st.sampled_from(get_args(Alpha)),
     "proof": st.none() | st.text(min_size=1),
     "precision": st.sampled_from(get_args(Precision)),
+    "strength": st.none() | st.floats(0, 1),
+    "quality": st.none() | st.sampled_from(get_args(Quality)),
     "gpus": st.sampled_from([1, 2]),
     "tiles": st.sampled_from(["auto", "off"]) | st.integers(1, 65_536),
     "checkpoint_s": st.floats(0, 1e6, exclude_min=True),
     "trace": st.booleans(),
 }
-good_values = st.fixed_dictionaries({}, optional=OTHER)
+good_values = st.fixed_dictionaries({}, optional=OTHER).map(
+    lambda values: laid_over({}, *({name: value} for name, value in values.items()))
+)
 
 PX = "a whole number of px from 1 to 65536"
 END_SCALE = f"{PX}, or one followed by '+'"
@@ -149,6 +158,9 @@ WRONG: list[tuple[str, Any, str]] = [
     ("alpha", "premultiplied", "is 'premultiplied'; must be 'ignore' or 'keep'"),
     ("proof", "", "is ''; must be the place of a CMYK ICC profile, or null"),
     ("precision", "float16", "is 'float16'; must be 'auto' or 'float32' or 'float64'"),
+    ("strength", 1.1, "is 1.1; must be a number >= 0 and <= 1, or null"),
+    ("strength", -0.1, "is -0.1; must be a number >= 0 and <= 1, or null"),
+    ("quality", "best", "is 'best'; must be 'draft' or 'good' or 'print', or null"),
     ("gpus", 3, "is 3; must be 1 or 2"),
     ("tiles", 0, f"is 0; must be {TILES}"),
     ("tiles", "on", f"is 'on'; must be {TILES}"),
@@ -172,8 +184,8 @@ def test_execution_settings_have_the_agreed_defaults():
     assert ExecutionSettings().model_dump(mode="json") == EXECUTION_DEFAULTS
 
 
-def test_settings_are_picture_and_execution_settings_and_nothing_else():
-    assert Settings().model_dump(mode="json") == PICTURE_DEFAULTS | EXECUTION_DEFAULTS
+def test_settings_are_picture_and_execution_settings_shorthands_and_nothing_else():
+    assert Settings().model_dump(mode="json") == PICTURE_DEFAULTS | SHORTHAND_DEFAULTS | EXECUTION_DEFAULTS
     assert Settings().picture() == PICTURE_DEFAULTS
 
 
@@ -257,6 +269,39 @@ def test_changing_the_mapping_that_settings_were_made_from_changes_nothing():
     settings = Settings(style_layers=layers)
     layers["relu2_1"] = 1.0
     assert settings.style_layers == {"relu1_1": 1.0}
+
+
+# Strength and quality
+
+
+def test_half_the_strength_is_the_default():
+    assert Settings(strength=0.5).content_weight == Settings().content_weight
+    assert Settings(strength=0.5).differences() == {"strength": 0.5}
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_more_strength_is_less_content(first, second):
+    less, more = sorted((first, second))
+    assert content_weight_of(less) >= content_weight_of(more) > 0
+
+
+def test_strength_and_content_weight_exclude_each_other():
+    with pytest.raises(SettingsError) as caught:
+        check_settings({"strength": 0.7, "content_weight": 0.015})
+    message = "settings.strength is 0.7, and content_weight is 0.015; one replaces the other: give one"
+    assert str(caught.value) == message
+
+
+def test_settings_laid_over_others_replace_a_strength_by_a_weight_and_a_weight_by_a_strength():
+    assert laid_over({"strength": 0.7, "seed": 1}, {"content_weight": 0.1}) == {"seed": 1, "content_weight": 0.1}
+    assert laid_over({"content_weight": 0.1}, {"seed": 1}, {"strength": 0.7}) == {"seed": 1, "strength": 0.7}
+
+
+@pytest.mark.parametrize("quality", get_args(Quality))
+def test_a_quality_is_a_set_of_settings_and_what_is_given_beside_it_wins(quality):
+    assert Settings(quality=quality).picture() == Settings(**QUALITIES[quality]).picture()
+    assert Settings(quality=quality, end_scale=300).end_scale == 300
+    assert Settings(quality=quality, end_scale=300).differences() == {"quality": quality, "end_scale": 300}
 
 
 # What is wrong

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -74,9 +74,19 @@ def show_plan(plan: Plan) -> None:
 
     headings = ("pair", "size", "scales", "iterations", "what", "why")
     show(table(headings, map(_cells, plan.pairs), right=("size", "iterations")))
-    for note in plan.manifest.notes:
+    for note in (*_what_qualities_are(plan.pairs), *plan.manifest.notes):
         output().print(plain(f"note: {note}"), soft_wrap=True)
     output().print(plain(f"to {public(plan.places.folder)}: {_counts(plan.pairs)}"), soft_wrap=True)
+
+
+def _what_qualities_are(pairs: Iterable[PlannedPair]) -> Iterator[str]:
+    """Each quality that is asked for, in settings."""
+    from styletransfer.settings import QUALITIES
+
+    for quality in dict.fromkeys(planned.pair.settings.quality for planned in pairs):
+        if quality is not None:
+            settings = ", ".join(f"{name}: {value}" for name, value in QUALITIES[quality].items())
+            yield f"`quality: {quality}` is {settings}, where a pair has no others"
 
 
 def _cells(planned: PlannedPair) -> tuple[str, ...]:

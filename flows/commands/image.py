@@ -33,6 +33,8 @@ SHORT_FORMS: Mapping[str, tuple[str, ...]] = {
     "initial_iterations": ("-ii",),
     "iterations": ("-i",),
     "content_weight": ("-cw",),
+    "strength": (),
+    "quality": (),
     "tv_weight": ("-tw",),
     "content_layers": (),
     "style_layers": (),
@@ -104,7 +106,13 @@ def _metavar(name: str) -> str:
     annotation = Settings.model_fields[name].annotation
     if get_origin(annotation) is Literal:
         return "{" + ",".join(get_args(annotation)) + "}"
-    words = {"content_layers": "LAYER", "style_layers": "LAYER=WEIGHT", "proof": "PROFILE", "tiles": "TILES"}
+    words = {
+        "quality": "{draft,good,print}",
+        "content_layers": "LAYER",
+        "style_layers": "LAYER=WEIGHT",
+        "proof": "PROFILE",
+        "tiles": "TILES",
+    }
     return words.get(name, "N")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from styletransfer.errors import SettingsError
 from styletransfer.manifest.locations import Locations
 from styletransfer.manifest.strict_yaml import Path
-from styletransfer.settings import Settings, check_settings
+from styletransfer.settings import Settings, check_settings, laid_over
 
 
 class PairSettings:
@@ -28,7 +28,7 @@ class PairSettings:
 
     def of(self, own: Mapping[str, Any], path: Path) -> Settings | None:
         """The settings of a pair with these of its `own` at `path`, or None where they are faulty."""
-        merged = {**self._defaults, **self._locations.with_proof(path, own), **self._overrides}
+        merged = laid_over(self._defaults, self._locations.with_proof(path, own), self._overrides)
         checked = self._check(merged)
         if isinstance(checked, Settings):
             return checked

@@ -62,3 +62,11 @@ def test_a_storage_that_is_away_is_a_failure_and_nothing_wrong(call, studio):
     wrong = {"content": "gone.png", "style": "b.png"}
     write_manifest(studio, {"id": "one", "content": "http://127.0.0.1:9/a.png", "style": "b.png"}, wrong)
     assert call("check", "demo.yaml").returncode == 2
+
+
+def test_check_says_what_a_quality_is(call, studio):
+    settings = {"quality": "draft", "end_scale": 48}
+    write_manifest(studio, {"content": "a.png", "style": "b.png", "settings": settings})
+    shown = call("check", "demo.yaml").stdout
+    assert "note: `quality: draft` is end_scale: 256, schedule: fast, initial_iterations: 60, " in shown
+    assert "48x36" in shown

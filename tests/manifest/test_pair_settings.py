@@ -39,3 +39,12 @@ def test_a_fault_of_a_pairs_own_is_told_there_and_spoils_that_pair_alone(setting
     assert settings.of({"iterations": 0}, ("pairs", 0, "settings")) is None
     assert settings.of({}, ("pairs", 1, "settings")) == Settings(iterations=10)
     assert [path for path, _ in faults] == [("pairs", 0, "settings", "iterations")]
+
+
+def test_a_pairs_strength_replaces_the_defaults_content_weight_and_the_other_way_round(settings_of, faults):
+    assert settings_of({"content_weight": 0.1}).of({"strength": 0.7}, ("pairs", 0)) == Settings(strength=0.7)
+    assert settings_of({"strength": 0.7}).of({"content_weight": 0.1}, ("pairs", 0)) == Settings(content_weight=0.1)
+    assert settings_of({"quality": "draft"}).of({"iterations": 9}, ("pairs", 0)) == Settings(
+        quality="draft", iterations=9
+    )
+    assert faults == []

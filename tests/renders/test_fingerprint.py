@@ -45,6 +45,8 @@ OTHER_VALUES: dict[str, Any] = {
     "alpha": "keep",
     "proof": "/in/icc",
     "precision": "float64",
+    "strength": 0.7,
+    "quality": "draft",
     "gpus": 2,
     "tiles": 256,
     "checkpoint_s": 5.0,
@@ -133,6 +135,14 @@ def test_a_setting_that_came_later_is_no_part_at_its_default(name):
     assert name not in parts()["settings"]
     changed = parts(make_pair(settings=Settings(**{name: OTHER_VALUES[name]})))
     assert what_changed(changed, parts()) == f"changed since: {name}"
+
+
+def test_strength_and_quality_are_what_they_stand_for():
+    assert of(make_pair(settings=Settings(strength=0.5))) == of(make_pair())
+    weight = Settings(strength=0.7).content_weight
+    assert of(make_pair(settings=Settings(strength=0.7))) == of(make_pair(settings=Settings(content_weight=weight)))
+    good = make_pair(settings=Settings(quality="good"))
+    assert of(good) == of(make_pair(settings=Settings(end_scale=1024, schedule="fast")))
 
 
 def test_an_input_counts_by_its_bytes_and_not_by_its_name():
