@@ -6,8 +6,8 @@ Everything is checked before any picture is read or any weight is loaded, and ev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -22,13 +22,13 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from styletransfer.errors import Fault, SettingsError
 from styletransfer.hints import did_you_mean, hint
-from styletransfer.sizes import parse_safe_scale
+from styletransfer.sizes import parse_safe_scale, pyramid
 from styletransfer.vgg_layers import LAYERS, smallest_input
 
 Pooling = Literal["max", "average", "l2"]
 Optimizer = Literal["adam", "lbfgs"]
 Schedule = Literal["original", "fast"]
-Init = Literal["content", "gray", "uniform", "normal", "style_stats"]
+NamedInit = Literal["content", "gray", "uniform", "normal", "style_stats"]
 Alpha = Literal["ignore", "keep"]
 Colours = Literal["style", "content", "matched"]
 Quality = Literal["draft", "good", "print"]
@@ -98,6 +98,15 @@ class _Checked(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
+class InitImage(_Checked):
+    """A picture that the first scale starts from, by its place."""
+
+    image: str = Field(min_length=1, description="a path relative to the manifest, or a URL")
+
+
+Init = NamedInit | InitImage
+
+
 class PictureSettings(_Checked):
     """Settings that change the picture."""
 
@@ -124,7 +133,13 @@ class PictureSettings(_Checked):
         "original",
         description="the original's constant step size, or the fast schedule: 250 and 125 iterations unless given",
     )
-    init: Init = Field("content", description="what the first scale starts from")
+    init: Init = Field("content", description="what the first scale starts from; a picture: {image: PLACE}")
+    start_scale: int | None = Field(
+        None,
+        ge=1,
+        le=LARGEST_SCALE_PX,
+        description="longest edge in px of the first scale, of those that min_scale allows; with `iterations`",
+    )
     seed: int = Field(0, ge=0, lt=2**63, description="seed of random starts")
     style_scale_fac: Positive = Field(1.0, description="size of the styles relative to the scale")
     style_size: Annotated[int, Field(ge=1, le=LARGEST_SCALE_PX)] | None = Field(
@@ -169,7 +184,7 @@ FAST_ITERATIONS = {"initial_iterations": 250, "iterations": 125}
 """What `schedule: fast` takes where nothing else is asked for: a quarter of the original's."""
 
 
-QUALITIES: Mapping[Quality, Mapping[str, Any]] = {
+QUALITIES: Mapping[str, Mapping[str, Any]] = {
     "draft": {
         "end_scale": 256,
         "schedule": "fast",
@@ -222,7 +237,7 @@ class Settings(PictureSettings, Shorthands, ExecutionSettings):
         quality, strength = values.get("quality"), values.get("strength")
         if isinstance(quality, str) and quality in QUALITIES:
             values = {**QUALITIES[quality], **values}
-        if type(strength) in (int, float) and 0 <= strength <= 1:
+        if isinstance(strength, int | float) and not isinstance(strength, bool) and 0 <= strength <= 1:
             values = {"content_weight": content_weight_of(strength), **values}
         return {**FAST_ITERATIONS, **values} if values.get("schedule") == "fast" else values
 
@@ -251,6 +266,15 @@ class Settings(PictureSettings, Shorthands, ExecutionSettings):
         """The settings that change the picture, as plain values."""
         return self.model_dump(mode="json", include=set(PictureSettings.model_fields))
 
+    @property
+    def init_image(self) -> str | None:
+        """Where the picture is that the first scale starts from, if that is one."""
+        return self.init.image if isinstance(self.init, InitImage) else None
+
+    def pyramid(self, end_scale: int) -> tuple[int, ...]:
+        """The scales that lead to `end_scale` in px, from coarse to fine."""
+        return pyramid(max(self.min_scale, self.start_scale or 0), end_scale)
+
     def style_limit(self, scale: int) -> int:
         """Longest edge in px that a style may have at this scale."""
         return self.style_size or max(1, round(min(scale * self.style_scale_fac, LARGEST_SCALE_PX)))
@@ -265,6 +289,17 @@ class Settings(PictureSettings, Shorthands, ExecutionSettings):
         if other is None:
             base |= {"quality": None, "strength": None, "schedule": Settings(quality=self.quality).schedule}
         return {name: value for name, value in self.model_dump(mode="json").items() if value != base[name]}
+
+
+def with_places(values: Mapping[str, Any], change: Callable[[tuple[str, ...], str], str]) -> dict[str, Any]:
+    """Plain settings with those that are places changed, each by its keys and what it is."""
+    changed = dict(values)
+    proof, init = values.get("proof"), values.get("init")
+    if isinstance(proof, str) and proof:
+        changed["proof"] = change(("proof",), proof)
+    if isinstance(init, Mapping) and isinstance(image := init.get("image"), str) and image:
+        changed["init"] = {**init, "image": change(("init", "image"), image)}
+    return changed
 
 
 def check_settings(values: Mapping[str, Any], place: str = "settings") -> Settings:
@@ -309,6 +344,7 @@ _IN_WORDS = {
     "end_scale": f"a whole number of px from 1 to {LARGEST_SCALE_PX}, or one followed by '+'",
     "content_layers": "a list of layer names",
     "style_layers": "a mapping from layer names to weights",
+    "init": f"{' or '.join(map(repr, get_args(NamedInit)))}, or {{image: PLACE}}",
     "proof": "the place of a CMYK ICC profile, or null",
 }
 _SIGNS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}

@@ -14,7 +14,8 @@ from styletransfer.settings import (
     Alpha,
     Colours,
     ExecutionSettings,
-    Init,
+    InitImage,
+    NamedInit,
     Optimizer,
     PictureSettings,
     Pooling,
@@ -25,6 +26,7 @@ from styletransfer.settings import (
     check_settings,
     content_weight_of,
     laid_over,
+    with_places,
 )
 from styletransfer.vgg_layers import LAYERS
 
@@ -43,6 +45,7 @@ PICTURE_DEFAULTS: dict[str, Any] = {
     "avg_decay": 0.99,
     "schedule": "original",
     "init": "content",
+    "start_scale": None,
     "seed": 0,
     "style_scale_fac": 1.0,
     "style_size": None,
@@ -68,7 +71,8 @@ OTHER: dict[str, st.SearchStrategy[Any]] = {
     "step_size": st.floats(0, 10, exclude_min=True),
     "avg_decay": st.floats(0, 1, exclude_max=True),
     "schedule": st.sampled_from(get_args(Schedule)),
-    "init": st.sampled_from(get_args(Init)),
+    "init": st.sampled_from(get_args(NamedInit)) | st.text(min_size=1).map(lambda text: {"image": text}),
+    "start_scale": st.none() | st.integers(1, 65_536),
     "seed": st.integers(0, 2**63 - 1),
     "style_scale_fac": st.floats(0, 10, exclude_min=True),
     "style_size": st.none() | st.integers(1, 65_536),
@@ -87,6 +91,7 @@ good_values = st.fixed_dictionaries({}, optional=OTHER).map(
     lambda values: laid_over({}, *({name: value} for name, value in values.items()))
 )
 
+INIT = "'content' or 'gray' or 'uniform' or 'normal' or 'style_stats', or {image: PLACE}"
 PX = "a whole number of px from 1 to 65536"
 END_SCALE = f"{PX}, or one followed by '+'"
 ITERATIONS = "a whole number from 1 to 1000000"
@@ -147,8 +152,11 @@ WRONG: list[tuple[str, Any, str]] = [
     (
         "init",
         "style_mean",
-        "is 'style_mean'; must be 'content' or 'gray' or 'uniform' or 'normal' or 'style_stats'",
+        f"is 'style_mean'; must be {INIT}",
     ),
+    ("init", {"image": ""}, f"is {{'image': ''}}; must be {INIT}"),
+    ("init", {"picture": "a"}, f"is {{'picture': 'a'}}; must be {INIT}"),
+    ("start_scale", 0, f"is 0; must be {PX}, or null"),
     ("seed", -1, f"is -1; must be {SEED}"),
     ("seed", 2**63, f"is 9223372036854775808; must be {SEED}"),
     ("style_scale_fac", 0, f"is 0; must be {POSITIVE}"),
@@ -269,6 +277,30 @@ def test_changing_the_mapping_that_settings_were_made_from_changes_nothing():
     settings = Settings(style_layers=layers)
     layers["relu2_1"] = 1.0
     assert settings.style_layers == {"relu1_1": 1.0}
+
+
+# Places and scales
+
+
+def test_places_are_changed_wherever_settings_name_them():
+    found = with_places({"proof": "a", "init": {"image": "b"}, "seed": 1}, lambda keys, place: f"{keys} {place}")
+    assert found == {"proof": "('proof',) a", "init": {"image": "('init', 'image') b"}, "seed": 1}
+    assert with_places({"proof": None, "init": "gray"}, lambda *_: "x") == {"proof": None, "init": "gray"}
+
+
+def test_a_start_scale_leaves_out_the_scales_below_it():
+    assert Settings().pyramid(512) == (128, 181, 256, 362, 512)
+    assert Settings(start_scale=256).pyramid(512) == (256, 362, 512)
+    assert Settings(start_scale=200).pyramid(512) == (256, 362, 512)
+    assert Settings(start_scale=4000).pyramid(512) == (512,)
+
+
+def test_a_picture_to_start_from_is_known_by_its_place():
+    settings = check_settings({"init": {"image": "sketch.png"}})
+    assert settings.init == InitImage(image="sketch.png")
+    assert settings.init_image == "sketch.png"
+    assert settings.differences() == {"init": {"image": "sketch.png"}}
+    assert Settings().init_image is None
 
 
 # Strength and quality

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final, Literal, get_args, get_origin
 
 from flows.commands.options import DONE, INTERRUPTED, Parser, add_devices, add_weights
-from styletransfer.settings import Settings
+from styletransfer.settings import NamedInit, Settings
 
 USAGE: Final = "CONTENT STYLE [STYLE ...] -o OUT [options]"
 
@@ -44,6 +44,7 @@ SHORT_FORMS: Mapping[str, tuple[str, ...]] = {
     "avg_decay": ("-ad",),
     "schedule": (),
     "init": (),
+    "start_scale": (),
     "seed": ("-r", "--random-seed"),
     "style_scale_fac": (),
     "style_size": (),
@@ -110,6 +111,7 @@ def _metavar(name: str) -> str:
         "quality": "{draft,good,print}",
         "content_layers": "LAYER",
         "style_layers": "LAYER=WEIGHT",
+        "init": "{" + ",".join(get_args(NamedInit)) + "} or PICTURE",
         "proof": "PROFILE",
         "tiles": "TILES",
     }
@@ -139,17 +141,19 @@ def run(options: argparse.Namespace) -> int:
     console = output()
     console.print(plain(job.what_is_what()), soft_wrap=True)
     content, *styles = read_pictures((job.content, *job.styles), job.settings)
+    start = next(iter(read_pictures([place for place in [job.settings.init_image] if place], job.settings)), None)
     check_size(job, shown(job, content).size)
     devices = chosen_devices(options.devices)  # may load torch: after what takes no time to find wrong
     with display(console, plain=options.verbose) as lines, device_lock(Slot(devices)):
         for device in dict.fromkeys(devices):
             prove(device)
-        for warning in dict.fromkeys(text for picture in (content, *styles) for text in picture.warnings):
+        pictures = (content, *styles, *([start] if start else []))
+        for warning in dict.fromkeys(text for picture in pictures for text in picture.warnings):
             lines.note(warning)
         lines.status("loading weights")
         render = Render(job, lines, devices)
         began = time.monotonic()
-        image = render.run(content, styles)
+        image = render.run(content, styles, start)
     if image is None:
         lines.say("stopped before the first iteration; nothing is written")
         return INTERRUPTED

@@ -15,7 +15,7 @@ from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.pictures.decode import MAX_MEGAPIXELS
 from styletransfer.pictures.formats import Format, check_format_alpha, check_format_size, extension
 from styletransfer.renders.same_file import FileKeys
-from styletransfer.settings import Settings, check_settings
+from styletransfer.settings import NamedInit, Settings, check_settings
 from styletransfer.sizes import Size
 
 _FORMATS: Mapping[str, Format] = {
@@ -62,9 +62,9 @@ def make_job(options: argparse.Namespace) -> Job:
     content, *styles = (storage.resolve(".", location) for location in (options.content, *options.styles))
     output = storage.resolve(".", options.output)
     preview = storage.resolve(".", options.preview) if options.preview else None
-    proofs = [storage.resolve(".", options.proof)] if options.proof else []
     weights = WeightsSource(options.weights).located()
-    read = [content, *styles, *proofs, *([weights.source] if weights.is_file else [])]
+    named = [] if settings is None else [place for place in (settings.proof, settings.init_image) if place]
+    read = [content, *styles, *named, *([weights.source] if weights.is_file else [])]
     if settings is not None and settings.alpha == "keep":
         faults += _without_alpha(file_format)
     faults += _overwriting(output, preview, read, overwrite=options.overwrite)
@@ -136,6 +136,8 @@ def _value(name: str, text: Any) -> Any:
     """What a setting's option says, as the manifest's YAML would say it."""
     if name == "proof":
         return storage.resolve(".", text)
+    if name == "init" and text not in get_args(NamedInit) and ("." in text or "/" in text):
+        return {"image": storage.resolve(".", text)}
     if name == "style_layers":
         return {layer: _plain(weight) for layer, _, weight in (part.partition("=") for part in text)}
     return text if isinstance(text, list) else _plain(text)

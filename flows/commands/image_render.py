@@ -31,7 +31,7 @@ from styletransfer.pictures.formats import Format, extension
 from styletransfer.pictures.picture import Picture
 from styletransfer.pictures.soft_proof import soft_proof
 from styletransfer.settings import Settings
-from styletransfer.sizes import Size, pyramid, resolve_end_scale, size_to_fit
+from styletransfer.sizes import Size, resolve_end_scale, size_to_fit
 from styletransfer.transfer.schedule import Work
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Render:
         self._content: Picture | None = None
         self._shown: DisplayedImage | None = None
 
-    def run(self, content: Picture, styles: Sequence[Picture]) -> Tensor | None:
+    def run(self, content: Picture, styles: Sequence[Picture], start: Picture | None) -> Tensor | None:
         """The picture (1, 3, H, W), as far as it got if `stopped`; None without a first iteration."""
         from styletransfer.renders import stylize
         from styletransfer.renders.weights_loading import load_weights
@@ -101,7 +101,9 @@ class Render:
         stylizer = stylize.make_stylizer(weights, settings, self.devices)
         try:
             with self._stopped_by_signals():
-                return stylize.run(stylizer, content, styles, self.job.style_weights, callback=self._callback)
+                return stylize.run(
+                    stylizer, content, styles, self.job.style_weights, start=start, callback=self._callback
+                )
         except Cancelled:
             return self._image
 
@@ -151,7 +153,7 @@ class Render:
 def shown(job: Job, content: Picture) -> DisplayedImage:
     """What the display shows of the job with this content."""
     settings = job.settings
-    scales = pyramid(settings.min_scale, resolve_end_scale(settings.end_scale, content.size))
+    scales = settings.pyramid(resolve_end_scale(settings.end_scale, content.size))
     iterations = sum(Work.of(settings, content.size, scales).iterations)
     size = size_to_fit(content.size, scales[-1], enlarge=True)
     return DisplayedImage(storage.name(job.output), size, scales, iterations)

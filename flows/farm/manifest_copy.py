@@ -105,6 +105,8 @@ def locations(manifest: Manifest) -> Iterator[tuple[str, str]]:
             yield f"{pair.place}.style", style.image
         if pair.settings.proof is not None:
             yield f"{pair.place}.settings.proof", pair.settings.proof
+        if pair.settings.init_image is not None:
+            yield f"{pair.place}.settings.init.image", pair.settings.init_image
 
 
 def has_private_urls(manifest: Manifest) -> bool:

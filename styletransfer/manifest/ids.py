@@ -15,7 +15,7 @@ from styletransfer.manifest.names import LONGEST_NAME_BYTES, RESERVED, name_faul
 from styletransfer.manifest.pairs import Pair, PairStyle
 from styletransfer.manifest.schema import shown
 from styletransfer.manifest.strict_yaml import Path
-from styletransfer.settings import ExecutionSettings
+from styletransfer.settings import ExecutionSettings, with_places
 
 _HASH_DIGITS: Final = 6
 _LONGER_HASH_DIGITS: Final = 16  # six digits of some thousand pairs meet by chance
@@ -84,8 +84,7 @@ def _digest(pair: Pair, relative: Callable[[str], str]) -> str:
     """Hash of what the pair renders, the same wherever the folder of the manifest lies."""
     settings = pair.settings.differences()
     own = {name: value for name, value in settings.items() if name not in ExecutionSettings.model_fields}
-    if pair.settings.proof is not None:
-        own["proof"] = relative(pair.settings.proof)
+    own = with_places(own, lambda _, url: relative(url))
     styles = [[relative(style.image), style.weight] for style in pair.styles]
     parts = [relative(pair.content), styles, own]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

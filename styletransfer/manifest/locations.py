@@ -9,6 +9,7 @@ from styletransfer import storage
 from styletransfer.errors import StorageError
 from styletransfer.manifest.schema import shown
 from styletransfer.manifest.strict_yaml import Path
+from styletransfer.settings import with_places
 
 
 class Locations:
@@ -23,12 +24,9 @@ class Locations:
         """The absolute URL; a location that leads nowhere stays as it is."""
         return self._resolve_in(self.folder, path, location) or location
 
-    def with_proof(self, path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Settings with the one that is a location made absolute."""
-        proof = settings.get("proof")
-        if not isinstance(proof, str) or not proof:
-            return dict(settings)
-        return {**settings, "proof": self.resolve((*path, "proof"), proof)}
+    def in_settings(self, path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings with those that are locations made absolute."""
+        return with_places(settings, lambda keys, location: self.resolve((*path, *keys), location))
 
     def find(self, path: Path, patterns: Iterable[str]) -> list[str]:
         """Locations that the patterns of a grid stand for, each once, in their order."""

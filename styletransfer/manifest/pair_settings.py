@@ -24,11 +24,11 @@ class PairSettings:
     ) -> None:
         self._overrides, self._locations, self._fault = overrides, locations, fault
         self._checked: dict[str, Settings | SettingsError] = {}
-        self._defaults = self._sound(locations.with_proof(("defaults",), defaults))
+        self._defaults = self._sound(locations.in_settings(("defaults",), defaults))
 
     def of(self, own: Mapping[str, Any], path: Path) -> Settings | None:
         """The settings of a pair with these of its `own` at `path`, or None where they are faulty."""
-        merged = laid_over(self._defaults, self._locations.with_proof(path, own), self._overrides)
+        merged = laid_over(self._defaults, self._locations.in_settings(path, own), self._overrides)
         checked = self._check(merged)
         if isinstance(checked, Settings):
             return checked

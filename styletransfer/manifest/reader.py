@@ -26,7 +26,7 @@ from styletransfer.manifest.pairs import Manifest, Pair, PairStyle
 from styletransfer.manifest.schema import GridEntry, ManifestFile, PairEntry, StyleEntry, check_entry, shown
 from styletransfer.manifest.strict_yaml import Document, Path, place
 from styletransfer.manifest.weights_source import WeightsSource, seed_fault
-from styletransfer.settings import Settings, check_settings
+from styletransfer.settings import Settings, check_settings, with_places
 
 MOST_PAIRS = 10_000
 """Of one manifest, its grids included."""
@@ -77,10 +77,8 @@ def parse_manifest(
 
 
 def _check_overrides(settings: Mapping[str, Any]) -> dict[str, Any]:
-    proof = settings.get("proof")
-    located = {"proof": storage.resolve(".", proof)} if isinstance(proof, str) and proof else {}
     check_settings(settings)
-    return {**settings, **located}
+    return with_places(settings, lambda _, location: storage.resolve(".", location))
 
 
 def _in_order(faults: Iterable[Fault]) -> list[Fault]:
@@ -210,7 +208,8 @@ class _Reader:
 
     def _lines(self, path: Path, styles: int) -> dict[str, int]:
         """Lines of the keys that name inputs; a key that isn't there has the entry's."""
-        keys: list[Path] = [("content",), ("contents",), ("styles",), ("settings", "proof")]
+        keys: list[Path] = [("content",), ("contents",), ("styles",)]
+        keys += [("settings", "proof"), ("settings", "init", "image")]
         keys += [("styles", number) for number in range(styles)]
         lines = {place(key): self.document.line((*path, *key)) for key in keys}
         return {**lines, "style": max(self.document.line((*path, "style")), lines["styles[0]"])}

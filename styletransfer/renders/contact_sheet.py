@@ -232,6 +232,8 @@ def _share(style: SummaryInput, styles: Sequence[SummaryInput]) -> str:
 
 def _as_written(value: JsonValue, name: str) -> str:
     """A setting's value, about as a manifest has it."""
+    if name == "init" and isinstance(value, dict):
+        return storage.name(str(value["image"]))
     if isinstance(value, dict):
         return ", ".join(f"{key}: {canonical_json(part)}" for key, part in value.items())
     if isinstance(value, list):

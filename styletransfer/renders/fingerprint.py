@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from styletransfer.settings import Settings
+from styletransfer.settings import Settings, with_places
 
 if TYPE_CHECKING:
     from styletransfer.manifest.pairs import Pair
@@ -25,7 +25,7 @@ ALGORITHM_VERSION = 2
 """Raised by hand, and only when the same settings and inputs give a different picture."""
 
 
-LATER_SETTINGS = ("colours", "alpha")
+LATER_SETTINGS = ("colours", "alpha", "start_scale")
 """Settings that came after the recipe: a part only where they ask for something; older fingerprints stay."""
 
 
@@ -37,8 +37,8 @@ def fingerprint(pair: Pair, input_hashes: Mapping[str, str], weights_identity: s
 def fingerprint_parts(pair: Pair, input_hashes: Mapping[str, str], weights_identity: str) -> dict[str, Any]:
     """All that the fingerprint is made of, as plain values: nothing in it tells where anything is.
 
-    `input_hashes` gives the sha256 of each input's bytes by its location (content, styles, and the
-    profile that `proof` names). Raises KeyError if one is missing. A `dpi` that the pair asks for is part
+    `input_hashes` gives the sha256 of each input's bytes by its location (content, styles, and what `proof`
+    and `init` name). Raises KeyError if one is missing. A `dpi` that the pair asks for is part
     of the file, as the format is; one that comes with the content is part of the content's bytes already.
     """
     plain = Settings().picture()
@@ -47,8 +47,7 @@ def fingerprint_parts(pair: Pair, input_hashes: Mapping[str, str], weights_ident
         for name, value in pair.settings.picture().items()
         if name not in LATER_SETTINGS or value != plain[name]
     }
-    if pair.settings.proof is not None:
-        settings["proof"] = input_hashes[pair.settings.proof]
+    settings = with_places(settings, lambda _, url: input_hashes[url])
     parts = {
         "fingerprint": FINGERPRINT_VERSION,
         "algorithm": ALGORITHM_VERSION,

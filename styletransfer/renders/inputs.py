@@ -69,7 +69,7 @@ class FoundInput:
 
 
 def input_uses(pair: Pair) -> Iterator[InputUse]:
-    """The pair's inputs: content, styles in their order, and the profile of a soft proof."""
+    """The pair's inputs: content, styles in their order, the profile of a soft proof, and the start."""
     grid, several = pair.place.startswith("grid"), len(pair.styles) > 1
 
     def use(role: InputRole, url: str, key: str, weight: float | None = None) -> InputUse:
@@ -81,6 +81,8 @@ def input_uses(pair: Pair) -> Iterator[InputUse]:
         yield use("style", style.image, key, style.weight)
     if pair.settings.proof is not None:
         yield use("proof", pair.settings.proof, "settings.proof")
+    if pair.settings.init_image is not None:
+        yield use("init", pair.settings.init_image, "settings.init.image")
 
 
 def largest_bytes(role: InputRole) -> int:

@@ -63,6 +63,7 @@ class Fetched:
     planned: PlannedPair
     content: Picture
     styles: tuple[Picture, ...]
+    start: Picture | None
     inputs: tuple[InputRecord, ...]
     hashes: Mapping[str, str]
     started: datetime
@@ -70,7 +71,7 @@ class Fetched:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What was left out on reading, each once."""
-        pictures = (self.content, *self.styles)
+        pictures = (self.content, *self.styles, *([self.start] if self.start else []))
         return tuple(dict.fromkeys(warning for picture in pictures for warning in picture.warnings))
 
 
@@ -109,6 +110,7 @@ def fetch(planned: PlannedPair) -> Fetched:
         planned,
         pictures[pair.content],
         tuple(pictures[style.image] for style in pair.styles),
+        pictures[pair.settings.init_image] if pair.settings.init_image is not None else None,
         tuple(_input_record(use, contents[use.url], pictures.get(use.url)) for use in input_uses(pair)),
         {url: read.sha256 for url, read in contents.items()},
         started,
@@ -210,7 +212,15 @@ def _run(
 
     def run(resume: State | None) -> Tensor:
         weights = [style.weight for style in pair.styles]
-        return stylize.run(stylizer, fetched.content, fetched.styles, weights, callback=watch, resume=resume)
+        return stylize.run(
+            stylizer,
+            fetched.content,
+            fetched.styles,
+            weights,
+            start=fetched.start,
+            callback=watch,
+            resume=resume,
+        )
 
     size = fetched.planned.size or fetched.content.size
     state = checkpoints.load(limit_bytes=checkpoint_bytes(size))
@@ -328,7 +338,7 @@ def _keep_thumbnails(rendered: Rendered, record: Record) -> None:
     if rendered.fetched.planned.pair.settings.proof is not None:
         return  # what is at hand is the proof, not the file that the hash is of
     pictures = (rendered.fetched.content, *rendered.fetched.styles)
-    for entry, picture in zip(record.inputs, pictures, strict=True):
+    for entry, picture in zip(record.inputs, pictures, strict=False):  # a start is not on the sheet
         if picture.alpha is None:  # else its hidden colours are not the file's
             thumbnails.keep(entry.sha256, picture)
 

@@ -31,7 +31,7 @@ from styletransfer.renders.overwrites import Overwrites
 from styletransfer.renders.records import Record
 from styletransfer.renders.size_faults import size_faults
 from styletransfer.renders.weights_loading import check_weights, identify_weights
-from styletransfer.sizes import Size, pyramid, resolve_end_scale, size_to_fit
+from styletransfer.sizes import Size, resolve_end_scale, size_to_fit
 from styletransfer.storage.retries import Retries, no_retries
 from styletransfer.transfer.schedule import Work
 from styletransfer.vgg_layers import last_layer
@@ -225,7 +225,7 @@ class _Planner:
             return replace(self._failed(planned, faults), alone=alone, of_host=of_host)
         content = self.found_inputs[pair.content].size
         assert content is not None  # only a profile has no size
-        scales = pyramid(pair.settings.min_scale, resolve_end_scale(pair.settings.end_scale, content))
+        scales = pair.settings.pyramid(resolve_end_scale(pair.settings.end_scale, content))
         size = size_to_fit(content, scales[-1], enlarge=True)
         planned = replace(planned, size=size, scales=scales)
         if faults := [*size_faults(pair, size, scales[0], self.found_inputs)]:

@@ -30,6 +30,7 @@ from styletransfer import storage
 from styletransfer.errors import RecordError
 from styletransfer.limits import RECORD_BYTES, SUMMARY_BYTES
 from styletransfer.pictures.formats import Format
+from styletransfer.settings import with_places
 from styletransfer.transfer.report import ScaleReport
 
 SCHEMA_VERSION = 1
@@ -37,7 +38,7 @@ SCHEMA_VERSION = 1
 PairState = Literal["queued", "rendering", "held", "done", "skipped", "failed", "cancelled"]
 PAIR_STATES: tuple[PairState, ...] = get_args(PairState)
 
-InputRole = Literal["content", "style", "proof"]
+InputRole = Literal["content", "style", "proof", "init"]
 
 
 def now() -> datetime:
@@ -46,9 +47,8 @@ def now() -> datetime:
 
 
 def _public_settings(settings: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """The settings with the one that is a location (`proof`) cut to what anybody may see."""
-    proof = settings.get("proof")
-    return {**settings, "proof": storage.public(proof)} if isinstance(proof, str) else dict(settings)
+    """The settings with those that are locations cut to what anybody may see."""
+    return with_places(settings, lambda _, url: storage.public(url))
 
 
 def _finite(values: dict[str, JsonValue]) -> dict[str, JsonValue]:

@@ -36,13 +36,14 @@ def run(
     styles: Sequence[Picture],
     style_weights: Sequence[float],
     *,
+    start: Picture | None = None,
     callback: Callback | None = None,
     resume: State | None = None,
 ) -> Tensor:
     """As `Stylizer.run`, with the colours that its settings ask for."""
     if stylizer.settings.colours == "matched":
         styles = [match_palette(style, content) for style in styles]
-    image = stylizer.run(content, styles, style_weights, callback=callback, resume=resume)
+    image = stylizer.run(content, styles, style_weights, start=start, callback=callback, resume=resume)
     return finish(image, content, stylizer.settings)
 
 
@@ -59,15 +60,17 @@ def stylize(
     weights: Weights | str = "imagenet",
     style_weights: Sequence[float] | None = None,
     devices: Sequence[str] | None = None,
+    start: Picture | None = None,
     callback: Callback | None = None,
 ) -> Tensor:
     """The content in the manner of the styles: (1, 3, H, W) on the CPU in [0, 1].
 
-    Without `devices` the first GPU is used, or the CPU where there is none.
+    `start` is the picture that `settings.init` names, if it does. Without `devices` the first GPU is used, or
+    the CPU where there is none.
     """
     settings = settings or Settings()
     styles = [styles] if isinstance(styles, Picture) else list(styles)
     if isinstance(weights, str):
         weights = load_weights(weights, last_layer=settings.layers()[-1])
     stylizer = make_stylizer(weights, settings, devices or available_devices()[:1])
-    return run(stylizer, content, styles, style_weights or [1.0] * len(styles), callback=callback)
+    return run(stylizer, content, styles, style_weights or [1.0] * len(styles), start=start, callback=callback)

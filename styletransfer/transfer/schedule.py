@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from styletransfer.settings import Settings
-from styletransfer.sizes import Size, pyramid, resolve_end_scale, size_to_fit
+from styletransfer.sizes import Size, resolve_end_scale, size_to_fit
 
 FAST_STEP = 3
 """First step size of a scale, in units of `step_size`. At 256 px the objective ends 0.5 to 0.7 % above that of all
@@ -32,8 +32,9 @@ class Schedule:
         return self.settings.schedule == "fast"
 
     def iterations(self, scale_index: int) -> int:
-        """Iterations at a scale; 0 is the coarsest."""
-        return self.settings.initial_iterations if scale_index == 0 else self.settings.iterations
+        """Iterations at a scale; 0 is the first, and the coarsest unless `start_scale` leaves some out."""
+        initial = scale_index == 0 and self.settings.start_scale is None
+        return self.settings.initial_iterations if initial else self.settings.iterations
 
     def step_size(self, scale_index: int, iteration: int) -> float:
         """Adam's step size at an iteration, counted from 1 within the scale."""
@@ -63,7 +64,7 @@ class Scale:
 def scales_of(settings: Settings, content: Size) -> tuple[Scale, ...]:
     """The pyramid of a content of this size in px, from coarse to fine."""
     schedule = Schedule(settings)
-    edges = pyramid(settings.min_scale, resolve_end_scale(settings.end_scale, content))
+    edges = settings.pyramid(resolve_end_scale(settings.end_scale, content))
     return tuple(
         Scale(index, px, size_to_fit(content, px, enlarge=True), schedule.iterations(index))
         for index, px in enumerate(edges)

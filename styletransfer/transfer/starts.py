@@ -12,12 +12,12 @@ from operator import mul
 import torch
 from torch import Tensor, nn
 
-from styletransfer.settings import Init
+from styletransfer.settings import NamedInit
 from styletransfer.transfer.scaled_picture import ScaledPicture
 
 
 def start_image(
-    init: Init, content: Tensor, styles: Sequence[ScaledPicture], style_weights: Sequence[float], seed: int
+    init: NamedInit, content: Tensor, styles: Sequence[ScaledPicture], style_weights: Sequence[float], seed: int
 ) -> Tensor:
     """The start for content (1, 3, H, W): same shape, dtype and device, values in [0, 1].
 

@@ -15,7 +15,7 @@ from styletransfer.machine.devices import prepare, resolve_precision
 from styletransfer.machine.memory import peak_memory, reset_peak_memory
 from styletransfer.network.vgg_weights import Weights
 from styletransfer.objective.objective import Losses, Objective, Targets
-from styletransfer.settings import Settings
+from styletransfer.settings import InitImage, Settings
 from styletransfer.transfer.memory_ladder import MemoryLadder
 from styletransfer.transfer.memory_plan import MemoryPlan
 from styletransfer.transfer.optimize import Average, make_optimizer, resize
@@ -107,15 +107,17 @@ class Stylizer:
         styles: Sequence[ScaledPicture],
         style_weights: Sequence[float],
         *,
+        start: ScaledPicture | None = None,
         callback: Callback | None = None,
         resume: State | None = None,
     ) -> Tensor:
         """The finished picture: (1, 3, H, W) on the CPU in [0, 1].
 
+        `start` is the picture that the first scale starts from, where the setting `init` names one.
         `callback` is called after every iteration; what it raises stops the run, and `image` still gives the
         picture so far. `resume` goes on where another run of the same pictures and settings stood.
         """
-        self._run = _Run(self, content, styles, style_weights)
+        self._run = _Run(self, content, styles, style_weights, start)
         if resume is not None:
             self._run.resume(resume)
         return self._run.finish(callback)
@@ -139,6 +141,7 @@ class _Run:
         content: ScaledPicture,
         styles: Sequence[ScaledPicture],
         style_weights: Sequence[float],
+        start: ScaledPicture | None,
     ) -> None:
         if len(styles) != len(style_weights) or not styles:
             found = f"{len(styles)} styles and {len(style_weights)} style weights"
@@ -146,7 +149,7 @@ class _Run:
         self.settings, self.devices, self.dtype = stylizer.settings, stylizer.devices, stylizer.dtype
         self.image_dtype = torch.promote_types(self.dtype, torch.float32)
         self.objective = stylizer.objective
-        self.content = content
+        self.content, self.start = content, start
         self.styles = RenderStyles(
             pictures=styles,
             weights=style_weights,
@@ -199,15 +202,20 @@ class _Run:
         """First image, optimizer and average of a scale: from the start, or carried over from the scale before."""
         running = self.running
         if running.optimizer is None or running.average is None:
-            start = start_image(
-                self.settings.init, content, self.styles.pictures, self.styles.weights, self.settings.seed
-            )
-            image = start.contiguous().to(self.device)
+            image = self._start(scale, content).contiguous().to(self.device)
             optimizer = make_optimizer(image, self.settings)
         else:
             image = resize(running.average.unclamped(), scale.size, "bicubic").clamp_(0, 1)
             optimizer = running.optimizer.carried_over(image)
         running.average, running.optimizer = Average(image, self.schedule.avg_decay), optimizer
+
+    def _start(self, scale: Scale, content: Tensor) -> Tensor:
+        init = self.settings.init
+        if isinstance(init, InitImage):
+            if self.start is None:
+                raise ImageError(f"init names {init.image}; give that picture as `start`")
+            return self.start.at(scale.size, self.image_dtype)
+        return start_image(init, content, self.styles.pictures, self.styles.weights, self.settings.seed)
 
     def _iterate(self, scale: Scale, callback: Callback | None) -> Losses:
         """Every iteration that is left of the scale; the losses at the last."""

@@ -148,3 +148,14 @@ def test_a_stopped_image_is_written_as_far_as_it_got(two_pictures, number):
     assert "out.png: written as far as it had got (23x17 px" in output
     assert decode(two_pictures.read("out.png"), "out.png").size == (23, 17)
     assert decode(two_pictures.read("now.jpg"), "now.jpg").size == (23, 17)
+
+
+def test_a_render_starts_from_the_picture_that_is_named(call, two_pictures):
+    two_pictures.picture("sketch.png", 5)
+    for name, options in (("plain.png", ()), ("started.png", ("--init", "sketch.png", "--start-scale", "20"))):
+        assert call("image", "a.png", "b.png", "-o", name, *options, *QUICKLY).returncode == 0
+    assert two_pictures.read("plain.png") != two_pictures.read("started.png")
+    done = call("image", "a.png", "b.png", "-o", "out.png", "--init", "none.png", *QUICKLY)
+    assert "none.png: there is no such file" in done.stderr
+    over = call("image", "a.png", "b.png", "-o", "sketch.png", "--init", "sketch.png", "--force")
+    assert "--output is the same file as an input" in over.stderr

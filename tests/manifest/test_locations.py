@@ -44,9 +44,9 @@ def test_what_leads_nowhere_or_matches_nothing_is_a_fault_at_its_place(locations
 
 def test_a_proof_is_a_location_too(locations):
     settings = {"proof": "coated.icc", "seed": 3}
-    assert locations.with_proof((), settings) == {"proof": f"{locations.folder}/coated.icc", "seed": 3}
+    assert locations.in_settings((), settings) == {"proof": f"{locations.folder}/coated.icc", "seed": 3}
     assert settings["proof"] == "coated.icc"
-    assert locations.with_proof((), {"proof": None}) == {"proof": None}
+    assert locations.in_settings((), {"proof": None}) == {"proof": None}
 
 
 def test_a_storage_that_is_away_is_no_fault(faults, aws_environment, monkeypatch):

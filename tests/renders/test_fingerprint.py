@@ -19,7 +19,7 @@ from styletransfer.renders.fingerprint import (
     style_shares,
     what_changed,
 )
-from styletransfer.settings import ExecutionSettings, PictureSettings, Settings
+from styletransfer.settings import ExecutionSettings, InitImage, PictureSettings, Settings
 
 NAMES = ("a", "b", "c", "d", "icc", "icc2")
 HASHES = {f"/in/{name}": hashlib.sha256(name.encode()).hexdigest() for name in NAMES}
@@ -38,6 +38,7 @@ OTHER_VALUES: dict[str, Any] = {
     "avg_decay": 0.9,
     "schedule": "fast",
     "init": "gray",
+    "start_scale": 256,
     "seed": 1,
     "style_scale_fac": 0.5,
     "style_size": 300,
@@ -156,6 +157,14 @@ def test_a_profile_counts_by_its_bytes_and_not_by_its_name():
     renamed = make_pair(settings=Settings(proof="/in/icc2"))
     assert of(proofed) != of(renamed)
     assert of(renamed, {**HASHES, "/in/icc2": HASHES["/in/icc"]}) == of(proofed)
+
+
+def test_a_picture_to_start_from_counts_by_its_bytes_and_not_by_its_name():
+    started = make_pair(settings=Settings(init=InitImage(image="/in/c")))
+    renamed = make_pair(settings=Settings(init=InitImage(image="/in/d")))
+    assert len({of(started), of(renamed), of(make_pair())}) == 3
+    assert of(renamed, {**HASHES, "/in/d": HASHES["/in/c"]}) == of(started)
+    assert "/in/" not in json.dumps(parts(started))
 
 
 def test_content_and_style_are_not_interchangeable():

@@ -18,6 +18,7 @@ from styletransfer.network.vgg_weights import Weights
 from styletransfer.pictures.decode import decode
 from styletransfer.renders import pair
 from styletransfer.renders.pair import fetch, render_pair, store, stylize_pair, versions
+from styletransfer.renders.plan import plan_manifest
 from styletransfer.renders.records import InputRecord, read_record, to_json
 from styletransfer.renders.weights_loading import load_weights
 from styletransfer.transfer.stylizer import Progress
@@ -289,3 +290,25 @@ def test_a_record_starts_with_the_render_not_with_the_fetch(studio, weights):
     fetched = fetch(plan_one(studio.simple(defaults=SHALLOW)))
     between = datetime.now(UTC)
     assert store(stylize_pair(fetched, weights)).started >= between
+
+
+def test_a_picture_to_start_from_is_an_input_like_others(any_studio, weights):
+    any_studio.picture("in/sketch.png", 7, size=(40, 30))
+    manifest = any_studio.simple(defaults={**SHALLOW, "init": {"image": "in/sketch.png"}, "start_scale": 30})
+    record = render_pair(manifest, "a--b", weights=weights)
+    sketch = record.inputs[-1]
+    assert (sketch.role, sketch.url, sketch.dimensions) == ("init", any_studio.url("in/sketch.png"), (40, 30))
+    assert [(scale.scale, scale.iterations) for scale in record.scales] == [(32, 2)]
+    assert plan_one(manifest).state == "skipped"
+    any_studio.picture("in/sketch.png", 8, size=(40, 30))
+    assert plan_one(manifest).reason == "changed since: init"
+
+
+def test_a_picture_to_start_from_that_is_not_there_is_told_where_it_is_named(studio):
+    manifest = studio.manifest(
+        {"content": "in/a.png", "style": "in/a.png", "settings": {"init": {"image": "in/none.png"}}}
+    )
+    studio.picture("in/a.png")
+    (fault,) = plan_manifest(manifest).faults
+    assert fault.place == "pairs[0].settings.init.image"
+    assert "there is no such file" in fault.message

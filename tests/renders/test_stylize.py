@@ -1,8 +1,10 @@
 """One picture in one call."""
 
 import numpy as np
+import pytest
 import torch
 
+from styletransfer.errors import ImageError
 from styletransfer.network.vgg_weights import Weights
 from styletransfer.pictures.colours import match_palette, put_colours
 from styletransfer.pictures.picture import Picture
@@ -59,6 +61,27 @@ def test_matched_styles_are_rendered_from():
     found = stylize(CONTENT, STYLES, with_settings(colours="matched"), weights=WEIGHTS, devices=["cpu"])
     matched = [match_palette(style, CONTENT) for style in STYLES]
     assert torch.equal(found, stylize(CONTENT, matched, QUICK, weights=WEIGHTS, devices=["cpu"]))
+
+
+def test_a_render_starts_from_the_picture_that_is_given():
+    sketch = random_picture(3, 33, 22)
+    started = with_settings(init={"image": "sketch.png"})
+    found = stylize(CONTENT, STYLES[0], started, weights=WEIGHTS, devices=["cpu"], start=sketch)
+    assert not torch.equal(found, stylize(CONTENT, STYLES[0], QUICK, weights=WEIGHTS, devices=["cpu"]))
+    same = stylize(CONTENT, STYLES[0], started, weights=WEIGHTS, devices=["cpu"], start=CONTENT)
+    assert torch.equal(same, stylize(CONTENT, STYLES[0], QUICK, weights=WEIGHTS, devices=["cpu"]))
+
+
+def test_a_start_that_is_named_and_not_given_is_an_error():
+    with pytest.raises(ImageError, match=r"init names sketch\.png; give that picture as `start`"):
+        stylize(CONTENT, STYLES[0], with_settings(init={"image": "sketch.png"}), weights=WEIGHTS, devices=["cpu"])
+
+
+def test_a_start_scale_has_the_iterations_of_any_scale_but_the_coarsest():
+    seen: list[Progress] = []
+    upper = with_settings(start_scale=20)
+    stylize(CONTENT, STYLES[0], upper, weights=WEIGHTS, devices=["cpu"], callback=seen.append)
+    assert [(progress.scale, progress.iteration) for progress in seen] == [(24, 1), (24, 2), (24, 3)]
 
 
 def test_stylize_calls_back_after_every_iteration():

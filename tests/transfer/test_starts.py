@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from styletransfer.pictures.picture import Picture
-from styletransfer.settings import Init
+from styletransfer.settings import NamedInit
 from styletransfer.transfer.starts import start_image
 
 quick = settings(deadline=None, max_examples=30)
 seeds = st.integers(0, 2**63 - 1)
-inits = st.sampled_from(get_args(Init))
-random_inits = st.sampled_from([init for init in get_args(Init) if init != "content"])
+inits = st.sampled_from(get_args(NamedInit))
+random_inits = st.sampled_from([init for init in get_args(NamedInit) if init != "content"])
 
 CONTENT = torch.linspace(0, 1, 3 * 5 * 7).view(1, 3, 5, 7)
 LARGE = torch.zeros(1, 3, 200, 200)
@@ -32,7 +32,7 @@ def two_tone(low: tuple[float, ...], high: tuple[float, ...]) -> Picture:
 STYLES = [two_tone((0.4, 0.5, 0.5), (0.5, 0.6, 0.6)), two_tone((0.5, 0.3, 0.4), (0.6, 0.4, 0.5))]
 
 
-def start(init: Init, content: Tensor = LARGE, weights: tuple[float, ...] = (1, 1), seed: int = 0) -> Tensor:
+def start(init: NamedInit, content: Tensor = LARGE, weights: tuple[float, ...] = (1, 1), seed: int = 0) -> Tensor:
     return start_image(init, content, STYLES, weights, seed)
 
 
