@@ -1,4 +1,4 @@
-"""Paint the sketch that `painted-over.yaml` starts from: the photograph of a cat in five flat colours of another mood.
+"""Paint the sketch that `painted-over.yaml` starts from: lights and darks of a photograph in five flat colours.
 
     python manifests/paint_sketch.py [FILE]
 

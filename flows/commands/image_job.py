@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -100,6 +101,13 @@ def check_size(job: Job, size: Size) -> None:
         raise SettingsError(faults)
 
 
+def _free_name(output: str) -> str:
+    """The first of `name-2.png`, `name-3.png`... that is not there."""
+    stem, dot, suffix = output.rpartition(".")
+    numbered = (f"{stem}-{number}{dot}{suffix}" for number in itertools.count(2))
+    return next(location for location in numbered if not storage.exists(location))
+
+
 def _without_alpha(file_format: Format) -> Iterator[Fault]:
     try:
         check_format_alpha(file_format)
@@ -117,7 +125,9 @@ def _overwriting(output: str, preview: str | None, read: Iterable[str], *, overw
     if preview and not set(keys.of(preview)).isdisjoint(keys.of(output)):
         yield Fault("--preview", "is the same file as --output; it must be another one")
     if not overwrite and lost.isdisjoint(keys.of(output)) and storage.exists(output):
-        yield Fault("--output", f"is {storage.public(output)}, which is there already; --overwrite replaces it")
+        there = f"is {storage.public(output)}, which is there already"
+        free = storage.name(_free_name(output))
+        yield Fault("--output", f"{there}; --overwrite replaces it, and {free} is free")
 
 
 def _settings(options: argparse.Namespace, faults: list[Fault]) -> Settings | None:

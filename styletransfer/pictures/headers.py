@@ -26,6 +26,12 @@ from styletransfer.sizes import Size
 
 TIFF_STARTS: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")       # classic and BigTIFF, both byte orders
 
+# Of files that begin with a `ftyp` box (ISO/IEC 23008-12): phones write HEIC, whose decoders are not free.
+_HEIF_BRANDS: Final = dict.fromkeys((b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1"), "HEIC") | {
+    b"avif": "AVIF",
+    b"avis": "AVIF",
+}
+
 # Formats that Pillow hands to another program (Ghostscript, Windows) or only recognises.
 _NOT_PICTURES: Final = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
 
@@ -156,6 +162,8 @@ def _open(data: bytes, name: str) -> Image.Image:
             return factory(io.BytesIO(data), "")
         except (SyntaxError, IndexError, TypeError, struct.error):
             continue                        # recognised by its first bytes, yet another format
+    if heif := _HEIF_BRANDS.get(data[8:12] if data[4:8] == b"ftyp" else b""):
+        raise ImageError(f"{name}: is {heif}, which Pillow has no decoder for here; save it as PNG, JPEG or TIFF")
     raise ImageError(
         f"{name}: is not a picture that can be read (begins with {data[:8]!r}); "
         "PNG, JPEG, WebP, TIFF and Pillow's other formats are"

@@ -96,7 +96,8 @@ def test_image_says_what_is_wrong_in_a_line(call, two_pictures, arguments, statu
 def test_a_picture_that_is_there_is_replaced_only_if_told_to(call, two_pictures):
     two_pictures.put("out.png", b"of last night")
     done = call("image", "a.png", "b.png", "-o", "out.png", *QUICKLY)
-    message = f"--output is {two_pictures.root}/out.png, which is there already; --overwrite replaces it"
+    there = f"--output is {two_pictures.root}/out.png, which is there already"
+    message = f"{there}; --overwrite replaces it, and out-2.png is free"
     assert (done.returncode, done.stderr) == (2, f"error: {message}\n")
     assert two_pictures.read("out.png") == b"of last night"
     done = call("image", "a.png", "b.png", "-o", "out.png", "--overwrite", *QUICKLY)

@@ -129,6 +129,10 @@ def test_a_progressive_jpeg_may_have_many_scans():
 
 REFUSED = {
     "empty": (b"", r"is empty; must be a picture"),
+    "heic": (
+        b"\0\0\0\x10ftypheic\0\0\0\0" + b"\0\0\0\x10mdat" + bytes(8),
+        r"is HEIC, which Pillow has no decoder for here; save it as PNG, JPEG or TIFF",
+    ),
     "text": (b"Dear Sir or Madam", r"is not a picture that can be read \(begins with b'Dear Sir'\); PNG"),
     "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", r"is not a picture that can be read"),
     "eps": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", r"is not a picture that can be read"),
