@@ -153,6 +153,7 @@ def test_a_killed_render_is_resumed_alone_and_nothing_is_rendered_twice(studio, 
     assert summary.counts == {"done": 3}
     assert summary.farm
     assert (summary.farm.slots, summary.farm.failed_on) == (1, {"one": 1})
+    assert summary.farm.utilisation
     assert 0 < summary.farm.utilisation <= 1
     runs = own_farm.read_flow_runs()
     asked = [run for run in runs if names.RENDER_TAG in run.tags]
