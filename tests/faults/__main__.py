@@ -13,11 +13,11 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.faults.farm import Farm, running_farm
+from tests.faults.farm import Farm, Machine, running_farm
 from tests.faults.faults import FAULTS, Fault, Seen, go_through
 from tests.faults.postgres import NoPostgresError, postgres
 from tests.faults.report import Row, Setting, write
@@ -32,16 +32,28 @@ def main(words: list[str]) -> int:
     rows: list[Row] = []
     with workplace() as folder:
         try:
-            with database(folder) as (kind, url), running_farm(folder / "farm", quick=quick, database=url) as farm:
-                setting = Setting.here(kind, quick=quick)
-                for fault in chosen:
-                    rows.append(Row(fault, _seen(farm, fault)))
-                    print(rows[-1].text, flush=True)
-                    write(setting, rows)
+            with database(folder) as (name, url):
+                setting = Setting.here(name, quick=quick)
+                for kind in (Farm, Machine):
+                    faults = [fault for fault in chosen if fault.machine == (kind is Machine)]
+                    for row in _rows(folder / kind.__name__.lower(), kind, faults, quick=quick, url=url):
+                        rows.append(row)
+                        print(row.text, flush=True)
+                        write(setting, rows)
         except NoPostgresError as error:
             print(error, file=sys.stderr)
             return UNABLE
     return WRONG if any(row.seen.wrong for row in rows) else DONE
+
+
+def _rows(
+    folder: Path, kind: type[Farm], faults: Sequence[Fault], *, quick: bool, url: str | None
+) -> Iterator[Row]:
+    """On one farm, if there is any fault for it."""
+    if faults:
+        with running_farm(folder, quick=quick, database=url, kind=kind) as farm:
+            for fault in faults:
+                yield Row(fault, _seen(farm, fault))
 
 
 def _seen(farm: Farm, fault: Fault) -> Seen:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -121,7 +121,7 @@ class Farm:
 
     def __init__(self, folder: Path, environment: Mapping[str, str], s3_url: str, *, quick: bool) -> None:
         self._folder = folder
-        self._quick = quick
+        self.quick = quick
         where = urlsplit(s3_url)
         assert where.hostname is not None
         assert where.port is not None
@@ -138,17 +138,18 @@ class Farm:
         self.client.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         for name, seed in (("content.png", 1), ("style.png", 2)):
             self.client.put_object(Bucket=BUCKET, Key=name, Body=picture_file(seed))
-        self.server.start()
-        self.server.wait()
-        self._command("deploy")
-        if self._quick:
+        self._start_server()
+        if self.quick:
             self._hear_more_often()
         self.bring_hosts()
 
+    def _start_server(self) -> None:
+        self.server.start()
+        self.server.wait()
+        self._command("deploy")
+
     def stop(self) -> None:
-        for host in self.hosts.values():
-            host.lose()
-        self.server.stop()
+        self.lose_all()
         self.s3.close()
         self.client.close()
 
@@ -171,6 +172,12 @@ class Farm:
                 self._count += 1
                 self.hosts[name] = Host(name, kind, self.server.environment, log)
         until(lambda: all(host.ready for host in self.hosts.values()), "hosts that are ready")
+
+    def lose_all(self) -> None:
+        """Hosts and server."""
+        for host in self.hosts.values():
+            host.lose()
+        self.server.stop()
 
     def host_of(self, run_id: str) -> Host | None:
         """Where this flow run is."""
@@ -242,6 +249,47 @@ class Farm:
         raise AssertionError(f"the server does not answer {method} {path}")
 
 
+class Machine(Farm):
+    """A farm that is one machine with an `up`: its server, its workers and their runs end and begin together."""
+
+    _up: subprocess.Popen[bytes] | None = None
+
+    def _start_server(self) -> None:
+        self.bring_hosts()
+
+    def bring_hosts(self) -> None:
+        """Start `up`, if it is not there, and wait until it is ready."""
+        if self._up is not None:
+            return
+        self._folder.mkdir(exist_ok=True)
+        log = self._folder / f"up.{self._count}.log"
+        self._count += 1
+        options = ["--cpu", "2", "--port", str(self.server.port), "--state", str(self._folder)]
+        with log.open("wb") as output:
+            self._up = subprocess.Popen(
+                [sys.executable, "-m", "flows.commands.main", "up", *options],
+                cwd=ROOT,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                env={**self.server.environment, "FAULTS_HOST": self._mark},
+            )
+        until(lambda: b"ready; in another terminal" in log.read_bytes(), "`up` that is ready")
+
+    @property
+    def _mark(self) -> str:
+        return f"up-{self.server.port}"
+
+    def lose_all(self) -> None:
+        """From one moment to the next, as when the power is cut."""
+        for process in processes_with(f"FAULTS_HOST={self._mark}"):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        if self._up is not None:
+            self._up.wait()
+        self._up = None
+
+
 class FarmServer(LocalServer):
     """A server that, with all that belongs to it, has this environment and nothing of the developer's own."""
 
@@ -260,6 +308,7 @@ class FarmServer(LocalServer):
             **self.settings,
             "OMP_NUM_THREADS": "1",
             "STYLETRANSFER_CACHE_MB": "0",
+            "XDG_STATE_HOME": str(self.folder / "user"),
         }
 
 
@@ -278,13 +327,15 @@ def s3_settings(url: str) -> dict[str, str]:
 
 
 @contextmanager
-def running_farm(folder: Path, *, quick: bool, database: str | None = None) -> Iterator[Farm]:
+def running_farm(
+    folder: Path, *, quick: bool, database: str | None = None, kind: type[Farm] = Farm
+) -> Iterator[Farm]:
     """A farm that is ready. `database`: PostgreSQL's connection URL; SQLite without. `quick`: short periods."""
     environment = dict(QUICK) if quick else {}
     if database is not None:
         environment["PREFECT_API_DATABASE_CONNECTION_URL"] = database
     with ExitStack() as stack:
-        farm = Farm(folder, environment, stack.enter_context(s3_server()), quick=quick)
+        farm = kind(folder, environment, stack.enter_context(s3_server()), quick=quick)
         stack.callback(farm.stop)
         farm.start()
         yield farm

@@ -25,14 +25,28 @@ DOWNTIME_S: Final = 20.0
 
 OUTAGE_S: Final = 120.0
 
+LONG_DOWNTIME_S: Final = 600.0
+QUICK_DOWNTIME_S: Final = 120.0
+"""Of a server that forgets meanwhile who was to be heard of: what ran out a minute before its start."""
+
+POWER_CUT_S: Final = 300.0
+QUICK_POWER_CUT_S: Final = 100.0
+
+POWER_BACK_S: Final = 60.0
+"""From the start of `up` after a power cut until the first pair is rendered again."""
+
 
 @dataclass(frozen=True)
 class Blow:
-    """What was done: when, which pairs' processes did not survive it, and when the cause was gone."""
+    """What was done: when, which pairs' processes did not survive it, and when the cause was gone.
+
+    `back_s`: within how many seconds of that the first of those pairs has to be in hand again.
+    """
 
     at: datetime
     pairs: tuple[str, ...] = ()
     over: datetime | None = None
+    back_s: float | None = None
 
 
 Strike = Callable[[Farm, Submission], Blow]
@@ -49,6 +63,8 @@ class Fault:
     done: str
     strike: Strike
     saved: bool = False
+    machine: bool = False
+    """Of one machine with an `up`, not of hosts with a server of their own."""
 
 
 @dataclass(frozen=True)
@@ -176,6 +192,35 @@ def restart_server(farm: Farm, submission: Submission) -> Blow:
     return Blow(at, over=now())
 
 
+def lose_host_and_server(farm: Farm, submission: Submission) -> Blow:
+    """A host that is lost while the server is away for so long that its automations forget the host."""
+    host, pair = in_hand(farm, submission)
+    farm.server.stop()
+    host.lose()
+    at = now()
+    time.sleep(QUICK_DOWNTIME_S if farm.quick else LONG_DOWNTIME_S)
+    farm.server.start()
+    farm.server.wait()
+    return Blow(at, (pair,), over=now())
+
+
+def cut_power(farm: Farm, submission: Submission) -> Blow:
+    """All of a machine ends at once, and is started again later."""
+    account = submission.account
+
+    def saved() -> bool:
+        notes = account.rendering(submission.pairs)
+        return bool(notes) and all(account.is_checkpointed(note.pair) for note in notes)
+
+    until(saved, "renders with checkpoints")
+    farm.lose_all()
+    at, pairs = now(), tuple(note.pair for note in account.rendering(submission.pairs))
+    time.sleep(QUICK_POWER_CUT_S if farm.quick else POWER_CUT_S)
+    over = now()
+    farm.bring_hosts()
+    return Blow(at, pairs, over, POWER_BACK_S)
+
+
 def cut_storage(seconds: float) -> Strike:
     """S3 is gone for so long."""
 
@@ -242,6 +287,17 @@ FAULTS: Final = (
         "the server stopped, and started again on the same database",
         restart_server,
     ),
+    Fault(
+        "server gone for long, and a host lost meanwhile",
+        f"the server stopped for {LONG_DOWNTIME_S / 60:.0f} min; SIGKILL to a whole host in the meantime",
+        lose_host_and_server,
+    ),
+    Fault(
+        "power cut of `up`",
+        f"SIGKILL to server, workers and renders at once; `up` again {POWER_CUT_S / 60:.0f} min later",
+        cut_power,
+        machine=True,
+    ),
     s3_gone(OUTAGE_S),
     Fault("kill -9 of a driver", "SIGKILL to the process of a driver", kill_driver),
     Fault("kill -9 of a driver and its worker", "SIGKILL to both", kill_driver_and_worker),
@@ -268,6 +324,7 @@ def go_through(farm: Farm, fault: Fault, pairs: int = PAIRS, iterations: int = I
     if repeated_s > (0 if fault.saved else interval_s) + TOLERANCE_S:
         wrong.append(f"{repeated_s:.0f} s of work were repeated")
     wrong += [fact for story in stories for fact in _not_resumed(farm, story, blow)]
+    wrong += _not_back(stories, blow)
     return Seen(_recovery_s(stories, blow), repeated_s, interval_s, whole_s, tuple(wrong))
 
 
@@ -313,6 +370,15 @@ def _not_resumed(farm: Farm, story: Story, blow: Blow) -> list[str]:
     except AssertionError:
         return [f"{story.pair}: rendered from its beginning"]
     return []
+
+
+def _not_back(stories: list[Story], blow: Blow) -> list[str]:
+    """What was to be in hand again by then."""
+    if blow.over is None or blow.back_s is None:
+        return []
+    resumed = [story.resumed(blow.at) for story in stories if story.pair in blow.pairs]
+    first_s = min(((note.since - blow.over).total_seconds() for note in resumed if note), default=float("inf"))
+    return [f"the first pair was in hand again after {first_s:.0f} s"] if first_s > blow.back_s else []
 
 
 def _recovery_s(stories: list[Story], blow: Blow) -> float:
