@@ -14,7 +14,7 @@ from flows.server import environment
 from styletransfer.renders.records import now
 from tests.checkout import ROOT
 from tests.faults.farm import CHECKPOINT_S, QUICK
-from tests.faults.faults import ITERATIONS, PAIRS, Fault, Seen
+from tests.faults.faults import ITERATIONS, PAIRS, POWER_BACK_S, Fault, Seen
 
 PAGE: Final = ROOT / "docs/faults.md"
 
@@ -23,13 +23,15 @@ _HEAD: Final = """\
 
 Written by `make test-faults` (`tests/faults/`). Every row is a manifest of {pairs} pairs that two hosts of one slot
 each were rendering when the fault struck; nobody helped afterwards. Hosts are separate process trees on one
-machine, with a real Prefect server, and S3 behind a proxy that can be cut.
+machine, with a real Prefect server, and S3 behind a proxy that can be cut. The power cut is that of one machine
+with an `up` of two slots.
 
 A row came through if the manifest completed, each pair has one record and its picture was written once, all
 pictures are byte for byte the same (the pairs differ in their names only, so a resumed one must equal the others),
 each record has all its iterations, what was interrupted went on from its checkpoint, nothing else was begun twice,
-and no more than the work since the last checkpoint was repeated. S3 keeps every version of every object: that is
-what is counted.
+and no more than the work since the last checkpoint was repeated. After a power cut an interrupted pair has to be in
+hand again within {back:.0f} s of `up`'s start, too. S3 keeps every version of every object: that is what
+is counted.
 
 {setting}
 
@@ -39,7 +41,8 @@ what is counted.
 
 _FOOT: Final = """
 Recovery: from the fault until the interrupted pair is being rendered again; where none was interrupted, from the
-end of the fault until the next picture or checkpoint is written. Work repeated: seconds of rendering that no
+end of the fault until the next picture or checkpoint is written. That includes the minutes for which a server or a
+machine is away while a pair is interrupted. Work repeated: seconds of rendering that no
 checkpoint had. Longest interval: between two checkpoints of one run. Manifest: from its submission to its end.
 Times of S3 are whole seconds.
 
@@ -105,7 +108,7 @@ class Row:
 
 def write(setting: Setting, rows: Sequence[Row]) -> None:
     """The page, as far as it goes."""
-    head = _HEAD.format(pairs=PAIRS, setting=setting.text)
+    head = _HEAD.format(pairs=PAIRS, setting=setting.text, back=POWER_BACK_S)
     foot = _FOOT.format(
         lost=names.LOST_AFTER_S,
         grace=environment.HEARTBEAT_S + 10,
