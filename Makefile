@@ -53,6 +53,7 @@ bench: $(VENV)/.installed-test
 	$(VENV)/bin/python -m tests.bench.speed
 	$(VENV)/bin/python -m tests.bench.memory
 	$(VENV)/bin/python -m tests.bench.report
+	$(VENV)/bin/python -m tests.bench.roofline
 
 gpu:
 	$(or $(PYTHON),$(wildcard $(VENV)/bin/python),python3) -m tests.gpu $(ARGS)

@@ -59,6 +59,9 @@ class Work:
     flops: int = 0
     bytes: int = 0
 
+    def __add__(self, other: Work) -> Work:
+        return Work(self.launches + other.launches, self.flops + other.flops, self.bytes + other.bytes)
+
     def add(self, flops: int, count: int) -> None:
         self.launches, self.flops, self.bytes = self.launches + 1, self.flops + flops, self.bytes + count
 
@@ -193,11 +196,7 @@ def count_iteration(objective: AnyObjective, content: Tensor, style: Tensor) -> 
 
 def total(counts: Counts) -> Work:
     """All of it."""
-    return Work(
-        sum(work.launches for work in counts.values()),
-        sum(work.flops for work in counts.values()),
-        sum(work.bytes for work in counts.values()),
-    )
+    return sum(counts.values(), Work())
 
 
 @dataclass(frozen=True)

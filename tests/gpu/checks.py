@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from styletransfer.objective.moments import blend
 from styletransfer.objective.objective import Objective
 from styletransfer.settings import Settings
 from styletransfer.sizes import size_to_fit
-from styletransfer.transfer.memory_plan import FIXED_BYTES, HOST, Budget, memory_plans
+from styletransfer.transfer.memory_plan import FIXED_BYTES, HOST, Budget, MemoryPlan, memory_plans
 from styletransfer.transfer.replay import LEAST_STEPS, WARM_UP
 from styletransfer.transfer.state import State
 from styletransfer.transfer.stylizer import Progress, Stylizer
@@ -283,27 +284,30 @@ def out_of_memory(lab: Lab) -> Iterator[Found]:
     if not lab.is_gpu:
         values |= {"end_scale": lab.px, "min_scale": lab.px}
     whole = lab.render(EAGER, values)
-    yield holds("with room: whole", whole.plan.tiling is None, str(whole.plan))
+    plan, picture = whole.plan, whole.picture
+    yield holds("with room: whole", plan.tiling is None, str(plan))
     stylizer = lab.stylizer(EAGER, values)
-    with less_memory(lab, stylizer, whole):
+    del whole  # and all that it holds on the device
+    with less_memory(lab, stylizer, plan, picture):
         tiled = lab.render(EAGER, stylizer=stylizer)
     yield holds("with less: in tiles", tiled.plan.tiling is not None, f"{tiled.plan}")
     yield holds("and it is told", bool(tiled.warnings), "; ".join(tiled.warnings))
-    yield at_most("picture", distance(tiled.picture, whole.picture), IN_TILES)
+    yield at_most("picture", distance(tiled.picture, picture), IN_TILES)
 
 
 @contextmanager
-def less_memory(lab: Lab, stylizer: Stylizer, whole: Rendered) -> Iterator[None]:
-    """A device with half of what `whole` needs on top of the cheapest plan; without a GPU, one that says so."""
+def less_memory(lab: Lab, stylizer: Stylizer, whole: MemoryPlan, picture: Tensor) -> Iterator[None]:
+    """A device with memory for something between the cheapest plan and `whole`; without a GPU, one that says so."""
     if not lab.is_gpu:
         with _refused_untiled(stylizer):
             yield
         return
-    lab.release()
-    size = tuple(whole.picture.shape[:1:-1])
+    height, width = picture.shape[2:]
     budget = Budget((lab.device,), {lab.device: 2**50, HOST: 2**50})
-    *_, cheapest = memory_plans((size[0], size[1]), stylizer.settings, stylizer.dtype.itemsize, budget)
-    needs = [plan.bytes[lab.device] - FIXED_BYTES for plan in (whole.plan, cheapest)]
+    *_, cheapest = memory_plans((width, height), stylizer.settings, stylizer.dtype.itemsize, budget)
+    needs = [plan.bytes[lab.device] - FIXED_BYTES for plan in (whole, cheapest)]
+    gc.collect()
+    lab.release()  # else what torch has cached would do for the whole
     most = torch.cuda.memory_reserved(lab.device) + sum(needs) // 2
     torch.cuda.set_per_process_memory_fraction(most / torch.cuda.mem_get_info(lab.device)[1], lab.device)
     try:

@@ -19,6 +19,7 @@ def page(found: Found) -> str:
         *_rates(found.get("rates")),
         *_rows(found["rows"]),
         *_profiles(found["profiles"]),
+        *(["It was cut short."] if "seconds" not in found else []),
         *(["Left out for want of time: " + ", ".join(found["late"]) + "."] if found["late"] else []),
     ]
     return "\n\n".join(parts) + "\n"

@@ -102,6 +102,7 @@ def test_what_is_wrong_ends_with_1_and_what_is_late_is_told(tmp_path, capsys):
     text = (tmp_path / "gpu.md").read_text()
     assert "| a | b | c | d/e | **no** |" in text
     assert "Left out for want of time: 512 px eager." in text
+    assert "cut short" not in text
 
 
 def test_the_page_compares_with_the_reference():
@@ -127,6 +128,7 @@ def test_the_page_compares_with_the_reference():
     assert "| 256 | eager |  | OutOfMemoryError: no |" in text
     assert "bfloat16 600.0 TFLOP/s. Copies: 3000 GB/s" in text
     assert "1.0 cudaGraphLaunch; 400 kernels" in text
+    assert "It was cut short." in text
 
 
 def test_unknown_checks_are_refused(capsys):
