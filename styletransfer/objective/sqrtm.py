@@ -36,9 +36,12 @@ def is_by_chain(device: torch.device) -> bool:
 
 
 def spectral_root(matrix: Tensor, steps: int = STEPS) -> Tensor:
-    """Root of a positive semidefinite `matrix` (C, C) by coupled Newton-Schulz steps. Not differentiable."""
-    eigenvalues, vectors = _eigh(matrix)
-    return (vectors * _truncated_roots(eigenvalues, steps)) @ vectors.mT
+    """Root of a positive semidefinite `matrix` (C, C) by coupled Newton-Schulz steps. Not differentiable.
+
+    In float64 on CUDA, whose solver is another than the CPU's: a style's root is made once, and believed for long.
+    """
+    eigenvalues, vectors = _eigh(matrix.double() if is_by_chain(matrix.device) else matrix)
+    return ((vectors * _truncated_roots(eigenvalues, steps)) @ vectors.mT).to(matrix.dtype)
 
 
 def trace_by_chain(covariances: Tensor, roots: Tensor, steps: int = STEPS) -> tuple[Tensor, Tensor]:

@@ -13,11 +13,11 @@ from styletransfer.errors import RecordError
 from styletransfer.objective.objective import Losses
 from styletransfer.settings import Settings
 from styletransfer.sizes import Size
+from styletransfer.transfer.schedule import ADAM_BETAS, Schedule
 
 Evaluate = Callable[[Tensor], tuple[Losses, Tensor]]
 """Loss terms and gradient at an image (1, 3, H, W)."""
 
-ADAM_BETAS = (0.9, 0.99)
 ADAM_EPS = 1e-8
 LBFGS_HISTORY = 10
 
@@ -54,7 +54,7 @@ def move(optimizer: Optimizer, device: torch.device) -> None:
 
 def make_optimizer(image: Tensor, settings: Settings) -> Optimizer:
     """A fresh optimizer for `image`, which it moves in place."""
-    return Lbfgs(image) if settings.optimizer == "lbfgs" else Adam(image)
+    return Lbfgs(image) if settings.optimizer == "lbfgs" else Adam(image, Schedule(settings).adam_betas)
 
 
 class Adam:
@@ -63,10 +63,10 @@ class Adam:
     In one fused pass: step by step it would hold two more copies of the image.
     """
 
-    def __init__(self, image: Tensor) -> None:
-        self.image = image
+    def __init__(self, image: Tensor, betas: tuple[float, float] = ADAM_BETAS) -> None:
+        self.image, self._betas = image, betas
         # `capturable` only says that a CUDA graph may hold the step.
-        self._adam = torch.optim.Adam([image], betas=ADAM_BETAS, eps=ADAM_EPS, fused=True, capturable=True)
+        self._adam = torch.optim.Adam([image], betas=betas, eps=ADAM_EPS, fused=True, capturable=True)
         self._renew_step_size()
 
     def step(self, evaluate: Evaluate, step_size: float) -> Losses:
@@ -109,7 +109,7 @@ class Adam:
 
         The first moment is a signed picture: bicubic. The second must stay smooth and not negative: bilinear.
         """
-        following = Adam(image)
+        following = Adam(image, self._betas)
         size = (image.shape[3], image.shape[2])
         state = self._adam.state[self.image]
         if state:

@@ -1,8 +1,10 @@
 """How many iterations each scale takes, how large the steps are, and how long the average looks back.
 
 `original` is the original program's: a constant step size and a long average. `fast` gets by with a quarter of its
-iterations: the steps begin larger and shrink to nothing within each scale, along half a cosine (Loshchilov & Hutter
-2016, https://arxiv.org/abs/1608.03983), so that the last iterates lie still and a short average is enough.
+iterations. The steps begin larger and shrink to nothing within each scale, along half a cosine (Loshchilov & Hutter
+2016, https://arxiv.org/abs/1608.03983), so that the last iterates lie still and a short average is enough. And Adam
+forgets ten times sooner how large gradients were: at a scale's beginning they are far larger than at its end, and
+would make the steps too short.
 """
 
 from __future__ import annotations
@@ -14,9 +16,12 @@ from dataclasses import dataclass
 from styletransfer.settings import Settings
 from styletransfer.sizes import Size, resolve_end_scale, size_to_fit
 
-FAST_STEP = 3
-"""First step size of a scale, in units of `step_size`. At 256 px the objective ends 0.5 to 0.7 % above that of all
-iterations; half the step leaves 1.1 %, five times `step_size` as good an objective and a worse exact one."""
+ADAM_BETAS = (0.9, 0.99)
+FAST_BETAS = (0.9, 0.9)
+FAST_STEP = 4
+"""First step size of a scale, in units of `step_size`. What was tried is in docs/performance/ABOUT.md."""
+FAST_PLATEAU = 0.3
+"""Share of a scale before the steps begin to shrink."""
 FAST_AVERAGE = 10
 """How many times shorter the average looks back: 0.99 becomes 0.9."""
 
@@ -41,7 +46,13 @@ class Schedule:
         if not self.fast:
             return self.settings.step_size
         done = (iteration - 1) / self.iterations(scale_index)
-        return self.settings.step_size * FAST_STEP * (1 + math.cos(math.pi * done)) / 2
+        shrunk = max(0.0, done - FAST_PLATEAU) / (1 - FAST_PLATEAU)
+        return self.settings.step_size * FAST_STEP * (1 + math.cos(math.pi * shrunk)) / 2
+
+    @property
+    def adam_betas(self) -> tuple[float, float]:
+        """Decays of Adam's first and second moments."""
+        return FAST_BETAS if self.fast else ADAM_BETAS
 
     @property
     def avg_decay(self) -> float:
