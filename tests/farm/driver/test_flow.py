@@ -162,10 +162,9 @@ def test_a_killed_render_is_resumed_alone_and_nothing_is_rendered_twice(studio, 
     assert tagged.name == f"demo: {note.pair}"
 
 
-def test_two_hosts_without_the_mount_cost_no_pair_beside_a_good_one(studio, own_farm, tmp_path):
+@pytest.mark.privileged
+def test_two_hosts_without_the_mount_cost_no_pair_beside_a_good_one(studio, own_farm):
     """They fail in seconds what it takes its time to render, and wait for it at the start."""
-    if subprocess.run([*in_place_of_mount(tmp_path), "true"], capture_output=True, check=False).returncode:
-        pytest.skip("needs a mount namespace of its own")
     ids = [f"p{number}" for number in range(6)]
     for seed, name in enumerate(["s", *ids]):
         studio.picture(f"in/{name}.png", seed)
