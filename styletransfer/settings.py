@@ -185,13 +185,7 @@ FAST_ITERATIONS = {"initial_iterations": 250, "iterations": 125}
 
 
 QUALITIES: Mapping[str, Mapping[str, Any]] = {
-    "draft": {
-        "end_scale": 256,
-        "schedule": "fast",
-        "initial_iterations": 60,
-        "iterations": 25,
-        "step_size": 0.04,
-    },
+    "draft": {"end_scale": 256, "schedule": "fast", "initial_iterations": 60, "iterations": 25},
     "good": {"end_scale": 1024, "schedule": "fast"},
     "print": {"end_scale": "2896+", "schedule": "original"},
 }
