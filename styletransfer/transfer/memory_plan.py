@@ -105,15 +105,19 @@ def memory_plans(size: Size, settings: Settings, element_size: int, budget: Budg
             for devices in _arrangements(budget):
                 if home is None or tiling is not None:
                     plan = _plan(size, settings, element_size, budget, tiling, devices, home)
-                    if budget.replays and can_be_replayed(plan, size, settings):
+                    if budget.replays and can_be_replayed(plan, size, settings, element_size):
                         yield _replayed(plan, size, element_size)
                     yield plan
 
 
-def can_be_replayed(plan: MemoryPlan, size: Size, settings: Settings) -> bool:
-    """Whether an iteration is work of one GPU alone, and short enough for its launches to count."""
+def can_be_replayed(plan: MemoryPlan, size: Size, settings: Settings, element_size: int) -> bool:
+    """Whether an iteration is work of one GPU alone, and short enough for its launches to count.
+
+    In float64 it is not: the step size is a number of the host's then, which a graph would hold as it once was.
+    """
     on_one_gpu = plan.tiling is None and plan.devices == (plan.home,) and plan.home != HOST
-    return on_one_gpu and settings.optimizer == "adam" and size[0] * size[1] <= MOST_REPLAYED
+    repeats = settings.optimizer == "adam" and element_size < 8
+    return on_one_gpu and repeats and size[0] * size[1] <= MOST_REPLAYED
 
 
 def _replayed(plan: MemoryPlan, size: Size, element_size: int) -> MemoryPlan:

@@ -173,9 +173,12 @@ class _Run:
 
     def finish(self, callback: Callback | None) -> Tensor:
         """Runs every scale that is left."""
-        for scale in self.scales[self.running.scale_index :]:
-            with self.memory.out_of_memory_told():
-                self._run_scale(scale, callback)
+        try:
+            for scale in self.scales[self.running.scale_index :]:
+                with self.memory.out_of_memory_told():
+                    self._run_scale(scale, callback)
+        finally:
+            self.replay.forget()  # else its memory would wait for the collector, and the next render for it
         return self.running.picture()
 
     def _run_scale(self, scale: Scale, callback: Callback | None) -> None:

@@ -200,6 +200,7 @@ def test_a_step_recorded_once_gives_the_bits_of_all_that_follow(changes, replaye
     assert (replay.records, replay.replays) == (1, STEPS - WARM_UP)  # that of the proof with those that follow
     assert torch.equal(found, expected)
     assert totals == losses
+    assert replay._replay is None  # what held the graph's memory
 
 
 def test_each_scale_is_recorded_anew_and_short_ones_are_not(replayed, monkeypatch):
@@ -273,11 +274,11 @@ def test_where_no_replay_works_it_goes_on_without_and_says_so_once(record, reaso
 
 
 def plans(
-    count: int, size: tuple[int, int] = (512, 512), *, replays: bool = True, **values: Any
+    count: int, size: tuple[int, int] = (512, 512), *, replays: bool = True, element_size: int = 2, **values: Any
 ) -> list[MemoryPlan]:
     names = tuple(f"cuda:{index}" for index in range(count))
     budget = Budget(names, dict.fromkeys((*names, "cpu"), 80 * 2**30), replays)
-    return list(memory_plans(size, Settings.model_validate(values), 2, budget))
+    return list(memory_plans(size, Settings.model_validate(values), element_size, budget))
 
 
 def test_one_gpu_replays_small_pictures_that_are_whole():
@@ -288,7 +289,9 @@ def test_one_gpu_replays_small_pictures_that_are_whole():
 
 
 @pytest.mark.parametrize(
-    "changes", [{"size": (2048, 1536)}, {"tiles": 256}, {"optimizer": "lbfgs"}, {"replays": False}], ids=str
+    "changes",
+    [{"element_size": 8}, {"size": (2048, 1536)}, {"tiles": 256}, {"optimizer": "lbfgs"}, {"replays": False}],
+    ids=str,
 )
 def test_others_do_not(changes):
     assert not any(plan.replayed for plan in plans(1, **changes))
