@@ -17,8 +17,8 @@ RESOLVED: Final = "Resolved"
 
 
 def resolve_former(client: SyncPrefectClient, by: FlowRun, places: OutputPlaces, summary: Summary) -> None:
-    """If no pair of the manifest is failed or cancelled any more, its failed drivers are resolved by this one."""
-    if not {"failed", "cancelled"}.isdisjoint(summary.counts):
+    """If every pair of the manifest is rendered by now, its failed drivers are resolved by this one."""
+    if not summary.counts.keys() <= {"done", "skipped"}:
         return
     tags = [names.TAG, names.DRIVER_TAG, names.output_tag(places)]
     for run in submissions.with_tags(client, tags, states=[StateType.FAILED]):
