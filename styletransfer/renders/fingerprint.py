@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FINGERPRINT_VERSION = 1
 """Raised when the recipe in this file changes: every picture is then rendered again."""
 
-ALGORITHM_VERSION = 2
+ALGORITHM_VERSION = 3
 """Raised by hand, and only when the same settings and inputs give a different picture."""
 
 
