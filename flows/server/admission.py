@@ -38,13 +38,23 @@ def check_admission(api_url: str) -> None:
     before = datetime.now(UTC)
     status, date = _ask(f"{api_url.rstrip('/')}/admin/version")
     after = datetime.now(UTC)
-    if status in _FORBIDDEN:
+    if status in _FORBIDDEN and not _knows_another_way():
         raise AdmissionError(refusal(status))
     if date is None:
         return
     behind_s = max((date - after).total_seconds(), min(0.0, (date - before).total_seconds()))
     if abs(behind_s) > MOST_OFF_S:
         raise AdmissionError(_off(behind_s))
+
+
+def _knows_another_way() -> bool:
+    """Whether Prefect's client asks with more than the environment's password: from a profile, a key, headers."""
+    if os.environ.get(CLIENTS_VARIABLE):
+        return False
+    from prefect.settings import get_current_settings  # loads all of Prefect, and is seldom needed
+
+    settings = get_current_settings()
+    return bool(settings.api.auth_string or settings.api.key or settings.client.custom_headers)
 
 
 def refusal(status: int) -> str:

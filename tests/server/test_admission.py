@@ -7,6 +7,8 @@ from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from prefect import settings
+from prefect.settings import temporary_settings
 
 from flows.server.admission import AdmissionError, check_admission, refusal
 from flows.server.password import CLIENTS_VARIABLE, authorization
@@ -63,6 +65,14 @@ def test_a_missing_password_is_not_a_wrong_one(monkeypatch):
         with pytest.raises(AdmissionError, match="refuses the user:password in PREFECT_API_AUTH_STRING"):
             check_admission(url)
         monkeypatch.setenv(CLIENTS_VARIABLE, "farm:right")
+        check_admission(url)
+
+
+@pytest.mark.parametrize("setting", ["PREFECT_API_AUTH_STRING", "PREFECT_API_KEY"])
+def test_what_else_prefects_client_knows_is_its_own_matter(setting, monkeypatch):
+    """A profile's password, for one: the environment does not show it."""
+    with server(password="farm:right") as url, temporary_settings({getattr(settings, setting): "farm:right"}):
+        monkeypatch.delenv(CLIENTS_VARIABLE, raising=False)
         check_admission(url)
 
 
