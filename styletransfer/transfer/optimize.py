@@ -29,6 +29,8 @@ class Optimizer(Protocol):
 
     def step(self, evaluate: Evaluate, step_size: float) -> Losses:
         """One iteration; returns the losses at the image before it."""
+        self.set_step_size(step_size)
+        return self.advance(evaluate)
 
     def set_step_size(self, step_size: float) -> None:
         """That of the steps to come."""
@@ -57,7 +59,7 @@ def make_optimizer(image: Tensor, settings: Settings) -> Optimizer:
     return Lbfgs(image) if settings.optimizer == "lbfgs" else Adam(image, Schedule(settings).adam_betas)
 
 
-class Adam:
+class Adam(Optimizer):
     """Adam (Kingma & Ba 2014, https://arxiv.org/abs/1412.6980); after each step the image is clamped to [0, 1].
 
     In one fused pass: step by step it would hold two more copies of the image.
@@ -68,10 +70,6 @@ class Adam:
         # `capturable` only says that a CUDA graph may hold the step.
         self._adam = torch.optim.Adam([image], betas=betas, eps=ADAM_EPS, fused=True, capturable=True)
         self._renew_step_size()
-
-    def step(self, evaluate: Evaluate, step_size: float) -> Losses:
-        self.set_step_size(step_size)
-        return self.advance(evaluate)
 
     def set_step_size(self, step_size: float) -> None:
         self._step_size.fill_(step_size)
@@ -131,7 +129,7 @@ class Adam:
         self._renew_step_size()
 
 
-class Lbfgs:
+class Lbfgs(Optimizer):
     """L-BFGS with one inner step an iteration, as the original calls it: no line search, no clamping.
 
     It finds its own step sizes; the one it is given is Adam's.
@@ -140,10 +138,6 @@ class Lbfgs:
     def __init__(self, image: Tensor) -> None:
         self.image = image
         self._lbfgs = torch.optim.LBFGS([image], max_iter=1, history_size=LBFGS_HISTORY)
-
-    def step(self, evaluate: Evaluate, step_size: float) -> Losses:
-        self.set_step_size(step_size)
-        return self.advance(evaluate)
 
     def set_step_size(self, step_size: float) -> None:
         pass
