@@ -81,13 +81,11 @@ def variable_name(worker: str) -> str:
 
 
 def _variables(client: SyncPrefectClient) -> list[Variable]:
-    found: list[Variable] = []
-    while True:
-        asked = {"variables": {"tags": {"all_": [TAG]}}, "limit": submissions.PAGE, "offset": len(found)}
-        page = client.request("POST", "/variables/filter", json=asked).json()
-        found += Variable.model_validate_list(page)
-        if len(page) < submissions.PAGE:
-            return found
+    def read(limit: int, offset: int) -> list[Variable]:
+        asked = {"variables": {"tags": {"all_": [TAG]}}, "limit": limit, "offset": offset}
+        return Variable.model_validate_list(client.request("POST", "/variables/filter", json=asked).json())
+
+    return list(submissions.all_pages(read))
 
 
 def _parsed(variable: Variable) -> SlotService | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import (
@@ -17,7 +18,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterTags,
 )
 from prefect.client.schemas.filters import FlowRunFilterState as StateFilter
-from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType, Worker, WorkerStatus
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType, WorkerStatus
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Scheduled
@@ -31,8 +32,10 @@ from styletransfer.manifest.reader import load_manifest
 from styletransfer.manifest.schema import Priority
 from styletransfer.renders.output_places import OutputPlaces
 
+_Item = TypeVar("_Item")
+
 PAGE: Final = 200
-"""Runs that the server gives at once, at most."""
+"""Items that the server gives at once, at most."""
 
 SHORT_ID: Final = 8
 """Digits of a run's id that are shown, and are enough to find it again."""
@@ -167,8 +170,13 @@ def with_tags(
 
 def pages(client: SyncPrefectClient, chosen: FlowRunFilter) -> Iterator[FlowRun]:
     """All runs that a filter lets through, page by page."""
+    return all_pages(partial(client.read_flow_runs, flow_run_filter=chosen, sort=FlowRunSort.ID_DESC))
+
+
+def all_pages(read: Callable[..., Sequence[_Item]]) -> Iterator[_Item]:
+    """All that `read(limit=..., offset=...)` gives, page by page."""
     for offset in range(0, 1_000_000, PAGE):
-        found = client.read_flow_runs(flow_run_filter=chosen, sort=FlowRunSort.ID_DESC, limit=PAGE, offset=offset)
+        found = read(limit=PAGE, offset=offset)
         yield from found
         if len(found) < PAGE:
             return
@@ -273,16 +281,7 @@ def live_workers(client: SyncPrefectClient) -> list[LiveWorker]:
         with deployed():
             found += [
                 LiveWorker(worker.name, pool)
-                for worker in _workers(client, pool)
+                for worker in all_pages(partial(client.read_workers_for_work_pool, pool))
                 if worker.status == WorkerStatus.ONLINE
             ]
     return found
-
-
-def _workers(client: SyncPrefectClient, pool: str) -> Iterator[Worker]:
-    """All workers of a pool, page by page."""
-    for offset in range(0, 1_000_000, PAGE):
-        found = client.read_workers_for_work_pool(pool, limit=PAGE, offset=offset)
-        yield from found
-        if len(found) < PAGE:
-            return
