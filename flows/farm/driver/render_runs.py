@@ -93,8 +93,6 @@ class RenderRequest:
     submission: str
     places: OutputPlaces
     force_before: datetime | None = None
-    weights: str | None = None
-    output: str | None = None
     until: datetime | None = None
     timezone: str | None = None
     priority: Priority | None = None
@@ -172,8 +170,6 @@ class RenderRuns:
             "submission": request.submission,
             "gpus": group.gpus,
             "force_before": _iso(request.force_before),
-            "weights": request.weights,
-            "output": request.output,
             "until": _iso(request.until),
             "timezone": request.timezone,
         }
