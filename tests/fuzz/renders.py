@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import torch
 from hypothesis import strategies as st
 from torch import Tensor, equal
 
@@ -29,7 +32,19 @@ def _render(files: Files | None = None, **options: Any) -> Tensor:
     """A picture of 12 x 16 px and four iterations."""
     weights = Weights("shallow", IDENTITY, shallow_network("relu2_1"))
     stylizer = Stylizer(weights, _SETTINGS, style_cache=StyleCache(files))
-    return stylizer.run(_picture(1), [_picture(2)], (1.0,), **options)
+    with _one_thread():
+        return stylizer.run(_picture(1), [_picture(2)], (1.0,), **options)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """As a case is tried: sums by two threads round otherwise, so a state of theirs makes another picture."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @cache
