@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
@@ -126,7 +126,8 @@ def plan_manifest(
     `only` keeps the pairs with these ids, whatever their case; `force` queues pairs that are done. Faults
     are returned, not raised (`Plan.check` raises them), so that the caller may stop, or go on with the
     pairs that have none. What a storage can't give just now is looked at again as the retries have it, by
-    default never. What is `known` of inputs is taken as it is, and of few pairs records are asked for, not listed.
+    default never. What is `known` of inputs is taken as it is, but where a pair would be left as done, and nobody
+    would fetch them; of few pairs records are asked for, not listed.
     Raises StorageError, `transient`, when the output or the weights still can't be reached then.
     """
     retries = retries or no_retries()
@@ -142,6 +143,11 @@ def plan_manifest(
         found_inputs = look_at_inputs(pairs, readable.values(), readers, retries, known or {})
         planner = _Planner(places, found_inputs, overwrites, weights, weights_fault, force)
         decided = gather(lambda name: planner.plan(by_id[name], readable[name]), readable, readers, retries)
+        done_pairs = [by_id[name] for name, each in decided.items() if _is_skipped(each)]
+        if changed := _changed(done_pairs, readable.values(), readers, known or {}):
+            found_inputs |= changed
+            anew = [name for name in readable if any(use.url in changed for use in input_uses(by_id[name]))]
+            decided |= gather(lambda name: planner.plan(by_id[name], readable[name]), anew, readers, retries)
     errors = {name: error for name, error in (records | decided).items() if isinstance(error, StorageError)}
     done = {name: each for name, each in decided.items() if not isinstance(each, StorageError)}
     planned = tuple(done.get(name) or _failed_alone(pair, places, errors[name]) for name, pair in by_id.items())
@@ -151,6 +157,22 @@ def plan_manifest(
     faults += _summed_up(fault for each in planned if not each.alone for fault in each.faults)
     troubles = _summed_up(fault for each in planned if each.alone for fault in each.faults)
     return Plan(manifest, places, planned, tuple(faults), tuple(troubles), found_inputs)
+
+
+def _is_skipped(decided: PlannedPair | StorageError) -> bool:
+    return isinstance(decided, PlannedPair) and decided.state == "skipped"
+
+
+def _changed(
+    pairs: Sequence[Pair], records: Iterable[Record | None], readers: Executor, known: Mapping[str, FoundInput]
+) -> dict[str, FoundInput]:
+    """What of the pairs' inputs is no more what is `known` of it. One that can't be read now counts as it was."""
+    if not known or not pairs:
+        return {}
+    found = look_at_inputs(pairs, records, readers, no_retries(), {})
+    return {
+        url: each for url, each in found.items() if url in known and each.sha256 not in (None, known[url].sha256)
+    }
 
 
 def _choose(pairs: tuple[Pair, ...], only: Sequence[str]) -> tuple[tuple[Pair, ...], list[Fault]]:

@@ -79,6 +79,28 @@ def test_a_change_since_is_noticed_at_the_fetch(studio):
     assert content.sha256 == now.hashes[studio.url("in/a.png")]
 
 
+def test_of_what_is_done_the_inputs_are_looked_at_again(studio):
+    """Nobody else does: what is rendered is fetched, and what has changed is noticed then."""
+    plan = plan_manifest(studio.simple())
+    url = manifest_copy.store(plan.manifest, plan.inputs)
+    store(pretend_rendered(plan.pairs[0]))
+    studio.picture("in/a.png", 77)
+    changed = make_plan.fn(url, [], False, None, None, True)
+    assert (changed.pairs[0].state, changed.pairs[0].reason) == ("queued", "changed since: the content")
+    assert changed.pairs[0].fingerprint == make_plan.fn(url, [], False, None, None).pairs[0].fingerprint
+    again = make_plan.fn(manifest_copy.store(plan.manifest, changed.inputs), [], False, None, None, True)
+    assert again.pairs[0].fingerprint == changed.pairs[0].fingerprint
+
+
+def test_what_is_done_stays_so_where_its_inputs_can_be_read_no_more(studio):
+    plan = plan_manifest(studio.simple())
+    url = manifest_copy.store(plan.manifest, plan.inputs)
+    store(pretend_rendered(plan.pairs[0]))
+    storage.delete(studio.url("in/a.png"))
+    again = make_plan.fn(url, [], False, None, None, True)
+    assert (again.pairs[0].state, again.faults, again.troubles) == ("skipped", (), ())
+
+
 def test_a_picture_that_is_gone_is_no_fault_of_the_plan(studio):
     plan = plan_manifest(studio.simple())
     url = manifest_copy.store(plan.manifest, plan.inputs)
