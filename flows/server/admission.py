@@ -6,14 +6,12 @@ A server that does not answer refuses nobody: whoever serves it waits for it.
 from __future__ import annotations
 
 import contextlib
-import http.client
 import os
-import urllib.error
-import urllib.request
 from datetime import UTC, datetime
-from email.message import Message
 from email.utils import parsedate_to_datetime
 from typing import Final
+
+import httpx
 
 from flows.server.password import CLIENTS_VARIABLE, authorization
 from styletransfer.errors import Fault, FaultsError
@@ -75,20 +73,20 @@ def _off(behind_s: float) -> str:
 
 
 def _ask(url: str) -> tuple[int, datetime | None]:
-    """Status and time of a server's answer; no time where there is none."""
+    """Status and time of a server's answer; no time where there is none.
+
+    Where that leads to another server, that one is not told the password.
+    """
     password = os.environ.get(CLIENTS_VARIABLE)
+    headers = authorization(password) if password else {}
     try:
-        request = urllib.request.Request(url, headers=authorization(password) if password else {})  # noqa: S310
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310
-            return answer.status, _date(answer.headers)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, _date(error.headers)
-    except (OSError, ValueError, http.client.HTTPException):  # it is away, or can't be asked in this way
+        answer = httpx.get(url, headers=headers, timeout=_TIMEOUT_S, follow_redirects=True)
+    except (httpx.HTTPError, httpx.InvalidURL, OSError):  # it is away, or can't be asked in this way
         return 0, None
+    return answer.status_code, _date(answer.headers)
 
 
-def _date(headers: Message) -> datetime | None:
-    with contextlib.suppress(TypeError, ValueError):
-        return parsedate_to_datetime(str(headers["Date"])).astimezone(UTC)
+def _date(headers: httpx.Headers) -> datetime | None:
+    with contextlib.suppress(KeyError, TypeError, ValueError):
+        return parsedate_to_datetime(headers["Date"]).astimezone(UTC)
     return None

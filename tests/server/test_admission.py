@@ -15,11 +15,16 @@ from flows.server.password import CLIENTS_VARIABLE, authorization
 
 
 @contextmanager
-def server(*, ahead_s=0.0, password=None):
-    """One that answers whoever knows the password, by its own clock; the URL of its API."""
+def server(*, ahead_s=0.0, password=None, elsewhere=None):
+    """One that answers whoever knows the password, by its own clock, or leads elsewhere; the URL of its API."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_GET(self):
+            if elsewhere:
+                self.send_response(302)
+                self.send_header("Location", elsewhere)
+                self.end_headers()
+                return
             known = password is None or self.headers["Authorization"] == authorization(password)["Authorization"]
             self.send_response(200 if known else 401)
             self.end_headers()
@@ -66,6 +71,14 @@ def test_a_missing_password_is_not_a_wrong_one(monkeypatch):
             check_admission(url)
         monkeypatch.setenv(CLIENTS_VARIABLE, "farm:right")
         check_admission(url)
+
+
+def test_another_server_is_not_told_the_password(monkeypatch):
+    monkeypatch.setenv(CLIENTS_VARIABLE, "farm:right")
+    with server(password="farm:right") as url:
+        check_admission(url)
+        with server(elsewhere=url) as first, pytest.raises(AdmissionError, match="refuses the user:password"):
+            check_admission(first)
 
 
 @pytest.mark.parametrize("setting", ["PREFECT_API_AUTH_STRING", "PREFECT_API_KEY"])
