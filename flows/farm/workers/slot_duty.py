@@ -61,8 +61,8 @@ class SlotDuty:
                 self._write(client)
             before, self.service = self.takes_runs, read_service(client, self.worker)
             if self.service is not None and self.service.state == "restarting":
+                self.restarts = True  # also if the server does not hear the rest
                 resume(client, self.worker)  # for who comes after this worker
-                self.restarts = True
         if before != self.takes_runs:
             log.warning("%s: %s", self.worker, self._text() if self.service else "in service again")
 

@@ -244,14 +244,15 @@ def tell_if_transient(error: httpx.HTTPError) -> None:
 
 
 class Drain:
-    """What signals ask for: nothing yet, to drain, or to stop at once."""
+    """What is asked of a worker: nothing yet, to drain, or, by a second signal, to stop at once."""
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()
-        self.at_once = False
+        self.at_once = self._signalled = False
 
     def ask(self) -> None:
-        self.at_once = self.asked.is_set()
+        """A signal does, perhaps the first after others have asked: a restart, the end of standard input."""
+        self.at_once, self._signalled = self._signalled, True
         self.asked.set()
 
     def listen(self) -> None:

@@ -72,8 +72,13 @@ class Child:
         if self._process is not None and not self.alive:
             self.close()
         elif self._process is not None and not self._resting:
-            self._resting = True
             tell(f"{self.spec.name}: sleeps: what it renders is saved and goes on elsewhere")
+            self.drain()
+
+    def drain(self) -> None:
+        """Have it hand back what it has, and end. Its second signal would stop it at once."""
+        if not self._resting:
+            self._resting = True
             self.send(signal.SIGTERM)
 
     def _start(self) -> None:
@@ -164,7 +169,7 @@ class Supervisor:
         if self._running():
             self._tell("draining: renders save their state; once more (Ctrl-C or SIGTERM) stops at once")
         for child in self._children:
-            child.send(signal.SIGTERM)
+            child.drain()
         for orphan in self._orphans():
             with suppress(psutil.NoSuchProcess):
                 orphan.terminate()

@@ -4,6 +4,7 @@ import os
 import uuid
 from pathlib import Path
 
+import httpx
 import pytest
 from prefect import flow
 from prefect.states import Cancelled, Completed, Crashed, Failed
@@ -11,6 +12,7 @@ from prefect.states import Cancelled, Completed, Crashed, Failed
 from flows.farm import messages
 from flows.farm.names import FINISHED_VARIABLE
 from flows.farm.slot_service import SlotService, read_service, resume, write_service
+from flows.farm.workers import slot_duty
 from flows.farm.workers.slot_duty import SlotDuty
 from flows.farm.workers.slot_health import FRUITLESS_RUNS
 from styletransfer.renders.records import now
@@ -103,3 +105,15 @@ def test_who_is_to_restart_leaves_a_slot_in_service(client, duty):
     later.look()
     assert later.takes_runs
     assert not later.restarts
+
+
+def test_who_is_to_restart_does_so_also_where_the_server_goes_away_meanwhile(client, duty, monkeypatch):
+    def away(*_):
+        raise httpx.ConnectError("away")
+
+    monkeypatch.setattr(slot_duty, "resume", away)
+    write_service(client, SlotService(worker=duty.worker, state="restarting", reason="by hand", since=now()))
+    with pytest.raises(httpx.ConnectError):
+        duty.look()
+    assert duty.restarts
+    resume(client, duty.worker)

@@ -17,7 +17,7 @@ from flows.farm.names import RENDER_POOLS
 from flows.farm.setup.deploy import deploy
 from flows.farm.slot_service import SlotService, read_service, write_service
 from flows.farm.submissions import live_workers
-from flows.farm.workers.slot_worker import SlotWorker, check_entrypoint, query_pause_s
+from flows.farm.workers.slot_worker import Drain, SlotWorker, check_entrypoint, query_pause_s
 from flows.server.environment import IDLE_QUERY_S
 from styletransfer.errors import StyleTransferError
 from styletransfer.renders.records import now
@@ -95,6 +95,16 @@ def test_an_idle_slot_asks_less_than_ten_times_a_minute(asked):
 
 def test_the_longer_there_was_nothing_to_do_the_longer_a_worker_waits():
     assert [query_pause_s(idle_s) for idle_s in (0, 20, 60, 1e9)] == [0, 2, 6, IDLE_QUERY_S]
+
+
+def test_only_a_second_signal_stops_a_worker_at_once():
+    """Who restarts it, or closes its standard input, sends none."""
+    drain = Drain()
+    drain.asked.set()
+    drain.ask()
+    assert not drain.at_once
+    drain.ask()
+    assert drain.at_once
 
 
 def crashed(client, run):

@@ -18,7 +18,7 @@ from prefect.workers.process import ProcessWorker
 
 from flows.farm.setup.deploy import parameters_of
 from flows.farm.workers.host_slots import WorkerSpec
-from flows.farm.workers.supervisor import Supervisor
+from flows.farm.workers.supervisor import Child, Supervisor
 from flows.pairs.signals import Signals
 from tests.checkout import ROOT
 from tests.processes import processes_with
@@ -108,6 +108,16 @@ def pool(farm, tmp_path, request):
                 for process in pool.left():
                     with suppress(psutil.NoSuchProcess):
                         process.kill()
+
+
+def test_who_goes_to_sleep_is_told_once_though_its_host_is_drained_meanwhile(monkeypatch):
+    """A second signal would kill what it saves."""
+    told = []
+    monkeypatch.setattr(Child, "send", lambda _, number: told.append(number))
+    child = Child(WorkerSpec("vm-cpu0", "pool"), {}, None)
+    child.drain()
+    child.drain()
+    assert told == [signal.SIGTERM]
 
 
 def test_the_first_signal_lets_runs_save_and_takes_no_more(pool):
