@@ -64,8 +64,11 @@ class LiveSheet(Listener):
                 self._set(planned.id, Outcome("failed", reason))
 
     def write(self) -> Summary:
-        """Write both files now. Raises StorageError."""
-        return self._sheet.write(self.outcomes, self.farm)
+        """Write all files now. Raises StorageError."""
+        return self._write(whole=True)
+
+    def _write(self, *, whole: bool) -> Summary:
+        return self._sheet.write(self.outcomes, self.farm, whole=whole)
 
     def __enter__(self) -> LiveSheet:
         self._thread.start()
@@ -84,7 +87,7 @@ class LiveSheet(Listener):
             self._news.clear()
             began = time.monotonic()
             try:
-                self.write()
+                self._write(whole=False)
             except StorageError as error:
                 log.warning("contact sheet not written, will be tried again: %s", error)
             self._over.wait(max(LEAST_PAUSE_S, 10 * (time.monotonic() - began)))

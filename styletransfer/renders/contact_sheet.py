@@ -1,7 +1,7 @@
-"""The page people look at: `index.html`, one file that needs nothing else; and `summary.json` for
-programs.
+"""The pages people look at: `index.html`, `index-2.html` ..., files that need nothing else; and `summary.json`
+for programs.
 
-The page opens from a disk as from S3 and asks no server for anything: style, script and thumbnails are
+A page opens from a disk as from S3 and asks no server for anything: style, script and thumbnails are
 inside, and a Content-Security-Policy holds it to that. Thumbnails are kept, so that writing it again as
 pairs finish decodes only what is new.
 """
@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections import defaultdict
+import logging
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,8 +23,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from pydantic import JsonValue
 
 from styletransfer import storage
+from styletransfer.errors import StorageError
 from styletransfer.renders.fingerprint import canonical_json
 from styletransfer.renders.inputs import input_uses
+from styletransfer.renders.output_places import PAIRS_A_PAGE, page_count, page_name
 from styletransfer.renders.plan import READERS, Plan
 from styletransfer.renders.records import (
     FarmReport,
@@ -39,7 +42,12 @@ from styletransfer.renders.thumbnails import LARGE_PX, Thumbnails
 from styletransfer.sizes import size_to_fit
 
 MANY: Final = 60
-"""Above this number of pairs cards and thumbnails are smaller: 2,000 make a page of some 30 MB."""
+"""Above this number of pairs cards and thumbnails are smaller."""
+
+GENERATOR: Final = '<meta name="generator" content="styletransfer">'
+"""In every page: what has it is ours to remove."""
+
+log = logging.getLogger(__name__)
 
 _SMALL_PX: Final = 200
 _INPUT_PX: Final = 80  # shown at half of it, for dense screens
@@ -69,25 +77,47 @@ class ContactSheet:
         self.thumbnails = Thumbnails(plan.places)
         self._others = other_pairs(plan)
         self._urls = {storage.public(use.url): use.url for pair in plan.manifest.pairs for use in input_uses(pair)}
+        self._written: dict[int, Sequence[SummaryPair]] = {}
 
-    def write(self, outcomes: Mapping[str, Outcome], farm: FarmReport | None = None) -> Summary:
-        """Write both files; returns the summary.
+    def write(
+        self, outcomes: Mapping[str, Outcome], farm: FarmReport | None = None, *, whole: bool = True
+    ) -> Summary:
+        """Write all files; returns the summary.
 
         `outcomes` by pair id: a pair without one stands as planned, one that this run wasn't asked for as
-        it stood. Raises StorageError when a file can't be written.
+        it stood. Not `whole`: of the pages behind the first only those whose pairs have changed, so that others
+        say how the whole stood when they were written. Raises StorageError when a file can't be written.
         """
         summary = summarise(self.plan, outcomes, self._others, self.started).model_copy(update={"farm": farm})
         write_summary(self.plan.places.summary, summary)
-        storage.write(self.plan.places.index, page(summary, self._pictures(summary)).encode())
+        first_time = not self._written
+        for number in range(page_count(len(summary.pairs)), 0, -1):  # the first page leads to the others
+            pairs = pairs_of(summary, number)
+            if whole or number == 1 or self._written.get(number) != pairs:
+                pictures = self._pictures(pairs, small=len(summary.pairs) > MANY)
+                storage.write(self.plan.places.page(number), page(summary, pictures, number).encode())
+                self._written[number] = pairs
+        if first_time:
+            self._remove_pages_behind(page_count(len(summary.pairs)))
         return summary
 
-    def _pictures(self, summary: Summary) -> Pictures:
-        """Thumbnails for the page. Of pairs not yet rendered none: making these now would delay the
+    def _remove_pages_behind(self, last: int) -> None:
+        """Those of a time when there were more pairs. A file of somebody else's stays."""
+        places, number = self.plan.places, last + 1
+        try:
+            while GENERATOR.encode() in (storage.read_if_exists(places.page(number)) or b""):
+                storage.delete(places.page(number))
+                number += 1
+        except StorageError as error:
+            log.warning("an old page of the contact sheet stays: %s", error)
+
+    def _pictures(self, pairs: Iterable[SummaryPair], *, small: bool) -> Pictures:
+        """Thumbnails for a page. Of pairs not yet rendered none: making these now would delay the
         rendering."""
         folder = self.plan.places.folder
-        result_px = _SMALL_PX if len(summary.pairs) > MANY else LARGE_PX
+        result_px = _SMALL_PX if small else LARGE_PX
         wanted: dict[tuple[str, int], str | None] = {}
-        for pair in summary.pairs:
+        for pair in pairs:
             if pair.picture and pair.sha256 and storage.name(pair.picture) == pair.picture:
                 wanted[pair.sha256, result_px] = storage.join(folder, pair.picture)
                 for entry in (pair.content, *pair.styles):
@@ -128,12 +158,24 @@ class Pictures:
         return {sha256: jpeg for (sha256, px), jpeg in self.jpegs.items() if px == _INPUT_PX}
 
 
-def page(summary: Summary, pictures: Pictures) -> str:
-    """The contact sheet as HTML."""
-    inputs = pictures.inputs()
+def pairs_of(summary: Summary, number: int) -> Sequence[SummaryPair]:
+    """The pairs on one page, from 1."""
+    return summary.pairs[(number - 1) * PAIRS_A_PAGE : number * PAIRS_A_PAGE]
+
+
+def page(summary: Summary, pictures: Pictures, number: int = 1) -> str:
+    """One page of the contact sheet as HTML, from 1."""
+    inputs, shown = pictures.inputs(), pairs_of(summary, number)
     failed = [pair for pair in summary.pairs if pair.state == "failed"]
+    places = {pair.id: place for place, pair in enumerate(summary.pairs)}
     return _template().render(
         summary=summary,
+        shown=shown,
+        shown_counts=Counter(pair.state for pair in shown),
+        number=number,
+        numbers=range(1, page_count(len(summary.pairs)) + 1),
+        page_of=lambda pair: places[pair.id] // PAIRS_A_PAGE + 1,
+        generator=GENERATOR,
         pictures=pictures,
         many=len(summary.pairs) > MANY,
         inputs=inputs,
@@ -164,6 +206,7 @@ def _template() -> Template:
         "file_name": storage.name,
         "in_words": _in_words,
         "meta": _meta,
+        "page_name": page_name,
         "searchable": _searchable,
         "sha256_base64": _sha256_base64,
         "share": _share,

@@ -1,6 +1,6 @@
 """Where results land: names that are safe as file names, and the place of each file of a manifest.
 
-    <output>/<manifest name>/<id>.<ext>, <id>.json, summary.json, index.html,
+    <output>/<manifest name>/<id>.<ext>, <id>.json, summary.json, index.html, index-2.html ...,
                              .checkpoints/<id>-<fingerprint>.safetensors, .thumbnails/<id>.jpg, .farm/<id>.json
 
 Ids become file names on local disks, on S3 and on network shares that ignore case, so they are kept plain.
@@ -8,12 +8,17 @@ Ids become file names on local disks, on S3 and on network shares that ignore ca
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Final
 
 from styletransfer import storage
 from styletransfer.errors import StorageError
 from styletransfer.manifest.names import name_fault
 from styletransfer.pictures.formats import Format, extension
+
+PAIRS_A_PAGE: Final = 500
+"""Of the contact sheet: some 8 MB."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,12 @@ class OutputPlaces:
 
     @property
     def index(self) -> str:
-        return storage.join(self.folder, "index.html")
+        """The contact sheet's first page."""
+        return self.page(1)
+
+    def page(self, number: int) -> str:
+        """One page of the contact sheet, from 1."""
+        return storage.join(self.folder, page_name(number))
 
     @property
     def checkpoints(self) -> str:
@@ -66,6 +76,16 @@ class OutputPlaces:
     def note(self, pair_id: str) -> str:
         """What a farm notes about the pair as long as it is not done."""
         return storage.join(self.notes, f"{_safe(pair_id)}.json")
+
+
+def page_name(number: int) -> str:
+    """File name of the contact sheet's page, from 1: `index.html`, `index-2.html`."""
+    return "index.html" if number == 1 else f"index-{number}.html"
+
+
+def page_count(pairs: int) -> int:
+    """Of a contact sheet of so many pairs; one of none has a page, too."""
+    return max(1, math.ceil(pairs / PAIRS_A_PAGE))
 
 
 def _safe(name: str) -> str:

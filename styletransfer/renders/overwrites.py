@@ -12,7 +12,7 @@ from styletransfer import storage
 from styletransfer.errors import Fault
 from styletransfer.manifest.pairs import Manifest, Pair
 from styletransfer.renders.inputs import input_uses
-from styletransfer.renders.output_places import OutputPlaces
+from styletransfer.renders.output_places import OutputPlaces, page_count
 from styletransfer.renders.records import Record
 from styletransfer.renders.same_file import FileKeys
 
@@ -23,7 +23,7 @@ class Overwrites:
     """Compares places of results with all that a manifest reads: inputs, weights and itself."""
 
     def __init__(self, manifest: Manifest, places: OutputPlaces) -> None:
-        self._places = places
+        self._places, self._pages = places, page_count(len(manifest.pairs))
         self._keys = FileKeys()
         urls = {use.url: None for pair in manifest.pairs for use in input_uses(pair)}
         weights = [manifest.weights.source] if manifest.weights.is_file else []
@@ -32,7 +32,7 @@ class Overwrites:
 
     def faults(self) -> Iterator[Fault]:
         """What the manifest's own files would overwrite."""
-        for url in (self._places.summary, self._places.index):
+        for url in (self._places.summary, *map(self._places.page, range(1, self._pages + 1))):
             if read := self._overwritten(url):
                 yield Fault("output", f"would put {storage.name(url)} over {storage.public(read)}, {_ADVICE}")
         for folder in (self._places.checkpoints, self._places.thumbnails, self._places.notes):

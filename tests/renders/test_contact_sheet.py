@@ -16,6 +16,7 @@ import pytest
 from styletransfer import storage
 from styletransfer.pictures.thumbnail import thumbnail
 from styletransfer.renders.contact_sheet import MANY, ContactSheet, Pictures, duration, page
+from styletransfer.renders.output_places import PAIRS_A_PAGE
 from styletransfer.renders.pair import store
 from styletransfer.renders.plan import plan_manifest
 from styletransfer.renders.records import Summary, SummaryInput, SummaryPair
@@ -284,6 +285,67 @@ def test_many_pairs_get_small_thumbnails():
     sheet = make_page(*pairs, pictures=pictures)
     assert sheet.find("body", **{"class": "many"})
     assert {image["width"] for image in sheet.find("img")} == {"200"}
+
+
+# Pages
+
+
+def many_pairs(studio: Studio, count: int) -> Any:
+    studio.picture("in/a.png", 1)
+    return studio.manifest(
+        *({"id": f"p{number}", "content": "in/a.png", "style": "in/a.png"} for number in range(count))
+    )
+
+
+def test_many_pairs_come_in_pages_that_lead_to_each_other():
+    pairs = [make_pair(f"p{number}", state="failed", reason="too hot", picture=None) for number in range(2)]
+    pairs += [make_pair(f"p{number}") for number in range(2, PAIRS_A_PAGE)]
+    pairs.append(make_pair("last", state="failed", reason="too cold", picture=None))
+    summary = make_summary(*pairs)
+    first, second = (Page(page(summary, Pictures(), number)) for number in (1, 2))
+    assert [len(first.cards()), len(second.cards())] == [PAIRS_A_PAGE, 1]
+    assert [each["href"] for each in first.find("a") if "pair" not in each["href"]][:1] == ["./index-2.html"]
+    assert [each["href"] for each in second.find("a")][:1] == ["./index.html"]
+    assert first.find("a", href="#pair-p0")
+    assert first.find("a", href="./index-2.html#pair-last")
+    assert second.find("a", href="#pair-last")
+    assert second.find("a", href="./index.html#pair-p0")
+    for each, failed in ((first, 2), (second, 1)):
+        assert f"498 of {PAIRS_A_PAGE + 1} pictures" in each.text
+        assert each.between('value="failed" aria-pressed="false">', "</button>") == f"Failed <b>{failed}</b>"
+        assert each.find("input")[0]["placeholder"].startswith("Find on this page: ")
+
+
+def test_few_pairs_have_one_page_that_speaks_of_no_other():
+    sheet = make_page(make_pair())
+    assert "page" not in sheet.text.lower()
+    assert sheet.find("input")[0]["placeholder"] == "Find a pair, a picture, a setting"
+
+
+def test_pages_that_are_left_over_go_but_for_those_of_others(studio):
+    ContactSheet(plan_manifest(many_pairs(studio, 2 * PAIRS_A_PAGE + 1))).write({})
+    assert len(Page(studio.read("out/demo/index-3.html").decode()).cards()) == 1
+    studio.put("out/demo/index-4.html", b"<p>somebody else's")
+    ContactSheet(plan_manifest(many_pairs(studio, 3))).write({})
+    assert len(written(studio).cards()) == 3
+    left = [number for number in (2, 3, 4) if storage.exists(studio.url(f"out/demo/index-{number}.html"))]
+    assert left == [4]
+
+
+def test_only_pages_with_news_are_written_again_before_the_end(studio):
+    plan = plan_manifest(many_pairs(studio, 2 * PAIRS_A_PAGE))
+    sheet = ContactSheet(plan)
+    sheet.write({})
+    studio.put("out/demo/index-2.html", b"as it was")
+    outcomes = {"p0": Outcome("rendering", "cpu")}
+    sheet.write(outcomes, whole=False)
+    assert studio.read("out/demo/index-2.html") == b"as it was"
+    assert '"rendering" aria-pressed' in written(studio).html
+    sheet.write(outcomes | {f"p{PAIRS_A_PAGE}": Outcome("rendering", "cpu")}, whole=False)
+    assert b'"rendering" aria-pressed' in studio.read("out/demo/index-2.html")
+    studio.put("out/demo/index-2.html", b"as it was")
+    sheet.write(outcomes)
+    assert studio.read("out/demo/index-2.html") != b"as it was"
 
 
 # In a browser

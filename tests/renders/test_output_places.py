@@ -15,6 +15,7 @@ def test_everything_lies_in_the_manifests_folder():
     assert places.record("a--b") == "s3://studio/renders/harbour/a--b.json"
     assert places.summary == "s3://studio/renders/harbour/summary.json"
     assert places.index == "s3://studio/renders/harbour/index.html"
+    assert places.page(2) == "s3://studio/renders/harbour/index-2.html"
     assert places.checkpoint("a--b", "0f") == "s3://studio/renders/harbour/.checkpoints/a--b-0f.safetensors"
     assert places.thumbnail("a--b") == "s3://studio/renders/harbour/.thumbnails/a--b.jpg"
     assert OutputPlaces("/out", "m").record("x") == "/out/m/x.json"
