@@ -20,6 +20,7 @@ from torch import Tensor
 from styletransfer.errors import ImageError
 from styletransfer.network.convolutions import Convolution, FirstConvolution
 from styletransfer.network.poolings import Pooling2x2
+from styletransfer.network.steps import Steps
 from styletransfer.settings import Pooling
 from styletransfer.vgg_layers import CONVOLUTIONS, LAYERS, POOLING_INDICES, last_layer, smallest_input
 
@@ -93,7 +94,7 @@ class VGG19:
 
     def backward(
         self, outputs: Outputs, gradients: Mapping[int, FeatureGradient], grad: Tensor | None = None
-    ) -> Tensor:
+    ) -> Steps[Tensor]:
         """Gradient at the first of `outputs`, from those at some of them and `grad` at the last.
 
         Consumes `outputs` and `grad`, to free memory as it goes.
@@ -111,6 +112,7 @@ class VGG19:
             else:
                 grad = step.backward(mask_relu(grad, output))
             grad = grad.to(next(reversed(outputs.values())).device, non_blocking=True)
+            yield
         assert grad is not None
         return grad
 

@@ -2,26 +2,26 @@
 
 The loss depends on the image through sums over positions: moments of features, squared differences. So the
 network runs forward and the sums are taken; from them come the loss and its gradient at each layer's features,
-which runs backward through the network. With tiles, the first blocks run forward once for the sums and, when the
-loss is known, once more and back; what each tile's own features add to the gradient is added up. It is the same.
+which runs backward through the network: whole, or in tiles (`passes`). It is the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from styletransfer.network.network_cache import shared_network
-from styletransfer.network.tiles import EVERYWHERE, Region, Tile, Tiling, part_of, stride
+from styletransfer.network.steps import finished
+from styletransfer.network.tiles import Tiling
 from styletransfer.network.vgg import VGG19, Outputs, check_size
 from styletransfer.objective.content import ContentLoss
-from styletransfer.objective.layer_gradients import LayerGradient, of_a_tile, of_the_whole, sum_of
+from styletransfer.objective.layer_gradients import LayerGradient, sum_of
 from styletransfer.objective.moments import Moments
+from styletransfer.objective.passes import Collector, Collectors, Pass, WholeFeatures
 from styletransfer.objective.smoothness import add_total_variation
 from styletransfer.objective.sqrtm import is_by_chain
 from styletransfer.objective.style import LayerMoments, StyleLoss, values_and_gradients
@@ -29,17 +29,6 @@ from styletransfer.objective.wasserstein import StyleTarget, style_target
 from styletransfer.objective.wasserstein_batch import TargetBatch, batches_of
 from styletransfer.settings import Settings
 from styletransfer.vgg_layers import LAYERS
-
-
-class Collector(Protocol):
-    """Takes in a layer's features, whole or in parts."""
-
-    def add(self, feats: Tensor, region: Region) -> None:
-        """The part that lies in a region of the picture."""
-
-
-Collectors = Sequence[tuple[int, Collector]]
-"""Each with the index of the layer whose features it wants."""
 
 
 @dataclass(frozen=True)
@@ -178,98 +167,19 @@ class Objective:
         return Losses(self.weighting.names(), (*terms, self.weighting.tv * variation)), at_image
 
     def _forward(self, image: Tensor, collectors: Collectors, *, keep: bool = False) -> Outputs:
-        """The network forward as far as features are wanted, in tiles as far as it is tiled.
-
-        Returned are the outputs of what runs whole, if they are to be kept for the way back.
-        """
+        """The network forward as far as features are wanted; its outputs, if they are to be kept."""
         check_size(image, self.network.smallest_input)
-        deepest = max(index for index, _ in collectors)
-        if self.tiling is None:
-            return self._forward_whole(self.network.normalise(image), 0, deepest, collectors, keep)
-        last = self.tiling.last(self.network.last)
-        put_together = WholeFeatures(image, last, self.network.device_of(last))
-        if deepest > last:
-            collectors = [*collectors, (last, put_together)]
-        for tile, x in self._tiles(image):
-            for index, output in self.network.run(x, 0, min(last, deepest)):
-                _collect(collectors, index, part_of(output, tile.owned_within(index)), tile.owned(index))
-        if deepest <= last:
-            return {}
-        return self._forward_whole(put_together.whole(), last + 1, deepest, collectors, keep)
+        return finished(Pass(self.network, self.tiling).forward(image, collectors, keep=keep))
 
-    def _forward_whole(self, x: Tensor, first: int, deepest: int, collectors: Collectors, keep: bool) -> Outputs:
-        """The same for the layers from `first` on, of x before them, the whole picture at once."""
-        outputs = {first - 1: x}
-        for index, output in self.network.run(x, first, deepest):
-            _collect(collectors, index, output, EVERYWHERE)
-            if keep:
-                outputs[index] = output
-        return outputs
-
-    def _tiles(self, image: Tensor) -> Iterator[tuple[Tile, Tensor]]:
-        """Each tile with its part of the network's input, halo included."""
-        assert self.tiling is not None
-        for tile in self.tiling.tiles(image.shape[2], image.shape[3], self.network.last):
-            yield tile, self.network.normalise(part_of(image, tile.read()))
+    def _backward(self, image: Tensor, outputs: Outputs, gradients: Mapping[int, LayerGradient]) -> Tensor:
+        """Gradient at the image (1, 3, H, W), from those at layers by index. Consumes `outputs`."""
+        return finished(Pass(self.network, self.tiling).backward(image, outputs, gradients))
 
     def _target_device(self, content: Tensor, layer: str) -> torch.device:
         """Where the target of `layer` is kept: where it runs, or in host memory if pictures are kept there."""
         device = self.device_of(layer)
         return device if content.device.type == device.type else content.device
 
-    def _backward(self, image: Tensor, outputs: Outputs, gradients: Mapping[int, LayerGradient]) -> Tensor:
-        """Gradient at the image (1, 3, H, W), from those at layers by index. Consumes `outputs`."""
-        whole = {index: of_the_whole(gradient) for index, gradient in gradients.items()}
-        if self.tiling is None:
-            return self.network.gradient_at_image(self.network.backward(outputs, whole), image)
-        grad = self.network.backward(outputs, whole) if len(outputs) > 1 else None
-        outputs.clear()  # what the tiles were put together to is not needed any more
-        return self._backward_tiles(image, grad, gradients)
-
-    def _backward_tiles(
-        self, image: Tensor, grad: Tensor | None, gradients: Mapping[int, LayerGradient]
-    ) -> Tensor:
-        """The same from the gradient at the last tiled layer, if more follow, and those at the layers up to it."""
-        assert self.tiling is not None
-        last = self.tiling.last(self.network.last)
-        at_image = torch.zeros_like(image)
-        for tile, x in self._tiles(image):
-            outputs = {-1: x, **dict(self.network.run(x, 0, last))}
-            own = {index: of_a_tile(part, tile, index) for index, part in gradients.items() if index <= last}
-            own_grad = None
-            if grad is not None:
-                own_grad = torch.zeros_like(outputs[last])
-                part_of(own_grad, tile.owned_within(last)).copy_(part_of(grad, tile.owned(last)))
-            grad_x = self.network.backward(outputs, own, own_grad)
-            part_of(at_image, tile.read()).add_(self.network.gradient_at_image(grad_x, image))
-        return at_image
-
-
-class WholeFeatures:
-    """A layer's features of the whole picture, put together from parts, on `device`."""
-
-    def __init__(self, image: Tensor, index: int, device: torch.device) -> None:
-        self._size = [side // stride(index) for side in image.shape[2:]]
-        self._device = device
-        self._whole: Tensor | None = None
-
-    def add(self, feats: Tensor, region: Region) -> None:
-        if self._whole is None:
-            shape = (1, feats.shape[1], *self._size)
-            layout = torch.channels_last
-            self._whole = torch.empty(shape, dtype=feats.dtype, device=self._device, memory_format=layout)
-        part_of(self._whole, region).copy_(feats)
-
-    def whole(self) -> Tensor:
-        assert self._whole is not None
-        return self._whole
-
 
 def _by_index(collectors: Iterable[tuple[str, Collector]]) -> Collectors:
     return [(LAYERS[layer], collector) for layer, collector in collectors]
-
-
-def _collect(collectors: Collectors, index: int, feats: Tensor, region: Region) -> None:
-    for wanted, collector in collectors:
-        if wanted == index:
-            collector.add(feats, region)
