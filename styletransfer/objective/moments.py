@@ -26,6 +26,8 @@ LEAST_CHUNKS = 16
 """A bf16 product rounds its result to 8 bits. The rounding of many partial sums, added in float32, averages out:
 from 16 chunks on the error is below 5e-4 of the moment, against 1.8e-3 in one product; fewer positions take the
 exact product in float32, which is cheap there."""
+STRIP = 2**14
+"""Positions that are weighted at a time: their copy is small beside the features."""
 PARTS = 256
 SHORTEST_SUM, LONGEST_SUM = 2**11, 2**14
 """Positions in one float32 sum of products where these are not to have negative eigenvalues: about so many parts,
@@ -58,9 +60,12 @@ def blend(parts: Sequence[Moments], weights: Sequence[float]) -> Moments:
 
 
 class LayerSums(Protocol):
-    """What the moments of a layer are made from; parts of a picture add up."""
+    """What the moments of a layer are made from; parts of a picture add up.
 
-    count: int
+    `count` positions, or the sum of their weights where they count differently.
+    """
+
+    count: float
 
     def __add__(self, other: Self) -> Self:
         """Of both parts together."""
@@ -74,7 +79,7 @@ class LayerSums(Protocol):
 class MomentSums:
     """Sums over positions, which parts of a picture can add to: x (C), x x^T (C, C), in float32 at least."""
 
-    count: int
+    count: float
     x: Tensor
     xx: Tensor
 
@@ -86,6 +91,17 @@ class MomentSums:
             whole = len(matrix) // CHUNK * CHUNK
             return cls._of_chunks(matrix[:whole]) + cls._exact(matrix[whole:])
         return cls._exact(matrix)
+
+    @classmethod
+    def weighted(cls, feats: Tensor, weights: Tensor, total: float) -> MomentSums:
+        """Of features (1, C, H, W) whose positions count by `weights` (H, W), float32 at least, of this total."""
+        matrix, column = as_matrix(feats), weights.reshape(-1, 1)
+        sums = cls(total, column.new_zeros(matrix.shape[1]), column.new_zeros(matrix.shape[1], matrix.shape[1]))
+        for part, root in zip(torch.split(matrix, STRIP), torch.split(column.sqrt(), STRIP), strict=True):
+            rooted = part * root
+            sums.x += (rooted * root).sum(dim=0)
+            sums.xx.addmm_(rooted.mT, rooted)
+        return sums
 
     @classmethod
     def _exact(cls, matrix: Tensor) -> MomentSums:
@@ -117,7 +133,7 @@ class CentredSums:
     at least.
     """
 
-    count: int
+    count: float
     mean: Tensor
     xx: Tensor
 
@@ -127,6 +143,13 @@ class CentredSums:
         matrix = as_matrix(feats)
         mean = matrix.mean(dim=0, dtype=torch.promote_types(matrix.dtype, torch.float32))
         return cls(len(matrix), mean, _products(matrix - mean))
+
+    @classmethod
+    def weighted(cls, feats: Tensor, weights: Tensor, total: float) -> CentredSums:
+        """Of features (1, C, H, W) whose positions count by `weights` (H, W), float32 at least, of this total."""
+        matrix, column = as_matrix(feats), weights.reshape(-1, 1)
+        mean = (matrix * column).sum(dim=0) / total
+        return cls(total, mean, _products((matrix - mean).mul_(column.sqrt())))
 
     def __add__(self, other: CentredSums) -> CentredSums:
         count, apart = self.count + other.count, other.mean - self.mean
@@ -176,7 +199,7 @@ class FeaturesGradient:
 
     @classmethod
     def of(
-        cls, gradient: MomentsGradient, mean: Tensor, count: int, weight: float, dtype: torch.dtype
+        cls, gradient: MomentsGradient, mean: Tensor, count: float, weight: float, dtype: torch.dtype
     ) -> FeaturesGradient:
         """From srm = X^T X / n and mean = 1^T X / n: dX = (X (G + G^T) + g) / n, times the layer's weight.
 

@@ -20,11 +20,12 @@ from styletransfer.network.tiles import Tiling
 from styletransfer.network.vgg import VGG19, Outputs, check_size
 from styletransfer.objective.content import ContentLoss
 from styletransfer.objective.layer_gradients import LayerGradient, sum_of
+from styletransfer.objective.masks import LayerMask, MaskedStyle, layer_masks
 from styletransfer.objective.moments import Moments
 from styletransfer.objective.passes import Collector, Collectors, Pass, WholeFeatures
 from styletransfer.objective.smoothness import add_total_variation
 from styletransfer.objective.sqrtm import is_by_chain
-from styletransfer.objective.style import LayerMoments, StyleLoss, values_and_gradients
+from styletransfer.objective.style import LayerMoments, Part, StyleLoss, by_layer, values_and_gradients
 from styletransfer.objective.wasserstein import StyleTarget, style_target
 from styletransfer.objective.wasserstein_batch import TargetBatch, batches_of
 from styletransfer.settings import Settings
@@ -51,15 +52,29 @@ class Losses:
 
 @dataclass(frozen=True)
 class Targets:
-    """What an image is compared with: content features and style statistics by layer."""
+    """What an image is compared with: content features and style statistics by layer.
+
+    Where `masked` names parts of the picture with styles of their own, there is no `style` for all of it.
+    """
 
     content: Mapping[str, Tensor]
     style: Mapping[str, StyleTarget]
+    masked: tuple[MaskedStyle, ...] = ()
 
     @cached_property
-    def batches(self) -> tuple[TargetBatch, ...]:
-        """The style's once more, in batches, for devices whose roots are made by a chain of products."""
-        return batches_of({layer: one for layer, one in self.style.items() if is_by_chain(one.mean.device)})
+    def styles(self) -> tuple[MaskedStyle, ...]:
+        """Those of all parts, or the one of the whole."""
+        return self.masked or (MaskedStyle(self.style),)
+
+    @cached_property
+    def batches(self) -> tuple[TargetBatch[Part], ...]:
+        """The styles' once more, in batches, for devices whose roots are made by a chain of products."""
+        targets = {
+            (layer, number): target
+            for number, style in enumerate(self.styles)
+            for layer, target in style.targets.items()
+        }
+        return batches_of({part: one for part, one in targets.items() if is_by_chain(one.mean.device)})
 
 
 @dataclass(frozen=True)
@@ -123,11 +138,25 @@ class Objective:
             self.network = self._build(devices=devices, last_on_first=last_on_first)
 
     @torch.no_grad()
-    def style_moments(self, style: Tensor) -> dict[str, Moments]:
-        """Moments of one style (1, 3, H, W) at each style layer."""
+    def style_moments(self, style: Tensor, mask: Tensor | None = None) -> dict[str, Moments]:
+        """Moments of one style (1, 3, H, W) at each style layer, or of what a mask (H, W) on the CPU shows of it.
+
+        Layers that the mask is too small for are left out.
+        """
         found = {layer: LayerMoments() for layer in self.weighting.style}
+        if mask is not None:
+            found = {layer: LayerMoments(each) for layer, each in self.masks(mask).items()}
+            if not found:
+                return {}
         self._forward(style, _by_index(found.items()))
         return {layer: moments.sums().moments() for layer, moments in found.items()}
+
+    def masks(self, mask: Tensor) -> dict[str, LayerMask]:
+        """A mask (H, W), on the CPU, at the style layers that it is not too small for, where their features are."""
+        return {
+            layer: each.to(self.device_of(layer))
+            for layer, each in layer_masks(mask, self.weighting.style).items()
+        }
 
     @torch.no_grad()
     def style_targets(self, styles: Mapping[str, Moments]) -> dict[str, StyleTarget]:
@@ -150,21 +179,28 @@ class Objective:
         content = {
             layer: ContentLoss(targets.content[layer], weight) for layer, weight in self.weighting.content.items()
         }
-        style = {
-            layer: StyleLoss(targets.style[layer], weight, self.network.dtype)
-            for layer, weight in self.weighting.style.items()
-        }
-        outputs = self._forward(image, _by_index([*content.items(), *style.items()]), keep=True)
+        style = self._style_losses(targets)
+        of_style = [(layer, loss) for (layer, _), loss in style.items()]
+        outputs = self._forward(image, _by_index([*content.items(), *of_style]), keep=True)
         found = [(layer, loss.value_and_gradient()) for layer, loss in content.items()]
-        found += values_and_gradients(style, targets.batches).items()
-        terms: list[Tensor] = []
+        styles = by_layer(values_and_gradients(style, targets.batches))
         gradients: dict[int, LayerGradient] = {}
-        for layer, (term, gradient) in found:
-            terms.append(term)
+        for layer, (_, gradient) in [*found, *styles.items()]:
             gradients[LAYERS[layer]] = sum_of(gradients.get(LAYERS[layer]), gradient)
+        terms = [term for _, (term, _) in found]
+        terms += [styles[layer][0] if layer in styles else image.new_zeros(()) for layer in self.weighting.style]
         at_image = self._backward(image, outputs, gradients)
         variation = add_total_variation(image, at_image, self.weighting.tv)
         return Losses(self.weighting.names(), (*terms, self.weighting.tv * variation)), at_image
+
+    def _style_losses(self, targets: Targets) -> dict[Part, StyleLoss]:
+        """One for each layer, and each part of the picture that is not too small there."""
+        return {
+            (layer, number): StyleLoss(style.targets[layer], weight, self.network.dtype, style.masks.get(layer))
+            for layer, weight in self.weighting.style.items()
+            for number, style in enumerate(targets.styles)
+            if layer in style.targets
+        }
 
     def _forward(self, image: Tensor, collectors: Collectors, *, keep: bool = False) -> Outputs:
         """The network forward as far as features are wanted; its outputs, if they are to be kept."""

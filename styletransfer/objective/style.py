@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor
 
 from styletransfer.network.tiles import EVERYWHERE, Region
 from styletransfer.objective import low_rank, wasserstein
-from styletransfer.objective.layer_gradients import LayerGradient
+from styletransfer.objective.layer_gradients import LayerGradient, sum_of
+from styletransfer.objective.masks import LayerMask
 from styletransfer.objective.moments import (
     CentredSums,
     FeaturesGradient,
@@ -24,17 +25,32 @@ from styletransfer.objective.sqrtm import is_by_chain
 from styletransfer.objective.wasserstein import StyleTarget
 from styletransfer.objective.wasserstein_batch import TargetBatch
 
+Key = TypeVar("Key")
+Part = tuple[str, int]
+"""A layer, and the number of one of the parts of the picture that have styles of their own."""
+
 
 class LayerMoments:
-    """The moments of features that are added whole or in parts."""
+    """The moments of features that are added whole or in parts; with a mask, their positions weighted by it."""
 
-    def __init__(self) -> None:
+    def __init__(self, mask: LayerMask | None = None) -> None:
+        self._mask = mask
         self._sums: LayerSums | None = None
 
-    def add(self, feats: Tensor, _region: Region) -> None:
+    def add(self, feats: Tensor, region: Region) -> None:
+        sums = self._of(feats, region)
+        if self._sums is None or sums is None:
+            self._sums = self._sums or sums
+        else:
+            self._sums = self._sums + sums
+
+    def _of(self, feats: Tensor, region: Region) -> LayerSums | None:
+        """The sums of a part; None where the mask has nothing of it."""
         kind = CentredSums if is_by_chain(feats.device) else MomentSums
-        sums: LayerSums = kind.of(feats)
-        self._sums = sums if self._sums is None else self._sums + sums
+        if self._mask is None:
+            return kind.of(feats)
+        total = self._mask.total_within(region)
+        return kind.weighted(feats, self._mask.within(region, feats.device), total) if total > 0 else None
 
     def sums(self) -> LayerSums:
         assert self._sums is not None
@@ -42,16 +58,22 @@ class LayerMoments:
 
 
 class StyleLoss:
-    """The loss of features that are added whole or in parts; its gradient is `dtype`."""
+    """The loss of features that are added whole or in parts; its gradient is `dtype`.
 
-    def __init__(self, target: StyleTarget, weight: float, dtype: torch.dtype) -> None:
-        self._target, self._weight, self._dtype = target, weight, dtype
-        self._moments = LayerMoments()
+    With a mask it is that of where the mask is, and counts by the mask's share of the picture.
+    """
+
+    def __init__(
+        self, target: StyleTarget, weight: float, dtype: torch.dtype, mask: LayerMask | None = None
+    ) -> None:
+        self._target, self._dtype, self._mask = target, dtype, mask
+        self._weight = weight if mask is None else weight * mask.share
+        self._moments = LayerMoments(mask)
         self._few: Tensor | None = None
 
     def add(self, feats: Tensor, region: Region) -> None:
         """Their moments, or where their positions are few and all here, themselves."""
-        if region == EVERYWHERE and low_rank.is_worth_it(feats):
+        if self._mask is None and region == EVERYWHERE and low_rank.is_worth_it(feats):
             self._few = feats
         else:
             self._moments.add(feats, region)
@@ -70,7 +92,7 @@ class StyleLoss:
     def weighted(self, mean: Tensor, value: Tensor, gradient: MomentsGradient) -> tuple[Tensor, LayerGradient]:
         """`value_and_gradient` from the distance and its gradient at the moments, whose mean is this."""
         at_features = FeaturesGradient.of(gradient, mean, self.sums().count, self._weight, self._dtype)
-        return self._weight * value, at_features
+        return self._weight * value, at_features if self._mask is None else self._mask.weighting(at_features)
 
     def _by_positions(self, feats: Tensor) -> tuple[Tensor, LayerGradient]:
         positions = as_matrix(feats).to(self._target.mean.dtype)
@@ -80,10 +102,10 @@ class StyleLoss:
 
 
 def values_and_gradients(
-    losses: Mapping[str, StyleLoss], batches: Sequence[TargetBatch]
-) -> dict[str, tuple[Tensor, LayerGradient]]:
-    """Those of each layer, of several in one batch where there are `batches` of their targets."""
-    found: dict[str, tuple[Tensor, LayerGradient]] = {}
+    losses: Mapping[Key, StyleLoss], batches: Sequence[TargetBatch[Key]]
+) -> dict[Key, tuple[Tensor, LayerGradient]]:
+    """Those of each loss, of several in one batch where there are `batches` of their targets."""
+    found: dict[Key, tuple[Tensor, LayerGradient]] = {}
     for batch in batches:
         sums = [cast("CentredSums", losses[layer].sums()) for layer in batch.layers]
         for layer, part, (value, gradient) in zip(
@@ -93,3 +115,12 @@ def values_and_gradients(
     return {
         layer: found[layer] if layer in found else loss.value_and_gradient() for layer, loss in losses.items()
     }
+
+
+def by_layer(found: Mapping[Part, tuple[Tensor, LayerGradient]]) -> dict[str, tuple[Tensor, LayerGradient]]:
+    """The values and gradients of each layer's parts, added up."""
+    sums: dict[str, tuple[Tensor, LayerGradient]] = {}
+    for (layer, _), (value, gradient) in found.items():
+        before = sums.get(layer)
+        sums[layer] = (before[0] + value, sum_of(before[1], gradient)) if before else (value, gradient)
+    return sums

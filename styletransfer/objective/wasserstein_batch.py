@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -23,14 +24,17 @@ NARROW = 256
 """Channels up to which layers share a batch. Three products of 256 x 256 matrices still leave a GPU half idle; of
 512 x 512 they don't, and zeros would be worked through for nothing."""
 
+Key = TypeVar("Key")
+"""A layer, or one of its parts."""
+
 
 @dataclass(frozen=True)
-class TargetBatch:
+class TargetBatch(Generic[Key]):
     """The targets of some layers, with zeros up to the width C of the widest: mean (B, C), root (B, C, C), trace of
     the covariance (B) and one over the number of channels (B, 1, 1).
     """
 
-    layers: tuple[str, ...]
+    layers: tuple[Key, ...]
     channels: tuple[int, ...]
     mean: Tensor
     root: Tensor
@@ -38,7 +42,7 @@ class TargetBatch:
     share: Tensor
 
     @classmethod
-    def of(cls, targets: Mapping[str, StyleTarget]) -> TargetBatch:
+    def of(cls, targets: Mapping[Key, StyleTarget]) -> TargetBatch[Key]:
         """Of targets by layer on one device."""
         channels = tuple(len(target.mean) for target in targets.values())
         mean = _stacked([target.mean for target in targets.values()])
@@ -67,9 +71,9 @@ class TargetBatch:
         ]
 
 
-def batches_of(targets: Mapping[str, StyleTarget]) -> tuple[TargetBatch, ...]:
+def batches_of(targets: Mapping[Key, StyleTarget]) -> tuple[TargetBatch[Key], ...]:
     """All layers' targets, those of like width on one device in one batch."""
-    groups: defaultdict[tuple[torch.device, bool], dict[str, StyleTarget]] = defaultdict(dict)
+    groups: defaultdict[tuple[torch.device, bool], dict[Key, StyleTarget]] = defaultdict(dict)
     for layer, target in targets.items():
         groups[target.mean.device, len(target.mean) <= NARROW][layer] = target
     return tuple(TargetBatch.of(group) for group in groups.values())

@@ -39,9 +39,9 @@ def sizes_of_styles(**values: Any) -> list[tuple[int, int]]:
     stylizer, sizes = make_stylizer(**values), []
     measure = stylizer.objective.style_moments
 
-    def style_moments(style):
+    def style_moments(style, mask=None):
         sizes.append((style.shape[3], style.shape[2]))
-        return measure(style)
+        return measure(style, mask)
 
     stylizer.objective.style_moments = style_moments  # type: ignore[method-assign]
     render(stylizer)
