@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from flows.commands.image_render import read_pictures
 from flows.farm import pair_notes
 from styletransfer import limits, storage
 from styletransfer.errors import StorageError, StyleTransferError
@@ -19,7 +18,6 @@ from styletransfer.renders.plan import plan_manifest
 from styletransfer.renders.records import read_record, read_summary
 from styletransfer.renders.thumbnails import Thumbnails
 from styletransfer.renders.weights_loading import identify_weights, load_weights
-from styletransfer.settings import Settings
 from tests.checkout import ROOT
 from tests.studio import plan_one
 
@@ -38,8 +36,6 @@ READ = [
     (load_weights, limits.WEIGHTS_BYTES),
     (read_record, limits.RECORD_BYTES),
     (read_summary, limits.SUMMARY_BYTES),
-    (lambda url: read_pictures([url], Settings()), limits.PICTURE_BYTES),
-    (lambda url: read_pictures([], Settings(proof=url)), limits.PROFILE_BYTES),
     (storage.read, limits.LARGEST_BYTES),
 ]
 

@@ -1,4 +1,4 @@
-"""`styletransfer image`: one picture, without manifest, record or Prefect. The original program's options."""
+"""`styletransfer image`: one picture, without manifest or Prefect. The original program's options."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ HELP: Final = """\
 Pictures may be paths or URLs (s3://..., https://...). The result's format is
 that of its name: .png, .jpg, .webp or .tif (16 bits). Ctrl-C stops after the
 iteration in hand and writes the picture as far as it has got.
+
+Beside OUT lies its record, OUT.json, with all that it was made of: the same
+command again finds the picture done. While it is rendered, a hidden checkpoint
+lies there, too: after a crash the same command goes on, after Ctrl-C with
+--overwrite.
 
 exit status: 0 done, 1 failed, 2 an option is wrong, 130 stopped by Ctrl-C
 
@@ -62,6 +67,9 @@ def add_options(parser: Parser) -> None:
     parser.add_argument("-o", "--output", metavar="OUT", required=True, help="where the result goes")
     parser.add_argument(
         "--overwrite", "--force", action="store_true", help="replace what is there; without it, that is refused"
+    )
+    parser.add_argument(
+        "--no-record", action="store_true", help="write OUT alone: no record beside it, and no checkpoint"
     )
     parser.add_list(
         "-sw",
@@ -129,37 +137,43 @@ def _default(name: str) -> str:
 
 def run(options: argparse.Namespace) -> int:
     """Read, render, write; returns the exit status."""
-    from flows.commands.image_job import check_size, make_job
-    from flows.commands.image_render import Render, chosen_devices, read_pictures, shown, write_result
+    from flows.commands.image_job import make_job, plan_job
+    from flows.commands.image_render import Render, chosen_devices, is_resumable, keep_record, write_result
     from flows.commands.tables import output, plain
     from flows.commands.terminal import display
     from styletransfer import storage
     from styletransfer.machine.devices import Slot, prove
     from styletransfer.machine.locks import device_lock
+    from styletransfer.renders.pair import fetch
 
     job = make_job(options)
-    console = output()
+    console, name = output(), storage.public(job.output)
     console.print(plain(job.what_is_what()), soft_wrap=True)
-    content, *styles = read_pictures((job.content, *job.styles), job.settings)
-    start = next(iter(read_pictures([place for place in [job.settings.init_image] if place], job.settings)), None)
-    check_size(job, shown(job, content).size)
+    planned = plan_job(job)
+    if planned.state == "skipped":
+        console.print(plain(f"{name}: done before; --overwrite renders it again"), soft_wrap=True)
+        return DONE
     devices = chosen_devices(options.devices)  # may load torch: after what takes no time to find wrong
     with display(console, plain=options.verbose) as lines, device_lock(Slot(devices)):
         for device in dict.fromkeys(devices):
             prove(device)
-        pictures = (content, *styles, *([start] if start else []))
-        for warning in dict.fromkeys(text for picture in pictures for text in picture.warnings):
-            lines.note(warning)
+        fetched = fetch(planned)
         lines.status("loading weights")
-        render = Render(job, lines, devices)
+        render = Render(job, fetched, lines, devices)
         began = time.monotonic()
-        image = render.run(content, styles, start)
-    if image is None:
+        render.run()
+    if render.image is None:
         lines.say("stopped before the first iteration; nothing is written")
         return INTERRUPTED
-    write_result(job, image, content)
-    height, width = image.shape[-2:]
-    so_far = " as far as it had got" if render.stopped else ""
+    contents = write_result(job, fetched, render.image)
+    height, width = render.image.shape[-2:]
     took = f"{width}x{height} px, {time.monotonic() - began:.1f} s"
-    lines.say(f"{storage.public(job.output)}: written{so_far} ({took})")
-    return INTERRUPTED if render.stopped else DONE
+    if render.rendered is None:
+        lines.say(f"{name}: written as far as it had got ({took})")
+        if is_resumable(job, planned):
+            lines.say("the same command with --overwrite goes on from there")
+        return INTERRUPTED
+    if job.recorded:
+        keep_record(job, render.rendered, contents)
+    lines.say(f"{name}: written ({took})")
+    return DONE

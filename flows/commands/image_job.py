@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from styletransfer import storage
-from styletransfer.errors import Fault, ImageError, SettingsError
+from styletransfer.errors import Fault, ImageError, RecordError, SettingsError
+from styletransfer.manifest.pairs import Pair, PairStyle
 from styletransfer.manifest.schema import LARGEST_WEIGHT
 from styletransfer.manifest.weights_source import WeightsSource
-from styletransfer.pictures.decode import MAX_MEGAPIXELS
-from styletransfer.pictures.formats import Format, check_format_alpha, check_format_size, extension
+from styletransfer.pictures.formats import Format, check_format_size, extension
+from styletransfer.renders.inputs import input_uses
+from styletransfer.renders.output_places import PicturePlaces
+from styletransfer.renders.plan import PlannedPair, plan_alone
+from styletransfer.renders.records import Record, read_record
 from styletransfer.renders.same_file import FileKeys
 from styletransfer.settings import NamedInit, Settings, check_settings
-from styletransfer.sizes import Size
 
 _FORMATS: Mapping[str, Format] = {
     **{extension(name): name for name in get_args(Format)},
@@ -28,28 +31,33 @@ _FORMATS: Mapping[str, Format] = {
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to make, all options checked. Locations are absolute."""
+    """One picture to make, all options checked. Locations are absolute.
 
-    content: str
-    styles: tuple[str, ...]
-    style_weights: tuple[float, ...]
-    settings: Settings
-    weights: str
+    `recorded`: a record is kept beside the picture, and checkpoints while it is made.
+    """
+
+    pair: Pair
+    weights: WeightsSource
     output: str
-    format: Format
+    overwrite: bool
+    recorded: bool
     preview: str | None
     preview_format: Format
     save_every: int
 
+    @property
+    def places(self) -> PicturePlaces:
+        """Where its files go."""
+        return PicturePlaces(storage.parent(self.output), "")
+
     def what_is_what(self) -> str:
         """`content: a.png; styles: b.png (75 %), c.png (25 %)`: which picture was taken for what."""
-        total = sum(self.style_weights)
-        content, *styles = map(storage.name, (self.content, *self.styles))
+        content, styles = storage.name(self.pair.content), self.pair.styles
         if len(styles) == 1:
-            return f"content: {content}; style: {styles[0]}"
-        weighted = zip(styles, self.style_weights, strict=True)
-        shown = ", ".join(f"{style} ({weight / total * 100:.3g} %)" for style, weight in weighted)
-        return f"content: {content}; styles: {shown}"
+            return f"content: {content}; style: {storage.name(styles[0].image)}"
+        total = sum(style.weight for style in styles)
+        shown = (f"{storage.name(style.image)} ({style.weight / total * 100:.3g} %)" for style in styles)
+        return f"content: {content}; styles: {', '.join(shown)}"
 
 
 def make_job(options: argparse.Namespace) -> Job:
@@ -66,39 +74,79 @@ def make_job(options: argparse.Namespace) -> Job:
     weights = WeightsSource(options.weights).located()
     named = [] if settings is None else [place for place in (settings.proof, settings.init_image) if place]
     read = [content, *styles, *named, *([weights.source] if weights.is_file else [])]
-    if settings is not None and settings.alpha == "keep":
-        faults += _without_alpha(file_format)
-    faults += _overwriting(output, preview, read, overwrite=options.overwrite)
+    faults += _losing(output, preview, read)
     if faults or settings is None:
         raise SettingsError(faults)
-    return Job(
+    pair = Pair(
+        id=storage.name(output),
         content=content,
-        styles=tuple(styles),
-        style_weights=style_weights,
+        styles=tuple(map(PairStyle, styles, style_weights)),
         settings=settings,
-        weights=options.weights,
-        output=output,
         format=file_format,
+        dpi=None,
+        priority="normal",
+        place="",
+    )
+    return Job(
+        pair=pair,
+        weights=weights,
+        output=output,
+        overwrite=options.overwrite,
+        recorded=not options.no_record,
         preview=preview,
         preview_format=preview_format,
         save_every=save_every,
     )
 
 
-def check_size(job: Job, size: Size) -> None:
-    """SettingsError when a result of `size` (width, height in px) is too large to render, or to be written."""
-    (width, height), faults = size, []
-    if width * height > MAX_MEGAPIXELS * 1e6:
-        message = f"makes a picture of {width}x{height} px; at most {MAX_MEGAPIXELS} megapixels are rendered"
-        faults.append(Fault("--end-scale", message))
-    for option, file_format in (("--output", job.format), ("--preview", job.preview and job.preview_format)):
+def plan_job(job: Job) -> PlannedPair:
+    """What there is to do: nothing (`skipped`) where the picture is there and is the one that would be made.
+
+    Raises SettingsError, ImageError, WeightsError or StorageError for all that can be found wrong beforehand.
+    """
+    record = _own_record(job) if job.recorded else None
+    planned = plan_alone(job.pair, job.places, job.weights, record, force=job.overwrite)
+    _raise_faults(job, planned)
+    if planned.state != "skipped" and not job.overwrite and storage.exists(job.output):
+        there = f"is {storage.public(job.output)}, which is there already"
+        free = storage.name(_free_name(job.output))
+        raise SettingsError([Fault("--output", f"{there}; --overwrite replaces it, and {free} is free")])
+    return planned
+
+
+def _own_record(job: Job) -> Record | None:
+    """The record of the picture's last render; SettingsError where another file has its place."""
+    url = job.places.record(job.pair.id)
+    try:
+        record = read_record(url)
+    except RecordError:
+        record = None
+    if (record is None and storage.exists(url)) or (record is not None and record.id != job.pair.id):
+        message = f"has its record in {storage.public(url)}, where another file is; move that, or give --no-record"
+        raise SettingsError([Fault("--output", message)])
+    return record
+
+
+def _raise_faults(job: Job, planned: PlannedPair) -> None:
+    """What is wrong with inputs as an ImageError, with what options ask of them as a SettingsError."""
+    asked = {".settings.end_scale": "--end-scale", ".settings.alpha": "--alpha"}
+    options = [Fault(asked[fault.place], fault.message) for fault in planned.faults if fault.place in asked]
+    if job.preview and planned.size:
         try:
-            if file_format:
-                check_format_size(file_format, size)
+            check_format_size(job.preview_format, planned.size)
         except ImageError as error:
-            faults.append(Fault(option, f"can't be written: {error}"))
-    if faults:
-        raise SettingsError(faults)
+            options.append(Fault("--preview", f"can't be written: {error}"))
+    if options:
+        raise SettingsError(options)
+    if planned.faults:
+        raise ImageError("\n".join(_told(job, fault) for fault in planned.faults))
+
+
+def _told(job: Job, fault: Fault) -> str:
+    """An input's fault, which begins with its name or else gets it."""
+    inputs = {use.place: storage.public(use.url) for use in input_uses(job.pair)}
+    name = inputs.get(fault.place, "")
+    return fault.message if name in fault.message else f"{name} {fault.message}"
 
 
 def _free_name(output: str) -> str:
@@ -108,15 +156,8 @@ def _free_name(output: str) -> str:
     return next(location for location in numbered if not storage.exists(location))
 
 
-def _without_alpha(file_format: Format) -> Iterator[Fault]:
-    try:
-        check_format_alpha(file_format)
-    except ImageError as error:
-        yield Fault("--alpha", f"is 'keep', but {error}")
-
-
-def _overwriting(output: str, preview: str | None, read: Iterable[str], *, overwrite: bool) -> Iterator[Fault]:
-    """What would be written over: what is read, the result by its preview, what is there by the result."""
+def _losing(output: str, preview: str | None, read: Iterable[str]) -> Iterator[Fault]:
+    """What would be written over for good: what is read, and the result by its preview."""
     keys = FileKeys()
     lost = {key for location in read for key in keys.of(location)}
     for option, location in (("--output", output), ("--preview", preview)):
@@ -124,10 +165,6 @@ def _overwriting(output: str, preview: str | None, read: Iterable[str], *, overw
             yield Fault(option, "is the same file as an input, which would be lost; it must be another one")
     if preview and not set(keys.of(preview)).isdisjoint(keys.of(output)):
         yield Fault("--preview", "is the same file as --output; it must be another one")
-    if not overwrite and lost.isdisjoint(keys.of(output)) and storage.exists(output):
-        there = f"is {storage.public(output)}, which is there already"
-        free = storage.name(_free_name(output))
-        yield Fault("--output", f"{there}; --overwrite replaces it, and {free} is free")
 
 
 def _settings(options: argparse.Namespace, faults: list[Fault]) -> Settings | None:

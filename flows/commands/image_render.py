@@ -7,7 +7,6 @@ import signal
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -16,38 +15,19 @@ from flows.commands.image_job import Job
 from flows.commands.terminal import Lines
 from flows.pairs.signals import ending_signals
 from styletransfer import storage
-from styletransfer.errors import (
-    Cancelled,
-    ImageError,
-    NoSuchDeviceError,
-    StorageError,
-    StyleTransferError,
-)
-from styletransfer.limits import PICTURE_BYTES, PROFILE_BYTES
+from styletransfer.errors import Cancelled, ImageError, NoSuchDeviceError, StorageError, StyleTransferError
 from styletransfer.machine.devices import Slot, parse_devices
-from styletransfer.pictures.decode import decode
 from styletransfer.pictures.encode import encode
 from styletransfer.pictures.formats import Format, extension
-from styletransfer.pictures.picture import Picture
-from styletransfer.pictures.soft_proof import soft_proof
-from styletransfer.settings import Settings
-from styletransfer.sizes import Size, resolve_end_scale, size_to_fit
-from styletransfer.transfer.schedule import Work
+from styletransfer.renders.checkpoints import remove_all
+from styletransfer.renders.pair import Fetched, Rendered, encoded, record_of, stylize_pair
+from styletransfer.renders.plan import PlannedPair
+from styletransfer.renders.records import write_record
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from styletransfer.transfer.stylizer import Progress
-
-
-@dataclass(frozen=True)
-class DisplayedImage:
-    """What the display shows of the job."""
-
-    id: str
-    size: Size
-    scales: tuple[int, ...]
-    iterations: int
 
 
 def chosen_devices(names: Sequence[str]) -> tuple[str, ...]:
@@ -59,69 +39,50 @@ def chosen_devices(names: Sequence[str]) -> tuple[str, ...]:
     return devices[: max(1, len(asked))]
 
 
-def read_pictures(locations: Sequence[str], settings: Settings) -> list[Picture]:
-    """The pictures at these locations as the settings want them; ImageError tells of all that can't be had."""
-    proof = settings.proof
-    profile = None if proof is None else storage.read(proof, limit_bytes=PROFILE_BYTES)
-    pictures, faults = {}, []
-    for location in dict.fromkeys(locations):
-        try:
-            data = storage.read(location, limit_bytes=PICTURE_BYTES)
-            picture = decode(data, storage.public(location), alpha=settings.alpha)
-            pictures[location] = picture if profile is None else soft_proof(picture, profile, proof or "")
-        except (ImageError, StorageError) as error:
-            faults.append(str(error))
-    if faults:
-        raise ImageError("\n".join(faults))
-    return [pictures[location] for location in locations]
-
-
 class Render:
     """One render that can be stopped by a signal, and shows and previews how far it is."""
 
-    def __init__(self, job: Job, lines: Lines, devices: tuple[str, ...]) -> None:
+    def __init__(self, job: Job, fetched: Fetched, lines: Lines, devices: tuple[str, ...]) -> None:
         self.job = job
+        self.fetched = fetched
         self.lines = lines
         self.devices = devices
-        self.stopped = False
-        self._image: Tensor | None = None
+        self.rendered: Rendered | None = None
+        self.image: Tensor | None = None
+        self._stopped = False
         self._iterations = 0
-        self._content: Picture | None = None
-        self._shown: DisplayedImage | None = None
 
-    def run(self, content: Picture, styles: Sequence[Picture], start: Picture | None) -> Tensor | None:
-        """The picture (1, 3, H, W), as far as it got if `stopped`; None without a first iteration."""
-        from styletransfer.renders import stylize
+    def run(self) -> None:
+        """Renders. Then `image` is the picture (1, 3, H, W): as far as it got where it was stopped, and there is
+        no `rendered`; None if that was before the first iteration."""
         from styletransfer.renders.weights_loading import load_weights
 
-        settings = self.job.settings
-        weights = load_weights(self.job.weights, last_layer=settings.layers()[-1])
-        self._shown, self._content = shown(self.job, content), content
-        self.lines.started(self._shown, Slot(self.devices))
-        stylizer = stylize.make_stylizer(weights, settings, self.devices)
-        try:
-            with self._stopped_by_signals():
-                return stylize.run(
-                    stylizer, content, styles, self.job.style_weights, start=start, callback=self._callback
-                )
-        except Cancelled:
-            return self._image
+        pair = self.job.pair
+        weights = load_weights(self.job.weights.source, last_layer=pair.settings.layers()[-1])
+        self.lines.started(self.fetched.planned, Slot(self.devices))
+        with suppress(Cancelled), self._stopped_by_signals():
+            self.rendered = stylize_pair(
+                self.fetched,
+                weights,
+                devices=self.devices,
+                callback=self._callback,
+                resumable=self.job.recorded,
+            )
+            self.image = self.rendered.image
 
     def _callback(self, progress: Progress) -> None:
-        assert self._shown is not None
         self._iterations += 1
-        self.lines.progress(self._shown, progress)
+        self.lines.progress(self.fetched.planned, progress)
         if self.job.preview and self._iterations % self.job.save_every == 0:
             self._write_preview(self.job.preview, progress)
-        if self.stopped:
-            self._image = self._so_far(progress)
+        if self._stopped:
+            self.image = self._so_far(progress)
             raise Cancelled("stopped")
 
     def _so_far(self, progress: Progress) -> Tensor:
         from styletransfer.renders.stylize import finish
 
-        assert self._content is not None
-        return finish(progress.image(), self._content, self.job.settings)
+        return finish(progress.image(), self.fetched.content, self.job.pair.settings)
 
     def _write_preview(self, preview: str, progress: Progress) -> None:
         """A preview that can't be written is no reason to stop."""
@@ -136,7 +97,7 @@ class Render:
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ending_signals())}
 
         def stop(_number: int, _frame: FrameType | None) -> None:
-            self.stopped = True
+            self._stopped = True
             for number in before:
                 signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
             self.lines.note("stopping after this iteration; once more stops at once, and writes nothing")
@@ -150,38 +111,38 @@ class Render:
                 signal.signal(number, handler)
 
 
-def shown(job: Job, content: Picture) -> DisplayedImage:
-    """What the display shows of the job with this content."""
-    settings = job.settings
-    scales = settings.pyramid(resolve_end_scale(settings.end_scale, content.size))
-    iterations = sum(Work.of(settings, content.size, scales).iterations)
-    size = size_to_fit(content.size, scales[-1], enlarge=True)
-    return DisplayedImage(storage.name(job.output), size, scales, iterations)
-
-
-def write_result(job: Job, image: Tensor, content: Picture) -> None:
-    """Write the picture where and as it was asked for, or else where and as it is not lost."""
+def write_result(job: Job, fetched: Fetched, image: Tensor) -> bytes:
+    """Write the picture where and as it was asked for, or else where and as it is not lost; the file's contents."""
+    picture_format = job.pair.format
     try:
-        contents = _encoded(image, job.format, content)
+        contents = encoded(fetched, image, picture_format)
     except ImageError as error:
-        raise ImageError(f"{error}; {_rescued(job, *_encode_otherwise(job, image, content, error))}") from error
+        raise ImageError(f"{error}; {_rescued(job, *_encode_otherwise(fetched, image, error))}") from error
     try:
         storage.write(job.output, contents)
     except StorageError as error:
-        raise StorageError(f"{error}; {_rescued(job, contents, job.format)}") from error
+        raise StorageError(f"{error}; {_rescued(job, contents, picture_format)}") from error
+    return contents
 
 
-def _encoded(image: Tensor, file_format: Format, content: Picture) -> bytes:
-    """A file with the content's resolution, and its transparency where that is kept."""
-    height, width = image.shape[-2:]
-    return encode(image, file_format, content.dpi, content.alpha_at((width, height)))
+def keep_record(job: Job, rendered: Rendered, contents: bytes) -> None:
+    """Write the record of the picture whose file has these contents; its checkpoints go."""
+    write_record(job.places.record(job.pair.id), record_of(rendered, job.output, contents))
+    remove_all(job.places, job.pair.id, rendered.fingerprint)
 
 
-def _encode_otherwise(job: Job, image: Tensor, content: Picture, error: ImageError) -> tuple[bytes, Format]:
+def is_resumable(job: Job, planned: PlannedPair) -> bool:
+    """Whether the same job would go on from a checkpoint."""
+    if not job.recorded or planned.fingerprint is None:
+        return False
+    return storage.exists(job.places.checkpoint(job.pair.id, planned.fingerprint))
+
+
+def _encode_otherwise(fetched: Fetched, image: Tensor, error: ImageError) -> tuple[bytes, Format]:
     """The picture in a format that holds every size; `error` when that fails, too."""
-    other: Format = "tiff" if job.format != "tiff" else "png"
+    other: Format = "tiff" if fetched.planned.pair.format != "tiff" else "png"
     try:
-        return _encoded(image, other, content), other
+        return encoded(fetched, image, other), other
     except ImageError:
         raise error from None
 
@@ -189,7 +150,7 @@ def _encode_otherwise(job: Job, image: Tensor, content: Picture, error: ImageErr
 def _rescued(job: Job, contents: bytes, file_format: Format) -> str:
     """Write the picture where there is room for it; tells where."""
     name = Path(storage.name(job.output))
-    if file_format != job.format:
+    if file_format != job.pair.format:
         name = name.with_suffix(extension(file_format))
     tried = list(dict.fromkeys(_other_folders(job)))
     for folder in tried:

@@ -103,12 +103,14 @@ def remove_all(places: OutputPlaces, pair_id: str, fingerprint: str) -> None:
 
     A failure costs no more than a warning.
     """
-    own = re.compile(rf"{re.escape(pair_id)}-[0-9a-f]{{64}}\.safetensors")
+    url = places.checkpoint(pair_id, fingerprint)
+    before, _, behind = storage.name(url).rpartition(fingerprint)
+    own = re.compile(rf"{re.escape(before)}[0-9a-f]{{64}}{re.escape(behind)}")
     try:
-        storage.delete(places.checkpoint(pair_id, fingerprint))
-        listed = storage.glob(storage.join(storage.escape(places.checkpoints), f"{pair_id}-*.safetensors"))
-        for url in listed:
-            if own.fullmatch(storage.name(url)):
-                storage.delete(url)
+        storage.delete(url)
+        folder = storage.escape(storage.parent(url))
+        for other in storage.glob(storage.join(folder, f"{storage.escape(before)}*{behind}")):
+            if own.fullmatch(storage.name(other)):
+                storage.delete(other)
     except StorageError as error:
         log.warning("%s: store: its checkpoints stay: %s", pair_id, error)

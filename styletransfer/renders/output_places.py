@@ -88,6 +88,26 @@ def page_count(pairs: int) -> int:
     return max(1, math.ceil(pairs / PAIRS_A_PAGE))
 
 
+class PicturePlaces(OutputPlaces):
+    """Those of pictures that no manifest names: right in `output`, by their file names as ids.
+
+    <id>, <id>.json, and while it is rendered .<id>-<fingerprint>.safetensors
+    """
+
+    @property
+    def folder(self) -> str:
+        return self.output
+
+    def picture(self, pair_id: str, picture_format: Format) -> str:  # noqa: ARG002  (the id says it)
+        return storage.join(self.folder, pair_id)
+
+    def record(self, pair_id: str) -> str:
+        return storage.join(self.folder, f"{pair_id}.json")
+
+    def checkpoint(self, pair_id: str, fingerprint: str) -> str:
+        return storage.join(self.folder, f".{pair_id}-{_safe(fingerprint)}.safetensors")
+
+
 def _safe(name: str) -> str:
     fault = name_fault(name)
     if fault is not None:

@@ -25,6 +25,7 @@ from styletransfer.machine.hardware import CPU
 from styletransfer.manifest.pairs import Manifest, Pair
 from styletransfer.pictures.decode import decode
 from styletransfer.pictures.encode import encode, from_tensor
+from styletransfer.pictures.formats import Format
 from styletransfer.pictures.picture import Dpi, Picture
 from styletransfer.pictures.soft_proof import soft_proof
 from styletransfer.renders.checkpoints import Checkpoints, remove_all
@@ -159,18 +160,22 @@ def stylize_pair(
     *,
     devices: Sequence[str] = (CPU,),
     callback: Callable[[Progress], None] | None = None,
+    resumable: bool = True,
 ) -> Rendered:
     """Render the pair on `devices`, from its checkpoint if there is one that fits; writes checkpoints.
 
-    What `callback` raises stops the render; Cancelled keeps a last checkpoint. Raises DeviceError, ImageError
-    or WeightsError.
+    Without `resumable` there are none. What `callback` raises stops the render; Cancelled keeps a last
+    checkpoint. Raises DeviceError, ImageError or WeightsError.
     """
     from styletransfer.renders.stylize import make_stylizer  # loads torch: only when something is rendered
 
     pair, started = fetched.planned.pair, now()
     made = _fingerprint(fetched, weights.identity)
     stylizer = make_stylizer(weights, pair.settings, devices)
-    image = _run(stylizer, fetched, _checkpoints(fetched.planned, made), callback)
+    if resumable:
+        image = _run_resumably(stylizer, fetched, _checkpoints(fetched.planned, made), callback)
+    else:
+        image = _run(stylizer, fetched, callback)
     reports = stylizer.scales_report
     return Rendered(
         fetched,
@@ -193,12 +198,30 @@ def _checkpoints(planned: PlannedPair, made: str) -> Checkpoints:
 def _run(
     stylizer: Stylizer,
     fetched: Fetched,
+    callback: Callable[[Progress], None] | None,
+    resume: State | None = None,
+) -> Tensor:
+    """The finished picture, from the start or from where a state stands."""
+    from styletransfer.renders import stylize
+
+    return stylize.run(
+        stylizer,
+        fetched.content,
+        fetched.styles,
+        [style.weight for style in fetched.planned.pair.styles],
+        start=fetched.start,
+        callback=callback,
+        resume=resume,
+    )
+
+
+def _run_resumably(
+    stylizer: Stylizer,
+    fetched: Fetched,
     checkpoints: Checkpoints,
     callback: Callable[[Progress], None] | None,
 ) -> Tensor:
-    """The finished picture, from where a checkpoint stands or from the start."""
-    from styletransfer.renders import stylize
-
+    """The same from where a checkpoint stands, if there is one that fits; writes checkpoints."""
     pair = fetched.planned.pair
 
     def watch(progress: Progress) -> None:
@@ -210,29 +233,17 @@ def _run(
             raise
         checkpoints.reached(progress)
 
-    def run(resume: State | None) -> Tensor:
-        weights = [style.weight for style in pair.styles]
-        return stylize.run(
-            stylizer,
-            fetched.content,
-            fetched.styles,
-            weights,
-            start=fetched.start,
-            callback=watch,
-            resume=resume,
-        )
-
     size = fetched.planned.size or fetched.content.size
     state = checkpoints.load(limit_bytes=checkpoint_bytes(size))
     if state is not None:
         try:
             where = f"iteration {state.iteration} of scale number {state.scale_index + 1}"
             log.info("%s: stylize: going on behind %s", pair.id, where)
-            return run(state)
+            return _run(stylizer, fetched, watch, state)
         except RecordError as error:
             named = storage.public(checkpoints.url)
             log.warning("%s: stylize: %s, in %s; it begins anew", pair.id, error, named)
-    return run(None)
+    return _run(stylizer, fetched, watch)
 
 
 def _fingerprint(fetched: Fetched, weights_identity: str) -> str:
@@ -251,14 +262,15 @@ def store(rendered: Rendered, *, attempts: int = 1) -> Record:
     by another host), that is left alone. A picture of the pair's former format goes last. Raises
     StorageError.
     """
-    planned = rendered.fetched.planned
+    fetched = rendered.fetched
+    planned = fetched.planned
     before = find_record(planned.places, planned.id)
     if before is not None and _stored_meanwhile(before, rendered):
         return before
-    contents = _encoded(rendered)
+    contents = encoded(fetched, rendered.image, planned.pair.format)
     url = planned.places.picture(planned.id, planned.pair.format)
     _write_picture(url, contents)
-    record = _record(rendered, url, contents, attempts)
+    record = record_of(rendered, url, contents, attempts)
     _keep_thumbnails(rendered, record)
     write_record(planned.places.record(planned.id), record)
     remove_all(planned.places, planned.id, rendered.fingerprint)
@@ -267,12 +279,10 @@ def store(rendered: Rendered, *, attempts: int = 1) -> Record:
     return record
 
 
-def _encoded(rendered: Rendered) -> bytes:
-    """The picture's file, with the content's transparency where that is kept."""
-    height, width = rendered.image.shape[-2:]
-    fetched = rendered.fetched
-    alpha = fetched.content.alpha_at((width, height))
-    return encode(rendered.image, fetched.planned.pair.format, _dpi(fetched), alpha)
+def encoded(fetched: Fetched, image: Tensor, picture_format: Format) -> bytes:
+    """The file of an image (1, 3, H, W), finished or not, with the content's transparency where that is kept."""
+    height, width = image.shape[-2:]
+    return encode(image, picture_format, _dpi(fetched), fetched.content.alpha_at((width, height)))
 
 
 def _stored_meanwhile(record: Record, rendered: Rendered) -> bool:
@@ -300,7 +310,8 @@ def _write_picture(url: str, contents: bytes) -> None:
         )
 
 
-def _record(rendered: Rendered, url: str, contents: bytes, attempts: int) -> Record:
+def record_of(rendered: Rendered, url: str, contents: bytes, attempts: int = 1) -> Record:
+    """All about the picture that was rendered and whose file, of these contents, is at `url`."""
     fetched, pair = rendered.fetched, rendered.fetched.planned.pair
     height, width = rendered.image.shape[-2:]
     return Record(

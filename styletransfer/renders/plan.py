@@ -18,6 +18,7 @@ from styletransfer.errors import Fault, ManifestError, StorageError, WeightsErro
 from styletransfer.hints import did_you_mean
 from styletransfer.manifest.names import name_key
 from styletransfer.manifest.pairs import Manifest, Pair
+from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.renders.fingerprint import digest, fingerprint_parts, what_changed
 from styletransfer.renders.inputs import (
     FoundInput,
@@ -134,14 +135,14 @@ def plan_manifest(
     places = OutputPlaces(manifest.output, manifest.name)
     pairs, faults = _choose(manifest.pairs, only)
     output = OutputFolder(places) if known and only else retries.call(lambda: look_at_output(places))
-    weights, weights_fault = retries.call(lambda: _identify_weights(manifest, pairs))
+    weights, weights_fault = retries.call(lambda: _identify_weights(manifest.weights, pairs))
     overwrites = Overwrites(manifest, places)
     by_id = {pair.id: pair for pair in pairs}
     with ThreadPoolExecutor(READERS, thread_name_prefix="plan") as readers:
         records = gather(output.record, by_id, readers, retries)
         readable = {name: record for name, record in records.items() if not isinstance(record, StorageError)}
         found_inputs = look_at_inputs(pairs, readable.values(), readers, retries, known or {})
-        planner = _Planner(places, found_inputs, overwrites, weights, weights_fault, force)
+        planner = _Planner(places, found_inputs, weights, weights_fault, force, overwrites)
         decided = gather(lambda name: planner.plan(by_id[name], readable[name]), readable, readers, retries)
         done_pairs = [by_id[name] for name, each in decided.items() if _is_skipped(each)]
         if changed := _changed(done_pairs, readable.values(), readers, known or {}):
@@ -175,6 +176,22 @@ def _changed(
     }
 
 
+def plan_alone(
+    pair: Pair, places: OutputPlaces, weights: WeightsSource, record: Record | None, *, force: bool = False
+) -> PlannedPair:
+    """What a pair that no manifest names comes to; its faults are in it. `record`: of its last render.
+
+    Raises WeightsError for weights that won't do, StorageError for what can't be reached now.
+    """
+    with ThreadPoolExecutor(READERS, thread_name_prefix="plan") as readers:
+        found_inputs = look_at_inputs([pair], [record], readers, no_retries(), {})
+    identity, weights_fault = _identify_weights(weights, [pair])
+    planned = _Planner(places, found_inputs, identity, weights_fault, force).plan(pair, record)
+    if weights_fault and not planned.faults:
+        raise WeightsError(weights_fault)
+    return planned
+
+
 def _choose(pairs: tuple[Pair, ...], only: Sequence[str]) -> tuple[tuple[Pair, ...], list[Fault]]:
     """The pairs with the ids asked for, and a fault for each id that there isn't."""
     if not only:
@@ -194,12 +211,12 @@ def deepest_layer(pairs: Iterable[Pair]) -> str:
     return last_layer(last_layer(pair.settings.layers()) for pair in pairs)
 
 
-def _identify_weights(manifest: Manifest, pairs: Sequence[Pair]) -> tuple[str | None, str | None]:
+def _identify_weights(weights: WeightsSource, pairs: Sequence[Pair]) -> tuple[str | None, str | None]:
     """The weights' identity, or else what is wrong with them."""
     try:
-        identity = identify_weights(manifest.weights)
+        identity = identify_weights(weights)
         if pairs:
-            check_weights(manifest.weights, deepest_layer(pairs))
+            check_weights(weights, deepest_layer(pairs))
         return identity, None
     except WeightsError as error:
         return None, str(error).removeprefix("weights ")
@@ -229,17 +246,17 @@ class _Planner:
 
     places: OutputPlaces
     found_inputs: Mapping[str, FoundInput]
-    overwrites: Overwrites
     weights_identity: str | None
     weights_fault: str | None
     force: bool
+    overwrites: Overwrites | None = None
 
     def plan(self, pair: Pair, record: Record | None) -> PlannedPair:
         """Size, fingerprint and state of one pair. Raises StorageError when its picture can't be looked at."""
         found = {use: self.found_inputs[use.url] for use in input_uses(pair)}
         hashes = {use.url: finding.sha256 for use, finding in found.items() if finding.sha256}
         planned = PlannedPair(pair, self.places, hashes=hashes, record=record)
-        if faults := [*self.overwrites.pair_faults(pair, record)]:
+        if self.overwrites and (faults := [*self.overwrites.pair_faults(pair, record)]):
             return self._failed(planned, faults)
         if faults := [use.fault(finding.fault) for use, finding in found.items() if finding.fault]:
             faulty = [finding for finding in found.values() if finding.fault]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.commands.image_job import check_size, make_job
+from flows.commands.image_job import make_job, plan_job
 from flows.commands.main import make_parser
 from styletransfer.errors import SettingsError
 from styletransfer.pictures.decode import decode
@@ -19,11 +19,12 @@ def test_a_job_has_what_the_options_say_and_absolute_locations(two_pictures, mon
     monkeypatch.chdir(two_pictures.root)
     options = "-o new/out.tif -sw 3 1 -s 64 --style-layers relu1_1=2 --preview p.jpg"
     job = job_of("c.png", *options.split())
-    assert (job.content, job.output) == (two_pictures.url("a.png"), two_pictures.url("new/out.tif"))
-    assert job.styles == (two_pictures.url("b.png"), two_pictures.url("c.png"))
-    assert (job.format, job.preview_format) == ("tiff", "jpeg")
-    assert job.style_weights == (3.0, 1.0)
-    assert (job.settings.end_scale, dict(job.settings.style_layers)) == (64, {"relu1_1": 2})
+    pair = job.pair
+    assert (pair.content, job.output) == (two_pictures.url("a.png"), two_pictures.url("new/out.tif"))
+    assert [style.image for style in pair.styles] == [two_pictures.url("b.png"), two_pictures.url("c.png")]
+    assert (pair.format, job.preview_format) == ("tiff", "jpeg")
+    assert [style.weight for style in pair.styles] == [3.0, 1.0]
+    assert (pair.settings.end_scale, dict(pair.settings.style_layers)) == (64, {"relu1_1": 2})
     assert job.what_is_what() == "content: a.png; styles: b.png (75 %), c.png (25 %)"
 
 
@@ -33,16 +34,15 @@ def test_a_job_has_what_the_options_say_and_absolute_locations(two_pictures, mon
 )
 def test_the_name_of_the_result_tells_its_format(name, file_format, tmp_path, monkeypatch, bucket):
     monkeypatch.chdir(tmp_path)
-    assert job_of("-o", name.replace("s3://b", bucket.url)).format == file_format
+    assert job_of("-o", name.replace("s3://b", bucket.url)).pair.format == file_format
 
 
-def test_a_size_is_refused_for_every_file_that_can_not_hold_it(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    job = job_of("-o", "o.webp", "--preview", "p.jpg")
-    check_size(job, (16_383, 100))
+def test_a_size_is_refused_for_every_file_that_can_not_hold_it(two_pictures, monkeypatch):
+    monkeypatch.chdir(two_pictures.root)
+    plan_job(job_of("-o", "o.webp", "--preview", "p.jpg", "--weights", "random", "-s", "16383"))
     with pytest.raises(SettingsError) as caught:
-        check_size(job, (65_501, 10_000))
-    assert [fault.place for fault in caught.value.faults] == ["--end-scale", "--output", "--preview"]
+        plan_job(job_of("-o", "o.webp", "--preview", "p.jpg", "--weights", "random", "-s", "65535"))
+    assert [fault.place for fault in caught.value.faults] == ["--end-scale", "--end-scale", "--preview"]
 
 
 def test_every_wrong_option_is_told_at_once(call):
@@ -75,7 +75,7 @@ def test_every_wrong_option_is_told_at_once(call):
         (
             ["a.png", "b.png", "-o", "o.webp", "-s", "17000", "--weights", "none.pth"],
             2,
-            "--output can't be written",
+            "--end-scale makes a picture that can't be written",
         ),
         (["a.png", "b.png", "-o", "o.png", "-s", "30000", "--weights", "none.pth"], 2, "at most 512 megapixels"),
         (["a.png", "b.png", "-o", "o.png", "--devices", "gpu"], 2, "device 'gpu' is not known"),

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from flows.commands.image_render import chosen_devices, read_pictures
+from flows.commands.image_render import chosen_devices
+from flows.commands.terminal import Lines
 from styletransfer.errors import ImageError, NoSuchDeviceError
 from styletransfer.pictures.decode import decode
 from styletransfer.pictures.encode import encode
-from styletransfer.settings import Settings
+from styletransfer.renders.records import read_record
 from tests.commands.programs import LONG, QUICKLY, command, environment
 from tests.pictures.picture_files import opened, pillow_file
 from tests.waiting import until
@@ -28,20 +29,21 @@ def test_one_device_or_two_render_a_picture():
         chosen_devices(["cpu,cpu", "cpu"])
 
 
-def test_a_picture_that_is_named_twice_is_read_once(two_pictures):
-    content, style = two_pictures.url("a.png"), two_pictures.url("b.png")
-    first, second, third = read_pictures([content, style, content], Settings())
-    assert first is third
-    assert first.digest != second.digest
-
-
-def test_all_pictures_that_can_not_be_had_are_told(two_pictures):
+def test_all_pictures_that_can_not_be_had_are_told(call, two_pictures):
     two_pictures.put("text.png", b"Dear Sir or Madam")
-    with pytest.raises(ImageError) as caught:
-        read_pictures([two_pictures.url(name) for name in ("a.png", "none.png", "text.png")], Settings())
-    missing, text = str(caught.value).splitlines()
+    two_pictures.picture("tiny.png", size=(3, 2))
+    done = call("image", "a.png", "none.png", "text.png", "-o", "o.png", *QUICKLY)
+    missing, text = done.stderr.splitlines()
+    assert (done.returncode, done.stdout.count("\n")) == (1, 1)
     assert "none.png: there is no such file" in missing
     assert "text.png: is not a picture" in text
+
+
+def test_a_picture_that_is_too_small_is_told_by_name(call, two_pictures):
+    two_pictures.picture("tiny.png", size=(3, 1))
+    done = call("image", "a.png", "tiny.png", "-o", "o.png", *QUICKLY)
+    assert done.returncode == 1
+    assert "tiny.png has 3x1 px, which at scale" in done.stderr
 
 
 def test_a_result_has_the_contents_transparency(call, two_pictures):
@@ -88,7 +90,7 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 write = image_render.write_result
 def with_full_disks(*arguments):
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
-    write(*arguments)
+    return write(*arguments)
 image_render.write_result = with_full_disks
 sys.exit(main.main(sys.argv[1:]))
 """
@@ -112,7 +114,8 @@ def no_jpeg(monkeypatch):
             raise ImageError("no JPEG today")
         return encode(image, file_format, dpi, alpha)
 
-    monkeypatch.setattr("flows.commands.image_render.encode", fail_at_jpeg)
+    for module in ("flows.commands.image_render", "styletransfer.renders.pair"):
+        monkeypatch.setattr(f"{module}.encode", fail_at_jpeg)
 
 
 def test_a_picture_that_cannot_be_encoded_as_asked_is_kept_in_another_format(call, no_jpeg):
@@ -148,6 +151,83 @@ def test_a_stopped_image_is_written_as_far_as_it_got(two_pictures, number):
     assert "out.png: written as far as it had got (23x17 px" in output
     assert decode(two_pictures.read("out.png"), "out.png").size == (23, 17)
     assert decode(two_pictures.read("now.jpg"), "now.jpg").size == (23, 17)
+    assert not two_pictures.has("out.png.json")
+
+
+def test_a_record_lies_beside_the_picture_and_tells_that_it_is_done(call, two_pictures):
+    assert call("image", "a.png", "b.png", "-o", "out.png", *QUICKLY).returncode == 0
+    record = read_record(two_pictures.url("out.png.json"))
+    assert record is not None
+    assert (record.id, record.output.url, record.output.size) == (
+        "out.png",
+        two_pictures.url("out.png"),
+        len(two_pictures.read("out.png")),
+    )
+    again = call("image", "a.png", "b.png", "-o", "out.png", *QUICKLY)
+    assert (again.returncode, again.stdout.splitlines()[1:]) == (
+        0,
+        [f"{two_pictures.url('out.png')}: done before; --overwrite renders it again"],
+    )
+    other = call("image", "a.png", "b.png", "-o", "out.png", *QUICKLY, "--seed", "7")
+    assert (other.returncode, "which is there already" in other.stderr) == (2, True)
+    forced = call("image", "a.png", "b.png", "-o", "out.png", *QUICKLY, "--seed", "7", "--overwrite")
+    assert (forced.returncode, forced.stderr) == (0, "")
+    changed = read_record(two_pictures.url("out.png.json"))
+    assert changed is not None
+    assert changed.fingerprint != record.fingerprint
+
+
+def names_in(studio):
+    return {path.name for path in Path(studio.root).iterdir()}
+
+
+def test_a_picture_without_a_record_leaves_nothing_beside_it(call, two_pictures):
+    before = names_in(two_pictures)
+    assert call("image", "a.png", "b.png", "-o", "out.png", "--no-record", *QUICKLY).returncode == 0
+    assert names_in(two_pictures) - before == {"out.png"}
+
+
+def test_no_other_file_is_replaced_by_a_record(call, two_pictures):
+    two_pictures.put("out.png.json", b'{"of": "somebody"}')
+    done = call("image", "a.png", "b.png", "-o", "out.png", "--overwrite", *QUICKLY)
+    assert done.returncode == 2
+    assert "out.png.json, where another file is; move that, or give --no-record" in done.stderr
+    assert two_pictures.read("out.png.json") == b'{"of": "somebody"}'
+    assert call("image", "a.png", "b.png", "-o", "out.png", "--no-record", *QUICKLY).returncode == 0
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed"])
+def test_a_stopped_render_goes_on_and_makes_the_same_picture(call, two_pictures, monkeypatch, how):
+    monkeypatch.setattr("styletransfer.renders.checkpoints.WORTH_S", 0.0)
+    assert call("image", "a.png", "b.png", "-o", "whole.png", *QUICKLY).returncode == 0
+    progress, seen = Lines.progress, []
+
+    def stop(lines, pair, progress_made):
+        seen.append(progress_made.iteration)
+        if len(seen) == 4:
+            if how == "killed":
+                raise SystemExit(9)
+            signal.raise_signal(signal.SIGINT)
+        progress(lines, pair, progress_made)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Lines, "progress", stop)
+        if how == "killed":
+            with pytest.raises(SystemExit):
+                call("image", "a.png", "b.png", "-o", "out.png", *QUICKLY)
+        else:
+            stopped = call("image", "a.png", "b.png", "-o", "out.png", *QUICKLY)
+            assert stopped.returncode == 130
+            assert stopped.stdout.splitlines()[-1] == "the same command with --overwrite goes on from there"
+    assert seen == [1, 2, 3, 1]
+    assert [name for name in names_in(two_pictures) if name.endswith(".safetensors")]
+    iterations = []
+    monkeypatch.setattr(Lines, "progress", lambda _, pair, made: iterations.append((made.scale, made.iteration)))
+    again = call("image", "a.png", "b.png", "-o", "out.png", *QUICKLY, *(["--force"] if how == "stopped" else []))
+    assert (again.returncode, again.stderr) == (0, "")
+    assert iterations == ([(32, 2)] if how == "stopped" else [(32, 1), (32, 2)])
+    assert two_pictures.read("out.png") == two_pictures.read("whole.png")
+    assert not [name for name in names_in(two_pictures) if name.endswith(".safetensors")]
 
 
 def test_a_render_starts_from_the_picture_that_is_named(call, two_pictures):
