@@ -1,7 +1,8 @@
 """Runs that are lost, found by looking: the automation that crashes them forgets over an absence of the server.
 
 A worker for drivers looks now and then. A run is lost when nothing has been heard of it for long, by the server's
-clock, while the server was there to hear; and sooner where it was this host's and its process is gone.
+clock, while the server was there to hear; and sooner where it was this host's and its process is gone. On a
+farm of one host, which has lost its power perhaps, render runs do not wait for their driver: they begin again.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ import logging
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import psutil
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import ObjectNotFound
-from prefect.states import Cancelled, Crashed
+from prefect.states import AwaitingRetry, Cancelled, Crashed
 
 from flows.farm import names, submissions
 from flows.farm.heartbeats import last_heard, server_time
@@ -61,12 +62,13 @@ class LostRuns:
             self._there_since = moment
         self._looked = moment
         runs = submissions.with_tags(client, [names.TAG], states=_TAKEN)
-        lost = self._gone(client, runs, moment)
+        gone = self._gone(client, runs, moment)
+        lost = dict(gone)
         if self._there_since is not None and moment - self._there_since >= timedelta(seconds=GRACE_S):
             lost |= _silent(client, runs, moment)
         for run in runs:
             if run.id in lost:
-                _give_up(client, run, lost[run.id])
+                _give_up(client, run, _end(run, lost[run.id], again=self._alone and run.id in gone))
 
     def _gone(self, client: SyncPrefectClient, runs: Iterable[FlowRun], moment: datetime) -> dict[UUID, str]:
         """Why runs of this host are lost: they have no process here. Another host may have its name, and beats."""
@@ -104,9 +106,19 @@ def _run_processes() -> set[str]:
     return found
 
 
-def _give_up(client: SyncPrefectClient, run: FlowRun, reason: str) -> None:
-    """Not by force: one that has ended meanwhile stays as it ended."""
-    cancelled = run.state is not None and run.state.is_cancelling()
-    log.warning("%s: its run %s is lost: %s", run.name, run.id, reason)
+def _end(run: FlowRun, reason: str, *, again: bool) -> State[Any]:
+    """How it ends; or `again`, a few times, how a render run waits: before those that were submitted later."""
+    if run.state is not None and run.state.is_cancelling():
+        return Cancelled(message=reason)
+    if again and names.RENDER_TAG in run.tags and run.run_count < names.ATTEMPTS:
+        return AwaitingRetry(scheduled_time=run.expected_start_time, message=reason)
+    return Crashed(message=reason)
+
+
+def _give_up(client: SyncPrefectClient, run: FlowRun, end: State[Any]) -> None:
+    """One that has ended meanwhile stays as it ended."""
+    log.warning("%s: its run %s is lost: %s", run.name, run.id, end.message)
     with suppress(ObjectNotFound):  # somebody has deleted it
-        client.set_flow_run_state(run.id, Cancelled(message=reason) if cancelled else Crashed(message=reason))
+        current = client.read_flow_run(run.id).state
+        if current is not None and not current.is_final():
+            client.set_flow_run_state(run.id, end)

@@ -34,8 +34,8 @@ def begin(client):
     """Begins a run of ours that is in this state, and taken by this worker."""
     begun = []
 
-    def begin(state, worker=""):
-        run = client.create_flow_run(some_flow, tags=[names.TAG])
+    def begin(state, worker="", tags=()):
+        run = client.create_flow_run(some_flow, tags=[names.TAG, *tags])
         begun.append(run)
         client.set_flow_run_state(run.id, Pending(), force=True)
         client.set_flow_run_state(run.id, state, force=True)
@@ -109,3 +109,18 @@ def test_among_others_a_host_may_have_this_ones_name(client, begin, look, host):
     assert stand(client, gone)[0] == "RUNNING"
     look(LostRuns(host, alone=False), GRACE_S + 2)
     assert stand(client, gone)[0] == "CRASHED"
+
+
+def test_after_a_power_cut_a_render_run_waits_again_and_needs_no_driver_for_it(client, begin, look, host):
+    """A pair that ends its host each time is given up all the same."""
+    run = begin(Running(), f"{host}-gpu0", [names.RENDER_TAG])
+    cancelled = begin(Cancelling(), f"{host}-gpu0", [names.RENDER_TAG])
+    for _ in range(names.ATTEMPTS - 1):
+        look(LostRuns(host, alone=True), STARTING_S + 2)
+        waiting = client.read_flow_run(run.id)
+        assert (waiting.state.name, waiting.state.message) == ("AwaitingRetry", f"its process on {host} is gone")
+        assert waiting.next_scheduled_start_time == run.expected_start_time
+        client.set_flow_run_state(run.id, Running(), force=True)
+    look(LostRuns(host, alone=True), STARTING_S + 2)
+    assert stand(client, run)[0] == "CRASHED"
+    assert stand(client, cancelled)[0] == "CANCELLED"
