@@ -1,8 +1,15 @@
-"""A driver's own flow run, as the server sees it; and other drivers of the same submission."""
+"""A driver's own flow run, as the server sees it; and other drivers of the same submission.
+
+Two buttons of Prefect's dashboard do for a driver what people mean by them: Suspend, which would leave its renders
+without a driver, pauses the manifest; Retry, which would find what has failed before, begins anew.
+"""
 
 from __future__ import annotations
 
+import logging
 import time
+import uuid
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final
 
@@ -13,13 +20,16 @@ from prefect.context import FlowRunContext
 from prefect.states import Running
 
 from flows.farm import names, submissions
-from flows.farm.orders import order_tags, orders_in
+from flows.farm.orders import change, order_tags, orders_in
 from flows.pairs.retrying import outage_retries
 from styletransfer.renders.plan import Plan
 from styletransfer.renders.records import now
 
 LOOK_S: Final = 15.0
 """Between two looks at what the server thinks of this driver, and people ask of it."""
+
+
+log = logging.getLogger(__name__)
 
 
 class ReplacedError(Exception):
@@ -33,6 +43,7 @@ class CalledOffError(Exception):
 class DriverRun:
     """The flow run that this process is. `began`: when its submission did, with whichever driver.
 
+    One that was over, and is run again by its button in the dashboard, is a submission of its own from then on.
     Raises ReplacedError if another driver is at work on it, CalledOffError if it was cancelled.
     """
 
@@ -44,9 +55,12 @@ class DriverRun:
         self.run: FlowRun = context.flow_run
         self.submission = submission or str(self.run.id)
         self.orders = orders_in(self.run.tags)
-        self._tags = [*self.run.tags, names.TAG, names.DRIVER_TAG, names.submission_tag(self.submission)]
-        self._tag(self.run.name)  # at once, to be found by another
+        self._set_tags(self.run.tags)  # at once, to be found by another
         others = outage_retries().call(self._others)
+        self._look_at = time.monotonic() + LOOK_S
+        if outage_retries().call(self._was_over):
+            self._begin_anew(others)
+            return
         self.began = min([now(), *(run.start_time for run in (self.run, *others) if run.start_time)])
         if any(other.state and other.state.is_cancelled() and other.state.name != names.HELD for other in others):
             raise CalledOffError("the submission was cancelled")
@@ -54,7 +68,25 @@ class DriverRun:
             # One that is dead, and not known to be yet, will be: then a driver is started again.
             if other.state and other.state.is_running() and _is_older(other, self.run):
                 raise ReplacedError(f"{other.name} ({other.id}) looks after it already")
-        self._look_at = time.monotonic() + LOOK_S
+
+    def _set_tags(self, tags: Iterable[str]) -> None:
+        self._tags = [*tags, names.TAG, names.DRIVER_TAG, names.submission_tag(self.submission)]
+        self._tag(self.run.name)
+
+    def _was_over(self) -> bool:
+        return any(state.is_final() for state in self._client.read_flow_run_states(self.run.id))
+
+    def _begin_anew(self, others: Iterable[FlowRun]) -> None:
+        """What failed in the submission that is over says nothing about the one that begins."""
+        for other in others:
+            if not submissions.is_over(other):
+                raise ReplacedError(f"{other.name} ({other.id}) looks after it already")
+        former = names.submission_tag(self.submission)
+        self.submission, self.began = uuid.uuid4().hex, now()
+        given = {**self.run.parameters, "submission": self.submission, "revivals": 0}
+        outage_retries().call(lambda: self._client.update_flow_run(self.run.id, parameters=given))
+        self._set_tags(tag for tag in self.run.tags if tag != former)
+        log.info("%s: retried: what is not done is rendered once more", self.run.name)
 
     def _others(self) -> list[FlowRun]:
         tags = [names.DRIVER_TAG, names.submission_tag(self.submission)]
@@ -77,19 +109,29 @@ class DriverRun:
     def check(self) -> None:
         """Every so often: raise ReplacedError if this driver was taken for lost and another was started.
 
-        Without such another it is counted as running again. `orders` are what people ask for by then.
+        Without such another it is counted as running again. `orders` are what people ask for by then. Suspended, it
+        goes on, too: with the manifest paused.
         """
         if time.monotonic() < self._look_at:
             return
         self._look_at = time.monotonic() + LOOK_S
         found = self._client.read_flow_run(self.run.id)
         self.orders, state = orders_in(found.tags), found.state
+        if state is not None and state.is_paused():
+            self._pause(found)
         if state is None or not state.is_crashed():
             return
         for other in self._others():
             if not submissions.is_over(other):
                 raise ReplacedError(f"{other.name} ({other.id}) has taken this driver's place")
         self._client.set_flow_run_state(self.run.id, Running(message="it was taken for lost"), force=True)
+
+    def _pause(self, found: FlowRun) -> None:
+        change(self._client, found, add=[names.PAUSED_TAG])
+        self.orders = orders_in([*found.tags, names.PAUSED_TAG])
+        told = f"suspended: its manifest is paused; to go on: styletransfer resume {found.name}"
+        self._client.set_flow_run_state(self.run.id, Running(message=told), force=True)
+        log.warning("%s: %s", found.name, told)
 
     def is_cancelled(self) -> bool:
         """Whether a signal means that people want no more renders; else only this process is to end."""

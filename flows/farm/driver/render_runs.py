@@ -7,9 +7,10 @@ found again, by its tags and by its key.
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -47,13 +48,15 @@ PAGE: Final = 200
 KEYS: Final = 20
 """Runs of one and the same group that are looked for at once."""
 
-Phase = Literal["waiting", "pending", "running", "cancelling"] | RunEnd
+log = logging.getLogger(__name__)
+
+Phase = Literal["waiting", "pending", "running", "suspended", "cancelling"] | RunEnd
 
 _PHASES: Final[Mapping[StateType, Phase]] = {
     StateType.SCHEDULED: "waiting",
     StateType.PENDING: "pending",
     StateType.RUNNING: "running",
-    StateType.PAUSED: "running",
+    StateType.PAUSED: "suspended",
     StateType.CANCELLING: "cancelling",
     StateType.COMPLETED: "completed",
     StateType.FAILED: "failed",
@@ -79,7 +82,7 @@ class RenderRun:
 
     @property
     def live(self) -> bool:
-        return self.phase in ("waiting", "pending", "running", "cancelling")
+        return self.phase in ("waiting", "pending", "running", "suspended", "cancelling")
 
 
 @dataclass(frozen=True)
@@ -109,9 +112,18 @@ class RenderRuns:
     # Reading
 
     def live(self) -> list[RenderRun]:
-        """All live render runs of this output, whoever submitted them."""
+        """All live render runs of this output, whoever submitted them. One that is suspended goes on."""
         tags = [names.RENDER_TAG, names.output_tag(self._request.places)]
-        return [as_run(run) for run in submissions.with_tags(self._client, tags, states=submissions.LIVE)]
+        runs = [as_run(run) for run in submissions.with_tags(self._client, tags, states=submissions.LIVE)]
+        for run in runs:
+            if run.phase == "suspended":
+                self._wake(run)
+        return [replace(run, phase="running") if run.phase == "suspended" else run for run in runs]
+
+    def _wake(self, run: RenderRun) -> None:
+        way = f"pause its manifest: styletransfer pause {self._request.places.manifest_name}"
+        log.warning("%s: its render run can't be suspended; %s", run.name, way)
+        self._set(run, Running(message=f"a render run can't be suspended; {way}"), force=True)
 
     def read(self, run_ids: Iterable[str]) -> dict[str, RenderRun]:
         """Runs by id; one that was deleted is missing."""

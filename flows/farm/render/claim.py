@@ -14,21 +14,21 @@ from flows.farm import names, submissions
 
 
 def claim(run_id: str, pairs: Sequence[str]) -> list[str]:
-    """Those of a run's pairs that are its own: none, if its driver has given it up, and others have them.
+    """Those of a run's pairs that are its own: none, if it was over before, and its driver has gone on without it.
 
     Two drivers can submit the same pair at the same moment. The runs settle it between them: the one that was
     submitted first keeps the pair. As each asks after it was submitted itself, only one can find that it is.
     """
     with get_client(sync_client=True) as client:
-        if _was_given_up(client, run_id):
+        if _was_over(client, run_id):
             return []
         taken = _taken_before(client, run_id)
     return [pair for pair in pairs if pair not in taken]
 
 
-def _was_given_up(client: SyncPrefectClient, run_id: str) -> bool:
-    states = client.read_flow_run_states(UUID(run_id))
-    return any(state.is_crashed() or state.is_cancelled() for state in states)
+def _was_over(client: SyncPrefectClient, run_id: str) -> bool:
+    """Given up, or at its end, and run again by its button in the dashboard."""
+    return any(state.is_final() for state in client.read_flow_run_states(UUID(run_id)))
 
 
 def _taken_before(client: SyncPrefectClient, run_id: str) -> set[str]:

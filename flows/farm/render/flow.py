@@ -57,7 +57,8 @@ def render_pairs(
     try:
         pairs = claim(assignment.run, pairs)
         if not pairs:
-            return Cancelled(name=HELD, message="all its pairs are left to other runs")
+            way = "what failed is rendered once more by `styletransfer retry`, or Retry on the manifest's own run"
+            return Cancelled(name=HELD, message=f"all its pairs are left to other runs; {way}")
         run.render(make_plan(manifest, pairs, force_before is not None, weights, output, True))
     except (TerminationSignal, KeyboardInterrupt):  # before or after rendering
         run.stopped = run.stopped or why_stopped(assignment.run)

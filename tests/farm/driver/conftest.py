@@ -1,8 +1,16 @@
-"""A farm on paper for a driver."""
+"""A farm on paper for a driver, and a client of a real server."""
 
 import pytest
+from prefect import get_client
 
 from tests.farm.paper_farm import PaperFarm
+from tests.told import told_of
+
+
+@pytest.fixture
+def client(local_server, tmp_path, monkeypatch):
+    with told_of(local_server, tmp_path / "prefect", monkeypatch), get_client(sync_client=True) as client:
+        yield client
 
 
 @pytest.fixture

@@ -3,20 +3,16 @@
 import uuid
 
 import pytest
-from prefect import flow, get_client
-from prefect.states import Cancelled, Cancelling, Completed, Crashed, Running, Scheduled
+from prefect import flow
+from prefect.client.schemas.objects import FlowRun
+from prefect.context import FlowRunContext
+from prefect.states import Cancelled, Cancelling, Completed, Crashed, Failed, Running, Scheduled, Suspended
 
 from flows.farm import names, orders
 from flows.farm.driver.driver_run import CalledOffError, DriverRun, ReplacedError
 from flows.farm.orders import Orders
 from styletransfer.renders.plan import plan_manifest
-from tests.told import told_of
-
-
-@pytest.fixture
-def client(local_server, tmp_path, monkeypatch):
-    with told_of(local_server, tmp_path / "prefect", monkeypatch), get_client(sync_client=True) as client:
-        yield client
+from styletransfer.renders.records import now
 
 
 @flow
@@ -41,6 +37,14 @@ def in_a_driver(work):
         work()
 
     driver()
+
+
+def own_run() -> FlowRun:
+    """The flow run that this is."""
+    context = FlowRunContext.get()
+    assert context is not None
+    assert isinstance(context.flow_run, FlowRun)
+    return context.flow_run
 
 
 def look_now(me):
@@ -140,5 +144,57 @@ def test_only_people_cancel(client):
         client.set_flow_run_state(me.run.id, Cancelling(), force=True)
         assert me.is_cancelled()
         client.set_flow_run_state(me.run.id, Running(), force=True)
+
+    in_a_driver(work)
+
+
+def test_a_driver_that_was_over_is_another_submission(client):
+    """Whatever is noted of the one before fails nothing any more."""
+    submission = uuid.uuid4().hex
+    other_driver(client, submission, Crashed())
+
+    def work():
+        run = own_run()
+        client.update_flow_run(run.id, tags=[names.submission_tag(submission)])
+        client.set_flow_run_state(run.id, Failed(message="1 failed"), force=True)
+        client.set_flow_run_state(run.id, Running(), force=True)
+        before = now()
+        me = DriverRun(client, submission)
+        found = client.read_flow_run(run.id)
+        assert me.submission != submission
+        assert me.began >= before
+        assert found.parameters["submission"] == me.submission
+        assert names.submission_tag(me.submission) in found.tags
+        assert names.submission_tag(submission) not in found.tags
+
+    in_a_driver(work)
+
+
+def test_a_driver_that_was_over_leaves_a_submission_to_its_other_driver(client):
+    submission = uuid.uuid4().hex
+    successor = other_driver(client, submission, Running())
+
+    def work():
+        run = own_run()
+        client.set_flow_run_state(run.id, Crashed(message="lost"), force=True)
+        client.set_flow_run_state(run.id, Running(), force=True)
+        with pytest.raises(ReplacedError, match="looks after it already"):
+            DriverRun(client, submission)
+
+    in_a_driver(work)
+    client.set_flow_run_state(successor.id, Completed(), force=True)
+
+
+def test_a_driver_that_is_suspended_goes_on_with_its_manifest_paused(client):
+    def work():
+        me = DriverRun(client, None)
+        client.set_flow_run_state(me.run.id, Suspended(), force=True)
+        look_now(me)
+        assert me.orders == Orders(paused=True)
+        found = client.read_flow_run(me.run.id)
+        assert found.state.is_running()
+        way = f"to go on: styletransfer resume {found.name}"
+        assert found.state.message == f"suspended: its manifest is paused; {way}"
+        assert names.PAUSED_TAG in found.tags
 
     in_a_driver(work)

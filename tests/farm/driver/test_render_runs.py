@@ -1,10 +1,15 @@
-"""What keeps a driver from submitting the same pairs twice: keys of their groups."""
+"""What keeps a driver from submitting the same pairs twice: keys of their groups. What it does with live runs."""
 
-from flows.farm.driver.render_runs import group_key
+from prefect import flow
+from prefect.states import Completed, Running, Suspended
+
+from flows.farm import names
+from flows.farm.driver.render_runs import RenderRequest, RenderRuns, group_key
 from styletransfer.manifest.pairs import Pair, PairStyle
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import PlannedPair
 from styletransfer.settings import Settings
+from tests.farm.commands import unique
 
 PLACES = OutputPlaces("/out", "demo")
 
@@ -32,3 +37,21 @@ def test_other_pictures_attempts_and_places_have_other_keys():
         group_key(OutputPlaces("/elsewhere", "demo"), [planned("p")], 1),
     }
     assert len(keys) == 4
+
+
+@flow
+def some_flow() -> None:
+    """Stands for a render run, which is never begun here."""
+
+
+def test_a_render_run_that_is_suspended_goes_on_and_says_what_to_do(client):
+    places = OutputPlaces("/out", unique("night"))
+    run = client.create_flow_run(some_flow, tags=[names.RENDER_TAG, names.output_tag(places)])
+    client.set_flow_run_state(run.id, Running(), force=True)
+    client.set_flow_run_state(run.id, Suspended(), force=True)
+    (seen,) = RenderRuns(client, RenderRequest("demo.yaml", "submission", places)).live()
+    assert (seen.id, seen.phase) == (str(run.id), "running")
+    state = client.read_flow_run(run.id).state
+    way = f"pause its manifest: styletransfer pause {places.manifest_name}"
+    assert (state.is_running(), state.message) == (True, f"a render run can't be suspended; {way}")
+    client.set_flow_run_state(run.id, Completed(), force=True)

@@ -2,7 +2,7 @@
 
 import pytest
 from prefect import flow, get_client
-from prefect.states import Cancelled, Completed, Crashed, Running, Scheduled
+from prefect.states import Cancelled, Completed, Crashed, Failed, Running, Scheduled
 
 from flows.farm import names
 from flows.farm.render.claim import claim
@@ -54,8 +54,8 @@ def test_runs_of_other_outputs_have_pairs_of_their_own(submit):
     assert claim(str(submit("a").id), ["a"]) == ["a"]
 
 
-@pytest.mark.parametrize("end", [Crashed, Cancelled])
-def test_a_run_that_was_given_up_has_none_even_if_it_runs_again(submit, end):
+@pytest.mark.parametrize("end", [Crashed, Cancelled, Failed, Completed])
+def test_a_run_that_was_over_has_none_even_if_it_runs_again(submit, end):
     run = submit("a")
     submit.set_state(run, end())
     submit.set_state(run, Running())
