@@ -76,18 +76,13 @@ class Render:
         if self.job.preview and self._iterations % self.job.save_every == 0:
             self._write_preview(self.job.preview, progress)
         if self._stopped:
-            self.image = self._so_far(progress)
+            self.image = progress.image()
             raise Cancelled("stopped")
-
-    def _so_far(self, progress: Progress) -> Tensor:
-        from styletransfer.renders.stylize import finish
-
-        return finish(progress.image(), self.fetched.content, self.job.pair.settings)
 
     def _write_preview(self, preview: str, progress: Progress) -> None:
         """A preview that can't be written is no reason to stop."""
         try:
-            storage.write(preview, encode(self._so_far(progress), self.job.preview_format))
+            storage.write(preview, encode(progress.image(), self.job.preview_format))
         except StyleTransferError as error:
             self.lines.note(f"preview not written: {error}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 
 from torch import Tensor
 
@@ -40,16 +40,14 @@ def run(
     callback: Callback | None = None,
     resume: State | None = None,
 ) -> Tensor:
-    """As `Stylizer.run`, with the colours that its settings ask for."""
-    if stylizer.settings.colours == "matched":
+    """As `Stylizer.run`, with the colours that its settings ask for, of pictures so far, too."""
+    colours = stylizer.settings.colours
+    if colours == "matched":
         styles = [match_palette(style, content) for style in styles]
-    image = stylizer.run(content, styles, style_weights, start=start, callback=callback, resume=resume)
-    return finish(image, content, stylizer.settings)
-
-
-def finish(image: Tensor, content: Picture, settings: Settings) -> Tensor:
-    """The image (1, 3, H, W) on the CPU, finished or not yet, as it is to be seen: changed in place."""
-    return put_colours(image, content) if settings.colours == "content" else image
+    finish = partial(put_colours, content=content) if colours == "content" else None
+    return stylizer.run(
+        content, styles, style_weights, start=start, finish=finish, callback=callback, resume=resume
+    )
 
 
 def stylize(

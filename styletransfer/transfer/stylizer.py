@@ -63,7 +63,7 @@ class Progress:
 
     def image(self) -> Tensor:
         """The picture so far, (1, 3, H, W) on the CPU in [0, 1]. A sync point."""
-        return self._run.running.picture()
+        return self._run.picture()
 
     def peak_memory(self) -> int | None:
         """Most memory in bytes that this scale has used so far."""
@@ -108,23 +108,25 @@ class Stylizer:
         style_weights: Sequence[float],
         *,
         start: ScaledPicture | None = None,
+        finish: Callable[[Tensor], Tensor] | None = None,
         callback: Callback | None = None,
         resume: State | None = None,
     ) -> Tensor:
         """The finished picture: (1, 3, H, W) on the CPU in [0, 1].
 
-        `start` is the picture that the first scale starts from, where the setting `init` names one.
+        `start` is the picture that the first scale starts from, where the setting `init` names one. `finish` is
+        what is done to a picture, at its end and so far, before anybody sees it; it may change it in place.
         `callback` is called after every iteration; what it raises stops the run, and `image` still gives the
         picture so far. `resume` goes on where another run of the same pictures and settings stood.
         """
-        self._run = _Run(self, content, styles, style_weights, start)
+        self._run = _Run(self, content, styles, style_weights, start, finish)
         if resume is not None:
             self._run.resume(resume)
         return self._run.finish(callback)
 
     def image(self) -> Tensor | None:
         """The picture so far, (1, 3, H, W) on the CPU in [0, 1]; None before the first scale has begun."""
-        return self._run.running.picture() if self._run and self._run.running.average else None
+        return self._run.picture() if self._run and self._run.running.average else None
 
     @property
     def scales_report(self) -> tuple[ScaleReport, ...]:
@@ -142,6 +144,7 @@ class _Run:
         styles: Sequence[ScaledPicture],
         style_weights: Sequence[float],
         start: ScaledPicture | None,
+        finish: Callable[[Tensor], Tensor] | None,
     ) -> None:
         if len(styles) != len(style_weights) or not styles:
             found = f"{len(styles)} styles and {len(style_weights)} style weights"
@@ -150,6 +153,7 @@ class _Run:
         self.image_dtype = torch.promote_types(self.dtype, torch.float32)
         self.objective = stylizer.objective
         self.content, self.start = content, start
+        self._finish = finish
         self.styles = RenderStyles(
             pictures=styles,
             weights=style_weights,
@@ -179,7 +183,12 @@ class _Run:
                     self._run_scale(scale, callback)
         finally:
             self.replay.forget()  # else its memory would wait for the collector, and the next render for it
-        return self.running.picture()
+        return self.picture()
+
+    def picture(self) -> Tensor:
+        """The picture so far as it is to be seen, (1, 3, H, W) on the CPU. A sync point."""
+        picture = self.running.picture()
+        return picture if self._finish is None else self._finish(picture)
 
     def _run_scale(self, scale: Scale, callback: Callback | None) -> None:
         reset_peak_memory(*self.devices)

@@ -57,6 +57,31 @@ def test_the_contents_colours_are_put_into_the_result():
     assert not torch.equal(found, plain)
 
 
+def test_a_picture_so_far_has_the_colours_that_it_is_to_have():
+    def so_far(colours: str) -> list[torch.Tensor]:
+        seen: list[torch.Tensor] = []
+        settings = with_settings(colours=colours)
+        stylize(
+            CONTENT, STYLES[0], settings, weights=WEIGHTS, devices=["cpu"], callback=lambda it: seen.append(it.image())
+        )
+        return seen
+
+    for plain, found in zip(so_far("style"), so_far("content"), strict=True):
+        assert torch.equal(found, put_colours(plain, CONTENT))
+
+
+@pytest.mark.parametrize(
+    "asked", [{"colours": "content"}, {"colours": "matched"}, {"init": {"image": "sketch.png"}}], ids=str
+)
+@pytest.mark.parametrize(("tiles", "devices"), [(16, ["cpu"]), ("off", ["cpu", "cpu"])])
+def test_what_is_asked_for_is_the_same_in_tiles_and_on_two_devices(asked, tiles, devices):
+    def render(tiles, devices):
+        settings, sketch = with_settings(tiles=tiles, **asked), random_picture(3, 33, 22)
+        return stylize(CONTENT, STYLES, settings, weights=WEIGHTS, devices=devices, start=sketch)
+
+    torch.testing.assert_close(render(tiles, devices), render("off", ["cpu"]), rtol=0, atol=1e-3)
+
+
 def test_matched_styles_are_rendered_from():
     found = stylize(CONTENT, STYLES, with_settings(colours="matched"), weights=WEIGHTS, devices=["cpu"])
     matched = [match_palette(style, CONTENT) for style in STYLES]
