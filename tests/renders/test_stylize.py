@@ -60,9 +60,13 @@ def test_the_contents_colours_are_put_into_the_result():
 def test_a_picture_so_far_has_the_colours_that_it_is_to_have():
     def so_far(colours: str) -> list[torch.Tensor]:
         seen: list[torch.Tensor] = []
-        settings = with_settings(colours=colours)
         stylize(
-            CONTENT, STYLES[0], settings, weights=WEIGHTS, devices=["cpu"], callback=lambda it: seen.append(it.image())
+            CONTENT,
+            STYLES[0],
+            with_settings(colours=colours),
+            weights=WEIGHTS,
+            devices=["cpu"],
+            callback=lambda now: seen.append(now.image()),
         )
         return seen
 
