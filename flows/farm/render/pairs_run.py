@@ -24,6 +24,7 @@ from prefect.states import Cancelled, Completed, Failed
 from flows.farm.artifacts import Artifacts
 from flows.farm.names import FINISHED_VARIABLE, HELD, GpuCount
 from flows.farm.render.held_devices import WAIT_S, hold_devices
+from flows.farm.render.missing_inputs import missing_alone
 from flows.farm.render.note_keeper import NoteKeeper
 from flows.farm.render.progress import RenderProgress
 from flows.farm.render.stopping import in_thread, why_stopped
@@ -252,7 +253,10 @@ def is_done_since(planned: PlannedPair, moment: datetime | None) -> bool:
 
 
 class OutcomeListener(Listener):
-    """Remembers how pairs ended, and tells the worker of the first that came to its end here."""
+    """Remembers how pairs ended, and tells the worker of what shows that its slot is good for something.
+
+    That is a pair that came to its end here, or one that failed for a picture missing from among others.
+    """
 
     def __init__(self, run: str) -> None:
         self._run = run
@@ -261,6 +265,7 @@ class OutcomeListener(Listener):
     def finished(self, pair: PlannedPair, outcome: Outcome) -> None:
         self.outcomes[pair.id] = outcome
         folder = os.environ.get(FINISHED_VARIABLE)
-        if folder and (outcome.state == "done" or (outcome.state == "failed" and not outcome.of_host)):
+        failed = outcome.state == "failed" and (not outcome.of_host or missing_alone(pair.pair))
+        if folder and (outcome.state == "done" or failed):
             with suppress(OSError):  # a full disk: all the more reason to say nothing good
                 Path(folder, self._run).touch()
