@@ -12,6 +12,7 @@ from styletransfer.machine.memory import is_out_of_memory, memory_budgets, relea
 from styletransfer.objective.objective import Objective
 from styletransfer.settings import Settings
 from styletransfer.transfer.memory_plan import Budget, MemoryPlan, memory_plans, plan_memory
+from styletransfer.transfer.regions import EVERYWHERE, Regions
 from styletransfer.transfer.replay import graphs_wanted
 from styletransfer.transfer.schedule import Scale
 
@@ -35,10 +36,17 @@ class MemoryLadder:
         devices: tuple[str, ...],
         element_size: int,
         adopt: Callable[[MemoryPlan], None],
+        regions: Regions = EVERYWHERE,
     ) -> None:
         self._objective, self._settings, self._scales = objective, settings, scales
         self._element_size, self._adopt = element_size, adopt
-        self._budget = Budget(devices, memory_budgets(*devices), replays=graphs_wanted())
+        self._budget = Budget(
+            devices,
+            memory_budgets(*devices),
+            replays=graphs_wanted(),
+            regions=regions.count(),
+            keeps=regions.keep is not None,
+        )
         self._plans = [plan_memory(scale.size, settings, element_size, self._budget) for scale in scales]
         self._scale = scales[0]
 

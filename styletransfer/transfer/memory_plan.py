@@ -37,18 +37,27 @@ MOST_REPLAYED = 2**20
 REPLAY_PICTURES = 8
 """Copies of the picture that are held while a replay is proved: image, average and moments before and after. What a
 graph's own memory holds, the iteration itself held before."""
+REGION_BYTES = 80 * 2**20
+"""Each further region's targets and, on a GPU, what its roots are made with: its share of the batch."""
+REGION_PICTURE = 4 / 3
+"""Values per px of a region's masks, of all layers together at most."""
+KEEP_PICTURES = 3
+"""Copies of the picture where something is kept: the content, the picture with it, their mask and a product."""
 
 
 @dataclass(frozen=True)
 class Budget:
     """The one or two devices of a render, and the bytes that it may take on each and in host memory (`cpu`).
 
-    `replays`: whether iterations may be replayed where that pays.
+    `replays`: whether iterations may be replayed where that pays. `regions`: how many parts of the picture have
+    styles of their own; `keeps`: whether something of the content is kept.
     """
 
     devices: tuple[str, ...]
     bytes: Mapping[str, int]
     replays: bool = False
+    regions: int = 0
+    keeps: bool = False
 
 
 @dataclass(frozen=True)
@@ -164,6 +173,7 @@ def _plan(
     for order in orders:
         for split in splits:
             needed = memory_bytes(size, settings, element_size, tiling, order, split, home)
+            needed = _with_masks(needed, size, element_size, budget, home or order[0])
             plans.append(MemoryPlan(tiling, order, split, home or order[0], needed))
     return min(plans, key=lambda plan: plan.fill(budget))
 
@@ -207,6 +217,18 @@ def memory_bytes(
         else:
             needed[device_of(index)] += px * element_size * values
     return {device: int(amount) for device, amount in needed.items()}
+
+
+def _with_masks(
+    needed: Mapping[str, int], size: Size, element_size: int, budget: Budget, home: str
+) -> dict[str, int]:
+    """With what regions need on each device, and what is kept of the content needs with the picture."""
+    picture = max(4, element_size) * size[0] * size[1]
+    of_regions = budget.regions * REGION_PICTURE * picture + max(0, budget.regions - 1) * REGION_BYTES
+    kept = KEEP_PICTURES * 3 * picture if budget.keeps else 0
+    return {
+        device: int(amount + of_regions + (kept if device == home else 0)) for device, amount in needed.items()
+    }
 
 
 def _tile_px(size: Size, tiling: Tiling, last: int) -> int:

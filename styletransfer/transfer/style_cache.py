@@ -25,6 +25,7 @@ from torch import Tensor
 
 from styletransfer.machine.devices import describe
 from styletransfer.machine.hardware import CPU
+from styletransfer.objective.masks import MaskedStyle
 from styletransfer.objective.moments import Moments
 from styletransfer.objective.wasserstein import StyleTarget
 from styletransfer.transfer.state import checksum, metadata_of
@@ -81,6 +82,12 @@ def on_devices(parts: ByLayer[Parts], device_of: Callable[[str], torch.device | 
 def _on_device(part: Parts, device: torch.device | str) -> Parts:
     tensors = {name: value.to(device) for name, value in vars(part).items() if isinstance(value, Tensor)}
     return dataclasses.replace(part, **tensors)
+
+
+def moved(style: MaskedStyle, device_of: Callable[[str], torch.device | str]) -> MaskedStyle:
+    """A part's targets and masks, with each layer's tensors on `device_of` it."""
+    masks = {layer: mask.to(device_of(layer)) for layer, mask in style.masks.items()}
+    return MaskedStyle(on_devices(style.targets, device_of), masks)
 
 
 class Files(Protocol):

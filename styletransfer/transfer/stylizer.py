@@ -19,6 +19,7 @@ from styletransfer.settings import InitImage, Settings
 from styletransfer.transfer.memory_ladder import MemoryLadder
 from styletransfer.transfer.memory_plan import MemoryPlan
 from styletransfer.transfer.optimize import Average, make_optimizer, resize
+from styletransfer.transfer.regions import EVERYWHERE, Kept, Regions, gray
 from styletransfer.transfer.replay import Replay
 from styletransfer.transfer.report import ScaleReport
 from styletransfer.transfer.running_state import RunningState
@@ -26,7 +27,7 @@ from styletransfer.transfer.scaled_picture import ScaledPicture
 from styletransfer.transfer.schedule import Scale, Schedule, Work, scales_of
 from styletransfer.transfer.starts import start_image
 from styletransfer.transfer.state import State
-from styletransfer.transfer.style_cache import StyleCache, on_devices
+from styletransfer.transfer.style_cache import StyleCache, moved, on_devices
 from styletransfer.transfer.styles import RenderStyles
 
 Callback = Callable[["Progress"], None]
@@ -108,18 +109,20 @@ class Stylizer:
         style_weights: Sequence[float],
         *,
         start: ScaledPicture | None = None,
+        regions: Regions = EVERYWHERE,
         finish: Callable[[Tensor], Tensor] | None = None,
         callback: Callback | None = None,
         resume: State | None = None,
     ) -> Tensor:
         """The finished picture: (1, 3, H, W) on the CPU in [0, 1].
 
-        `start` is the picture that the first scale starts from, where the setting `init` names one. `finish` is
-        what is done to a picture, at its end and so far, before anybody sees it; it may change it in place.
-        `callback` is called after every iteration; what it raises stops the run, and `image` still gives the
-        picture so far. `resume` goes on where another run of the same pictures and settings stood.
+        `start` is the picture that the first scale starts from, where the setting `init` names one. What `regions`
+        keep is painted around; `finish` has to put it back. `finish` is what is done to a picture, at its end and
+        so far, before anybody sees it; it may change it in place. `callback` is called after every iteration; what
+        it raises stops the run, and `image` still gives the picture so far. `resume` goes on where another run of
+        the same pictures and settings stood.
         """
-        self._run = _Run(self, content, styles, style_weights, start, finish)
+        self._run = _Run(self, content, styles, style_weights, start, regions, finish)
         if resume is not None:
             self._run.resume(resume)
         return self._run.finish(callback)
@@ -144,15 +147,17 @@ class _Run:
         styles: Sequence[ScaledPicture],
         style_weights: Sequence[float],
         start: ScaledPicture | None,
+        regions: Regions,
         finish: Callable[[Tensor], Tensor] | None,
     ) -> None:
         if len(styles) != len(style_weights) or not styles:
             found = f"{len(styles)} styles and {len(style_weights)} style weights"
             raise ImageError(f"{found}; must be as many, at least 1")
+        regions.check(len(styles))
         self.settings, self.devices, self.dtype = stylizer.settings, stylizer.devices, stylizer.dtype
         self.image_dtype = torch.promote_types(self.dtype, torch.float32)
         self.objective = stylizer.objective
-        self.content, self.start = content, start
+        self.content, self.start, self.keep = content, start, regions.keep
         self._finish = finish
         self.styles = RenderStyles(
             pictures=styles,
@@ -163,15 +168,17 @@ class _Run:
             network_identity=stylizer.weights_identity,
             network_dtype=self.dtype,
             image_dtype=self.image_dtype,
+            regions=regions,
         )
         self.schedule = Schedule(self.settings)
         self.scales = scales_of(self.settings, content.size)
         self.work = Work.of(self.settings, content.size, [scale.px for scale in self.scales])
         self.memory = MemoryLadder(
-            self.objective, self.settings, self.scales, self.devices, self.dtype.itemsize, self._move
+            self.objective, self.settings, self.scales, self.devices, self.dtype.itemsize, self._move, regions
         )
         self.device = torch.device(self.devices[0])
         self.targets: Targets | None = None
+        self.kept: Kept | None = None
         self.running = RunningState()
         self.replay = Replay()
 
@@ -192,7 +199,7 @@ class _Run:
 
     def _run_scale(self, scale: Scale, callback: Callback | None) -> None:
         reset_peak_memory(*self.devices)
-        self.targets = None
+        self.targets = self.kept = None
         self.replay.forget()
         self.memory.enter(scale)
         self._prepare(scale)
@@ -203,12 +210,17 @@ class _Run:
         """Targets and, unless it was resumed, what the scale begins with."""
         content = self.content.at(scale.size, self.image_dtype)
         self.targets = self.memory.fit(lambda: self._make_targets(scale, content))
+        if self.keep is not None:
+            kept = Kept(content, gray(self.keep, scale.size, self.image_dtype))
+            self.kept = self.memory.fit(lambda: kept.to(self.device))
         if self.running.iteration == 0:
             self.memory.fit(lambda: self._begin(scale, content))
 
     def _make_targets(self, scale: Scale, content: Tensor) -> Targets:
         content_feats = self.objective.targets(content.to(self.device), {}).content
-        return Targets(content_feats, self.styles.targets(scale.px, self.memory.plan(scale)))
+        plan = self.memory.plan(scale)
+        masked = self.styles.masked(scale.px, scale.size, plan)
+        return Targets(content_feats, {} if masked else self.styles.targets(scale.px, plan), masked)
 
     def _begin(self, scale: Scale, content: Tensor) -> None:
         """First image, optimizer and average of a scale: from the start, or carried over from the scale before."""
@@ -257,7 +269,10 @@ class _Run:
 
     def _evaluate(self, image: Tensor) -> tuple[Losses, Tensor]:
         assert self.targets is not None
-        return self.objective.value_and_gradient(image, self.targets)
+        if self.kept is None:
+            return self.objective.value_and_gradient(image, self.targets)
+        losses, gradient = self.objective.value_and_gradient(self.kept.over(image), self.targets)
+        return losses, self.kept.around(gradient)
 
     def _move(self, plan: MemoryPlan) -> None:
         """Keeps picture and targets where a memory plan has them."""
@@ -266,7 +281,11 @@ class _Run:
         self.running.move(self.device)
         if self.targets is not None:
             content = {layer: feats.to(self._keeper(layer)) for layer, feats in self.targets.content.items()}
-            self.targets = Targets(content, on_devices(self.targets.style, self.objective.device_of))
+            style = on_devices(self.targets.style, self.objective.device_of)
+            masked = tuple(moved(each, self.objective.device_of) for each in self.targets.masked)
+            self.targets = Targets(content, style, masked)
+        if self.kept is not None:
+            self.kept = self.kept.to(self.device)
 
     def _keeper(self, layer: str) -> torch.device:
         """Where the content's features are kept: where they are compared, or in host memory with the picture."""

@@ -10,6 +10,7 @@ from styletransfer.network.vgg_weights import Weights
 from styletransfer.objective.objective import Objective, Targets
 from styletransfer.settings import Settings
 from styletransfer.transfer.memory_plan import MemoryPlan, memory_plans
+from styletransfer.transfer.regions import EVERYWHERE, Regions
 from styletransfer.transfer.state import State
 from styletransfer.transfer.stylizer import Callback, Progress, Stylizer
 from tests.fake_cuda import Asked, FakePicture, fake_gpus, fake_network
@@ -35,8 +36,8 @@ def make_stylizer(count: int, **values: Any) -> Stylizer:
     return Stylizer(Weights("fake", "fake", fake_network(settings.layers()[-1])), settings, devices=devices)
 
 
-def run(stylizer: Stylizer, callback: Callback | None = None, resume: State | None = None) -> Tensor:
-    return stylizer.run(FakePicture(60, 40), [FakePicture(50, 50)], [1.0], callback=callback, resume=resume)
+def run(stylizer: Stylizer, callback: Callback | None = None, resume: State | None = None, **more: Any) -> Tensor:
+    return stylizer.run(FakePicture(60, 40), [FakePicture(50, 50)], [1.0], callback=callback, resume=resume, **more)
 
 
 def check(found: Tensor, asked: Asked) -> None:
@@ -92,6 +93,24 @@ def test_every_pooling_runs_there(pooling):
         check(run(make_stylizer(1, pooling=pooling)), asked)
 
 
+@pytest.mark.parametrize("tiles", ["off", 32])
+@pytest.mark.parametrize("count", [1, 2])
+def test_regions_and_what_is_kept_wait_for_no_gpu(count, tiles, monkeypatch):
+    monkeypatch.setattr("styletransfer.transfer.memory_plan._arrangements", lambda budget: [budget.devices])
+    masks = [FakePicture(60, 40), None]
+    with fake_gpus(count) as asked:
+        stylizer = make_stylizer(count, tiles=tiles)
+        regions = Regions(masks, masks, keep=FakePicture(30, 20))
+        styles = [FakePicture(50, 50), FakePicture(40, 30)]
+        check(stylizer.run(FakePicture(60, 40), styles, [1.0, 2.0], regions=regions), asked)
+        assert stylizer._run is not None
+        assert stylizer._run.targets is not None
+        assert len(stylizer._run.targets.masked) == 2
+        for part in stylizer._run.targets.masked:
+            assert part.masks["relu2_1"].weights.device == part.targets["relu2_1"].root.device
+            assert part.masks["relu2_1"].weights.device == stylizer.objective.device_of("relu2_1")
+
+
 def test_the_fast_schedule_runs_there():
     with fake_gpus() as asked:
         check(run(make_stylizer(1, schedule="fast")), asked)
@@ -131,8 +150,9 @@ def test_a_picture_that_the_gpu_cannot_hold_stays_in_host_memory(monkeypatch):
         assert asked.devices["cuda"] == 0
 
 
+@pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("changes", [{}, {"tiles": 32}, {"optimizer": "lbfgs"}], ids=str)
-def test_out_of_memory_on_a_gpu_everything_moves_and_stays_together(changes, monkeypatch):
+def test_out_of_memory_on_a_gpu_everything_moves_and_stays_together(changes, masked, monkeypatch):
     """Into tiles, and further down to where the picture is in host memory: each iteration runs out once."""
     compute, held = Objective.value_and_gradient, []
 
@@ -146,11 +166,15 @@ def test_out_of_memory_on_a_gpu_everything_moves_and_stays_together(changes, mon
     monkeypatch.setattr("styletransfer.transfer.memory_plan.TILE_EDGES", (32,))
     monkeypatch.setattr("styletransfer.transfer.memory_plan._arrangements", lambda budget: [budget.devices[:1]])
     with fake_gpus(2):
-        assert tuple(run(make_stylizer(2, **changes)).shape) == (1, 3, 32, 48)
+        regions = Regions([FakePicture(60, 40)], keep=FakePicture(60, 40)) if masked else EVERYWHERE
+        assert tuple(run(make_stylizer(2, **changes), regions=regions).shape) == (1, 3, 32, 48)
     for devices, home, targets in held:
         for layer, feats in targets.content.items():
             assert feats.device == (home if home.type == "cpu" else devices[0]), layer
-        assert {target.root.device for target in targets.style.values()} == {devices[0]}
+        assert len(targets.masked) == masked
+        for part in targets.styles:
+            assert {target.root.device for target in part.targets.values()} == {devices[0]}
+            assert {mask.weights.device for mask in part.masks.values()} == ({devices[0]} if masked else set())
 
 
 def test_what_tells_a_fault_tells_it():

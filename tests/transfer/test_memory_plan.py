@@ -1,5 +1,6 @@
 """What a render needs is known beforehand, and a render that does not fit whole is made to fit in tiles."""
 
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from styletransfer.objective.style import LayerMoments
 from styletransfer.settings import Settings
 from styletransfer.transfer.memory_plan import (
     FIXED_BYTES,
+    REGION_BYTES,
     TILE_EDGES,
     Budget,
     memory_bytes,
@@ -196,3 +198,30 @@ def test_where_devices_are_split_nothing_is_lost_or_counted_twice():
 def test_a_device_named_twice_is_used_as_two():
     plan = plan_memory(SIZE, Settings(), 2, Budget(("cpu", "cpu"), {"cpu": PLENTY}))
     assert plan.devices == ("cpu", "cpu")
+
+
+# Regions and what is kept
+
+
+def planned_with(**masks) -> int:
+    """Planned bytes on one GPU."""
+    plan = plan_memory(SIZE, Settings(), 2, replace(budget(PLENTY / GIB), **masks))
+    return plan.bytes["cuda:0"]
+
+
+def test_masks_and_what_is_kept_grow_with_the_picture_and_roots_with_the_regions():
+    px, plain = SIZE[0] * SIZE[1], planned_with()
+    of_one, of_three = planned_with(regions=1) - plain, planned_with(regions=3) - plain
+    assert of_one == pytest.approx(px * 4 * 4 / 3, abs=1)  # at relu1_1 the picture's size, then a quarter each time
+    assert of_three - 3 * of_one == pytest.approx(2 * REGION_BYTES, abs=3)
+    kept = planned_with(regions=1, keeps=True) - planned_with(regions=1)
+    assert kept >= px * 4 * (3 + 3 + 1)  # the content, the picture with it, and the mask
+
+
+def test_what_is_kept_is_where_the_picture_is():
+    """Which may be in host memory."""
+    host, there = replace(budget(2, host=1000), keeps=True), budget(2, host=1000)
+    kept, plain = (plan_memory((16384, 16384), Settings(), 2, each) for each in (host, there))
+    assert (kept.home, plain.home) == ("cpu", "cpu")
+    assert kept.bytes["cuda:0"] == plain.bytes["cuda:0"]
+    assert kept.bytes["cpu"] > plain.bytes["cpu"]
