@@ -1,6 +1,6 @@
 """All faults, one after the other: `make test-faults`, which writes docs/faults.md.
 
-    python -m tests.faults [FAULT ...]     those whose names contain one of these words; all without
+    python -m tests.faults [FAULT ...]     those whose names contain one of these words, told only; all without
 
 FAULTS_DATABASE: `sqlite`, or a connection URL; without it a PostgreSQL of our own is started.
 FAULTS_PERIODS=quick: the short periods that the tests have, in place of a farm's own.
@@ -39,7 +39,8 @@ def main(words: list[str]) -> int:
                     for row in _rows(folder / kind.__name__.lower(), kind, faults, quick=quick, url=url):
                         rows.append(row)
                         print(row.text, flush=True)
-                        write(setting, rows)
+                        if not words:
+                            write(setting, rows)
         except NoPostgresError as error:
             print(error, file=sys.stderr)
             return UNABLE

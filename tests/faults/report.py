@@ -56,7 +56,7 @@ To see it again, on a machine with PostgreSQL installed (`apt-get install postgr
 
 ```console
 $ make test-faults                            # all of them
-$ make test-faults ARGS='"of a host"'         # those with these words in their names
+$ make test-faults ARGS='"of a host"'         # those with these words in their names; this page stays as it is
 $ FAULTS_DATABASE=sqlite make test-faults     # without PostgreSQL
 $ FAULTS_PERIODS=quick make test-faults       # with the short periods of the tests
 $ FAULTS_FOLDER=/tmp/faults make test-faults  # logs and state are kept there
