@@ -35,13 +35,16 @@ def keep_night_page() -> None:
             return
         zone = times.parse_zone(times.host_zone())
         text = page(read_night(client), zone)
-        if there is None or str(there.data).partition(_CHANGED)[0] != text:
+        if there is None or str(there.description).partition(_CHANGED)[0] != text:
             _write(client, there, text + _CHANGED + times.shown(now(), zone))
 
 
 def _write(client: SyncPrefectClient, there: Artifact | None, text: str) -> None:
-    """Straight to the API: Prefect's own calls send an event as well, with all of the page in it."""
-    body: dict[str, Any] = {"data": text, "description": "Every manifest, every slot, and the last picture."}
+    """Straight to the API: Prefect's own calls send an event as well, with all of the page in it.
+
+    As the description: that is what the dashboard shows at the address of a key.
+    """
+    body: dict[str, Any] = {"data": "", "description": text}
     if there is None:
         client.request("POST", "/artifacts/", json={"key": NIGHT_KEY, "type": "markdown", **body})
     else:

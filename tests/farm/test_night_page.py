@@ -75,7 +75,7 @@ def test_the_page_is_written_when_it_changes(pages, monkeypatch):
     monkeypatch.setattr(night_page, "read_night", lambda _: Night((), ()))
     night_page.keep_night_page()
     (second,) = pages()
-    assert (second.id, second.data == first.data) == (first.id, False)
+    assert (second.id, second.description == first.description) == (first.id, False)
     assert second.updated > first.updated
     monkeypatch.setattr(night_page, "PAUSE_S", 60.0)  # somebody else has just written it
     monkeypatch.setattr(night_page, "read_night", lambda _: NIGHT)
