@@ -46,9 +46,18 @@ def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) ->
 
     driver = submissions.find(client, options.run)
     for line in logged(client, driver, follow=options.follow):
-        if options.pair is None or line.message.startswith(f"{options.pair}:"):
+        if is_asked_for(line, options.pair):
             lines.say(shown(line))
     return DONE
+
+
+def is_asked_for(line: Log, pair: str | None) -> bool:
+    """Whether it is one of the pair's, or of all. That a task has ended Prefect says without a name."""
+    import logging
+
+    if pair is not None:
+        return line.message.startswith(f"{pair}:")
+    return line.name != "prefect.task_runs" or line.level > logging.INFO
 
 
 def logged(

@@ -20,9 +20,9 @@ def test_lines_of_all_runs_are_shown_by_time_and_once(night):
         asked = {"manifest": night.url, "pairs": ["one"], "submission": "any"}
         render = client.create_flow_run_from_deployment(deployment.id, parameters=asked, tags=tags)
 
-        def write(run, minute, message, level=logging.INFO):
+        def write(run, minute, message, level=logging.INFO, name="x"):
             moment = (START + timedelta(minutes=minute)).isoformat()
-            line = {"name": "x", "level": level, "message": message, "timestamp": moment}
+            line = {"name": name, "level": level, "message": message, "timestamp": moment}
             client.request("POST", "/logs/", json=[{**line, "flow_run_id": str(run.id)}])
 
         write(night.run, 3, "one: done: 2 s")
@@ -34,10 +34,16 @@ def test_lines_of_all_runs_are_shown_by_time_and_once(night):
             write(render, 4, "two: started")
             client.set_flow_run_state(night.run.id, Completed(), force=True)
 
+        write(render, 0, "Finished in state Completed()", name="prefect.task_runs")
+        write(render, 0, "Task run failed: Retry 1/8", logging.WARNING, "prefect.task_runs")
         told = [line.message for line in log.logged(client, night.run, follow=True, sleep=later)]
-        assert told == ["plan: 3 pairs", "one: too slow", "one: done: 2 s", "two: started"]
+        assert sorted(told[:2]) == ["Finished in state Completed()", "Task run failed: Retry 1/8"]
+        assert told[2:] == ["plan: 3 pairs", "one: too slow", "one: done: 2 s", "two: started"]
         client.set_flow_run_state(render.id, Completed(), force=True)
     done = call("log", night.name, "one")
     first, second = done.out.splitlines()
     assert first.endswith(":02:00 WARNING one: too slow")
     assert second.endswith(":03:00 one: done: 2 s")
+    everything = call("log", night.name).out.splitlines()
+    assert everything[0].endswith(":00:00 WARNING Task run failed: Retry 1/8")
+    assert len(everything) == 5
