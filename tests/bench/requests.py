@@ -205,7 +205,7 @@ def measured(made: Bench, slots: int) -> list[dict[str, Any]]:
         add("an idle slot", slots, made.counted(), "stand-ins")
     with made.driver():
         with made.workers(slots, pair_s=600):
-            made.submit("steady", slots)
+            made.submit("steady", 4 * slots)  # runs may have several pairs
             made.begun("steady", slots)
             time.sleep(STARTED_S)
             found = made.counted()

@@ -6,7 +6,8 @@ Prefect's own, when told to end, kills its run with SIGKILL, which saves nothing
 or Ctrl-C, or when its standard input closes (whoever started it is gone), takes no more runs, sends SIGTERM to
 the one it has, waits until that has saved its state and reported, and ends. A second signal kills the run.
 Neither does it give up, and kill its run, while the server is away. It asks for runs only while it has room for
-one, and the seldomer the longer there was nothing to do; not at all while its slot is out of service.
+one, and the seldomer the longer there was nothing to do; not at all while its slot is out of service. Of many slots
+that ask at once only one can have the first run: who was too late takes any of several, the more the oftener.
 """
 
 from __future__ import annotations
@@ -15,22 +16,27 @@ import argparse
 import asyncio
 import logging
 import os
+import random
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from functools import cached_property
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import httpx
 import psutil
 from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.responses import WorkerFlowRunResponse
 from prefect.exceptions import ObjectNotFound
 from prefect.utilities.processutils import command_to_string
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 
+from flows.farm import submissions
 from flows.farm.names import DRAIN_LIMIT_S, DRIVER_POOL, ENTRYPOINTS, RENDER_POOLS, Place
 from flows.farm.night_page import keep_night_page
 from flows.farm.workers.driver_revival import revive_lost
@@ -42,6 +48,7 @@ from flows.server.connection import is_on_this_host
 from flows.server.environment import IDLE_QUERY_S
 from flows.standard_streams import make_lenient
 from styletransfer.errors import StyleTransferError
+from styletransfer.renders.records import now
 from styletransfer.version import version
 
 if TYPE_CHECKING:
@@ -49,6 +56,9 @@ if TYPE_CHECKING:
     from prefect.client.schemas.responses import DeploymentResponse
 
 log = logging.getLogger("prefect.workers.slot")  # Prefect's loggers reach the terminal
+
+SPREAD: Final = 4
+"""By which the number of runs grows, of which a slot takes any, with each that another slot had first."""
 
 _POLL_S: Final = 0.2
 _KILLED_AFTER_S: Final = 20
@@ -103,7 +113,7 @@ class SlotWorker(ProcessWorker):
     ready_fd: int | None = None
     """Where to say, once, that the server knows this worker."""
 
-    _judging = 0
+    _judging = _missed = 0
 
     @cached_property
     def duty(self) -> SlotDuty:
@@ -146,6 +156,30 @@ class SlotWorker(ProcessWorker):
         if found:
             self._news_at = clock
         return found
+
+    async def _get_scheduled_flow_runs(self) -> list[WorkerFlowRunResponse]:
+        """As many as there is room for, not the whole queue, which takes the server 0.1 s; or any of some more."""
+        room = int(self.limiter.available_tokens) * SPREAD**self._missed
+        asked = {
+            "limit": max(1, min(room, submissions.PAGE)),
+            "scheduled_before": (now() + timedelta(seconds=int(self._prefetch_seconds))).isoformat(),
+        }
+        path = {"name": self._work_pool_name}
+        try:
+            answer = await self.client.request(
+                "POST", "/work_pools/{name}/get_scheduled_flow_runs", path_params=path, json=asked
+            )
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code != httpx.codes.NOT_FOUND:
+                raise
+            return []  # there is no such pool yet
+        found = WorkerFlowRunResponse.model_validate_list(answer.json())
+        return list(mixed(found)) if self._missed else found
+
+    async def _propose_pending_state(self, flow_run: FlowRun) -> bool:
+        ours = await super()._propose_pending_state(flow_run)
+        self._missed = 0 if ours else self._missed + 1
+        return ours
 
     async def sync_with_backend(self) -> None:
         try:
@@ -229,6 +263,14 @@ class SlotWorker(ProcessWorker):
             os.close(self.ready_fd)
             self.ready_fd = None
             self._news_at = self.clock()  # what waits for it may have yet to be found
+
+
+def mixed(found: Sequence[WorkerFlowRunResponse]) -> Iterator[WorkerFlowRunResponse]:
+    """In any order, but for the queues', which have their priorities."""
+    for _, same in groupby(found, key=lambda each: each.work_queue_id):
+        runs = list(same)
+        random.shuffle(runs)
+        yield from runs
 
 
 def query_pause_s(idle_s: float) -> float:

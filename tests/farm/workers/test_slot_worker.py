@@ -22,6 +22,7 @@ from flows.server.environment import IDLE_QUERY_S
 from styletransfer.errors import StyleTransferError
 from styletransfer.renders.records import now
 from tests.checkout import ROOT
+from tests.farm.commands import unique
 from tests.waiting import until
 
 OLD = [
@@ -91,6 +92,52 @@ def test_an_idle_slot_asks_less_than_ten_times_a_minute(asked):
     assert questions[0] == 1000.0
     assert len(questions) == 600 / IDLE_QUERY_S
     assert 60 / IDLE_QUERY_S < 10
+
+
+@pytest.mark.slow
+def test_who_was_too_late_takes_any_of_the_runs_that_come_next_by_priority(farm):
+    """Of many slots that were idle each would otherwise try for the first run, then for the second."""
+    name = unique("pool")
+    with get_client(sync_client=True) as client:
+        template = ProcessWorker.get_default_base_job_template()
+        client.create_work_pool(WorkPoolCreate(name=name, type="process", base_job_template=template))
+        client.create_work_queue("low", work_pool_name=name, priority=2)
+        made = client.create_deployment(client.create_flow(some_flow), name, work_pool_name=name)
+        low = [client.create_flow_run_from_deployment(made, work_queue_name="low").id for _ in range(4)]
+        runs = [client.create_flow_run_from_deployment(made).id for _ in range(6)]
+
+    async def found(worker):
+        return [each.flow_run.id for each in await worker._get_scheduled_flow_runs()]
+
+    async def work():
+        worker = SlotWorker(name, name="slot", limit=1)
+        worker._limiter = anyio.CapacityLimiter(1)
+        async with get_client() as worker._client:
+            assert await found(worker) == runs[:1]
+            first = await worker.client.read_flow_run(runs[0])
+            assert await worker._propose_pending_state(first)
+            assert await found(worker) == runs[1:2]
+            assert not await worker._propose_pending_state(first)
+            assert sorted(await found(worker)) == sorted(runs[1:5])
+            assert not await worker._propose_pending_state(first)
+            orders = [await found(worker) for _ in range(8)]
+            assert all(sorted(each[:5]) == sorted(runs[1:]) for each in orders)
+            assert all(sorted(each[5:]) == sorted(low) for each in orders)
+            assert len({tuple(each) for each in orders}) > 1
+            assert await worker._propose_pending_state(await worker.client.read_flow_run(runs[1]))
+            assert await found(worker) == runs[2:3]
+
+    asyncio.run(work())
+
+
+def test_a_pool_that_is_not_there_yet_has_no_runs(farm):
+    async def work():
+        worker = SlotWorker(unique("pool"), name="slot", limit=1)
+        worker._limiter = anyio.CapacityLimiter(1)
+        async with get_client() as worker._client:
+            assert await worker._get_scheduled_flow_runs() == []
+
+    asyncio.run(work())
 
 
 def test_the_longer_there_was_nothing_to_do_the_longer_a_worker_waits():
