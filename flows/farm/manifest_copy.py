@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from styletransfer import storage
-from styletransfer.manifest.pairs import Manifest, Pair
+from styletransfer.manifest.pairs import Manifest, Pair, PairStyle
 from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.renders.inputs import FoundInput
 from styletransfer.renders.known_inputs import digest, with_inputs
@@ -79,10 +79,12 @@ def _shared_settings(pairs: tuple[Pair, ...]) -> dict[str, str]:
 
 def _pair(pair: Pair, manifest: Manifest, shared: dict[str, str]) -> dict[str, Json]:
     entry: dict[str, Json] = {"id": pair.id, "content": pair.content}
-    if len(pair.styles) == 1 and pair.styles[0].weight == 1:
+    if pair.styles == (PairStyle(pair.styles[0].image),):
         entry["style"] = pair.styles[0].image
     else:
-        entry["styles"] = [{"image": style.image, "weight": style.weight} for style in pair.styles]
+        entry["styles"] = [_style(style) for style in pair.styles]
+    if pair.keep is not None:
+        entry["keep"] = pair.keep
     own = {name: value for name, value in _settings(pair).items() if name not in shared}
     if own:
         entry["settings"] = {name: json.loads(value) for name, value in own.items()}
@@ -94,6 +96,12 @@ def _pair(pair: Pair, manifest: Manifest, shared: dict[str, str]) -> dict[str, J
     return entry
 
 
+def _style(style: PairStyle) -> dict[str, Json]:
+    masks = {"region": style.region, "from": style.sample}
+    named = {key: mask for key, mask in masks.items() if mask is not None}
+    return {"image": style.image, "weight": style.weight, **named}
+
+
 def locations(manifest: Manifest) -> Iterator[tuple[str, str]]:
     """Every location that whoever renders the manifest must reach, with what it is."""
     yield "output", manifest.output
@@ -103,6 +111,12 @@ def locations(manifest: Manifest) -> Iterator[tuple[str, str]]:
         yield f"{pair.place}.content", pair.content
         for style in pair.styles:
             yield f"{pair.place}.style", style.image
+            if style.region is not None:
+                yield f"{pair.place}.style.region", style.region
+            if style.sample is not None:
+                yield f"{pair.place}.style.from", style.sample
+        if pair.keep is not None:
+            yield f"{pair.place}.keep", pair.keep
         if pair.settings.proof is not None:
             yield f"{pair.place}.settings.proof", pair.settings.proof
         if pair.settings.init_image is not None:

@@ -86,7 +86,10 @@ def _digest(pair: Pair, relative: Callable[[str], str]) -> str:
     own = {name: value for name, value in settings.items() if name not in ExecutionSettings.model_fields}
     own = with_places(own, lambda _, url: relative(url))
     styles = [[relative(style.image), style.weight] for style in pair.styles]
-    parts = [relative(pair.content), styles, own]
+    parts: list[object] = [relative(pair.content), styles, own]
+    masks = [pair.keep, *(mask for style in pair.styles for mask in (style.region, style.sample))]
+    if any(masks):  # without, the hash is what it was before there were any
+        parts.append([mask and relative(mask) for mask in masks])
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

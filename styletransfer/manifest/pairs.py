@@ -14,16 +14,22 @@ from styletransfer.settings import Settings
 
 @dataclass(frozen=True)
 class PairStyle:
-    """A style picture and its part of the blend, greater than 0 and relative to the other weights."""
+    """A style picture and its part of the blend, greater than 0 and relative to the other weights.
+
+    `region`: mask of where in the content it applies; `sample`: mask of what of it counts.
+    """
 
     image: str
     weight: float = 1.0
+    region: str | None = None
+    sample: str | None = None
 
 
 @dataclass(frozen=True)
 class Pair:
     """One picture to make. All locations are absolute URLs; dpi None takes the content's.
 
+    `keep`: mask of what of the content stays as photographed.
     `place` (`pairs[3]`) and `line` say where the manifest asks for it, `lines` where each input is named.
     """
 
@@ -37,6 +43,7 @@ class Pair:
     place: str
     line: int | None = None
     lines: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
+    keep: str | None = None
 
     def line_of(self, key: str) -> int | None:
         """Line of a key of the entry (`styles[1]`), or else of the entry."""

@@ -193,8 +193,13 @@ class _Reader:
 
     def _styles(self, path: Path, entries: Iterable[StyleEntry]) -> Iterator[PairStyle]:
         for number, entry in enumerate(entries):
-            image = self.locations.resolve((*path, "styles", number, "image"), entry.image)
-            yield PairStyle(image, entry.weight)
+            where = (*path, "styles", number)
+            image = self.locations.resolve((*where, "image"), entry.image)
+            region = self._optional((*where, "region"), entry.region)
+            yield PairStyle(image, entry.weight, region, self._optional((*where, "from"), entry.sample))
+
+    def _optional(self, path: Path, location: str | None) -> str | None:
+        return None if location is None else self.locations.resolve(path, location)
 
     def _grids(self, value: dict[str, Any], head: ManifestFile, settings: PairSettings) -> Iterator[Draft]:
         for path, entry in self._entries(value, "grid", GridEntry):
@@ -208,9 +213,10 @@ class _Reader:
 
     def _lines(self, path: Path, styles: int) -> dict[str, int]:
         """Lines of the keys that name inputs; a key that isn't there has the entry's."""
-        keys: list[Path] = [("content",), ("contents",), ("styles",)]
+        keys: list[Path] = [("content",), ("contents",), ("styles",), ("keep",)]
         keys += [("settings", "proof"), ("settings", "init", "image")]
-        keys += [("styles", number) for number in range(styles)]
+        for number in range(styles):
+            keys += [("styles", number), ("styles", number, "region"), ("styles", number, "from")]
         lines = {place(key): self.document.line((*path, *key)) for key in keys}
         return {**lines, "style": max(self.document.line((*path, "style")), lines["styles[0]"])}
 
@@ -242,5 +248,6 @@ class _Reader:
             place=place(path),
             line=self.document.line(path),
             lines=self._lines(path, len(styles)),
+            keep=self._optional((*path, "keep"), entry.keep if isinstance(entry, PairEntry) else None),
         )
         return Draft(pair, path, explicit=asked is not None, sound=settings is not None)

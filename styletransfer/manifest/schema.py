@@ -94,6 +94,12 @@ class StyleEntry(_Checked):
 
     image: _Location
     weight: _Weight = Field(1.0, description="its part of the blend, relative to the other weights")
+    region: _Location | None = Field(
+        None, description="mask over the content, white where the style applies; without, where no other's is"
+    )
+    sample: _Location | None = Field(
+        None, alias="from", description="mask over the style picture, white where it counts"
+    )
 
 
 class WeightsEntry(_Checked):
@@ -124,6 +130,9 @@ class PairEntry(_Rendered):
     content: _Location = Field(description="picture to render: a path relative to the manifest, or a URL")
     style: _Location | None = Field(None, description="picture whose style is taken")
     styles: list[StyleEntry] | None = Field(None, min_length=1, description="a blend, instead of `style`")
+    keep: _Location | None = Field(
+        None, description="mask over the content, white where it stays as photographed"
+    )
 
     @model_validator(mode="after")
     def _check_styles(self) -> Self:
@@ -265,7 +274,8 @@ def _hint_at_several(details: ErrorDetails) -> str:
 def _describe_unknown(model: type[_Checked], key: str) -> str:
     if key in Settings.model_fields:
         return f"is a setting; write it below {'defaults' if model is ManifestFile else 'settings'}"
-    return f"is not a key of {model.noun}{hint(key, model.model_fields)}; allowed: {', '.join(model.model_fields)}"
+    keys = [field.alias or name for name, field in model.model_fields.items()]
+    return f"is not a key of {model.noun}{hint(key, keys)}; allowed: {', '.join(keys)}"
 
 
 def _model_at(model: type[_Checked], location: tuple[int | str, ...]) -> type[_Checked]:

@@ -37,7 +37,7 @@ def fingerprint(pair: Pair, input_hashes: Mapping[str, str], weights_identity: s
 def fingerprint_parts(pair: Pair, input_hashes: Mapping[str, str], weights_identity: str) -> dict[str, Any]:
     """All that the fingerprint is made of, as plain values: nothing in it tells where anything is.
 
-    `input_hashes` gives the sha256 of each input's bytes by its location (content, styles, and what `proof`
+    `input_hashes` gives the sha256 of each input's bytes by its location (content, styles, masks, and what `proof`
     and `init` name). Raises KeyError if one is missing. A `dpi` that the pair asks for is part
     of the file, as the format is; one that comes with the content is part of the content's bytes already.
     """
@@ -53,11 +53,30 @@ def fingerprint_parts(pair: Pair, input_hashes: Mapping[str, str], weights_ident
         "algorithm": ALGORITHM_VERSION,
         "settings": settings,
         "content": input_hashes[pair.content],
-        "styles": style_shares((input_hashes[style.image], style.weight) for style in pair.styles),
+        "styles": _styles(pair, input_hashes),
         "weights": weights_identity,
         "format": pair.format,
     }
+    if pair.keep is not None:
+        parts["keep"] = input_hashes[pair.keep]
     return parts if pair.dpi is None else {**parts, "dpi": pair.dpi}
+
+
+def _styles(pair: Pair, input_hashes: Mapping[str, str]) -> dict[str, Any]:
+    """Shares of the blend, or where styles have regions, of the blend in each: by its mask, or "rest".
+
+    A style of which only a part counts is another than all of it.
+    """
+    regions: dict[str, list[tuple[str, float]]] = {}
+    for style in pair.styles:
+        region = "rest" if style.region is None else input_hashes[style.region]
+        name = input_hashes[style.image]
+        if style.sample is not None:
+            name += f" from {input_hashes[style.sample]}"
+        regions.setdefault(region, []).append((name, style.weight))
+    if list(regions) == ["rest"]:
+        return style_shares(regions["rest"])
+    return {region: style_shares(styles) for region, styles in regions.items()}
 
 
 def digest(parts: Mapping[str, Any]) -> str:
@@ -73,6 +92,7 @@ def what_changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     changed = [name for name in {**settings, **was} if settings.get(name) != was.get(name)]
     styles = "the style" if len(now["styles"]) == 1 else "the styles"
     words = {"content": "the content", "styles": styles, "weights": "the weights", "format": "format", "dpi": "dpi"}
+    words["keep"] = "what is kept"
     changed += [word for part, word in words.items() if now.get(part) != before.get(part)]
     if not changed or now["algorithm"] != before.get("algorithm"):
         changed.append("the algorithm")

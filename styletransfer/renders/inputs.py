@@ -23,6 +23,7 @@ from styletransfer.errors import Fault, ImageError, StorageError
 from styletransfer.limits import PICTURE_BYTES, PROFILE_BYTES
 from styletransfer.manifest.pairs import Pair
 from styletransfer.pictures.decode import inspect
+from styletransfer.pictures.masks import decode_mask
 from styletransfer.pictures.picture import Picture
 from styletransfer.pictures.soft_proof import soft_proof
 from styletransfer.renders.records import InputRecord, InputRole, Record
@@ -31,6 +32,9 @@ from styletransfer.storage.retries import Retries
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
+
+MASKS: tuple[InputRole, ...] = ("region", "from", "keep")
+"""Inputs that are gray pictures laid over another."""
 
 _PROBE = Picture(np.zeros((1, 1, 3), np.uint8))
 
@@ -69,7 +73,7 @@ class FoundInput:
 
 
 def input_uses(pair: Pair) -> Iterator[InputUse]:
-    """The pair's inputs: content, styles in their order, the profile of a soft proof, and the start."""
+    """The pair's inputs: content, styles in their order, the profile of a soft proof, the start, and masks."""
     grid, several = pair.place.startswith("grid"), len(pair.styles) > 1
 
     def use(role: InputRole, url: str, key: str, weight: float | None = None) -> InputUse:
@@ -83,6 +87,13 @@ def input_uses(pair: Pair) -> Iterator[InputUse]:
         yield use("proof", pair.settings.proof, "settings.proof")
     if pair.settings.init_image is not None:
         yield use("init", pair.settings.init_image, "settings.init.image")
+    for number, style in enumerate(pair.styles):
+        if style.region is not None:
+            yield use("region", style.region, f"styles[{number}].region")
+        if style.sample is not None:
+            yield use("from", style.sample, f"styles[{number}].from")
+    if pair.keep is not None:
+        yield use("keep", pair.keep, "keep")
 
 
 def largest_bytes(role: InputRole) -> int:
@@ -184,4 +195,6 @@ def _examine(contents: bytes, name: str, role: InputRole, stat: storage.Stat) ->
     if role == "proof":
         soft_proof(_PROBE, contents, name)  # raises what it would raise later, for any picture
         return FoundInput(stat, digest)
+    if role in MASKS:
+        return FoundInput(stat, digest, decode_mask(contents, name).size)
     return FoundInput(stat, digest, inspect(contents, name))

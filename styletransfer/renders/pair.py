@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
@@ -26,11 +26,12 @@ from styletransfer.manifest.pairs import Manifest, Pair
 from styletransfer.pictures.decode import decode
 from styletransfer.pictures.encode import encode, from_tensor
 from styletransfer.pictures.formats import Format
+from styletransfer.pictures.masks import decode_mask, is_stretched
 from styletransfer.pictures.picture import Dpi, Picture
 from styletransfer.pictures.soft_proof import soft_proof
 from styletransfer.renders.checkpoints import Checkpoints, remove_all
 from styletransfer.renders.fingerprint import fingerprint, fingerprint_parts
-from styletransfer.renders.inputs import InputUse, input_uses, largest_bytes
+from styletransfer.renders.inputs import MASKS, InputUse, input_uses, largest_bytes
 from styletransfer.renders.output_folder import find_record, picture_is_there
 from styletransfer.renders.plan import PlannedPair, plan_manifest
 from styletransfer.renders.records import (
@@ -59,7 +60,7 @@ _PACKAGES = ("styletransfer", "torch", "numpy", "pillow", "pyvips")
 
 @dataclass(frozen=True)
 class Fetched:
-    """A pair's inputs, decoded and soft-proofed. `hashes` are those of the bytes read, by location."""
+    """A pair's inputs, decoded and soft-proofed. `hashes` of the bytes read, and `masks`, are by location."""
 
     planned: PlannedPair
     content: Picture
@@ -68,12 +69,14 @@ class Fetched:
     inputs: tuple[InputRecord, ...]
     hashes: Mapping[str, str]
     started: datetime
+    masks: Mapping[str, Picture] = field(default_factory=dict)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What was left out on reading, each once."""
-        pictures = (self.content, *self.styles, *([self.start] if self.start else []))
-        return tuple(dict.fromkeys(warning for picture in pictures for warning in picture.warnings))
+        """What was left out on reading, each once, and which masks don't suit."""
+        pictures = (self.content, *self.styles, *([self.start] if self.start else []), *self.masks.values())
+        warnings = (warning for picture in pictures for warning in picture.warnings)
+        return tuple(dict.fromkeys([*warnings, *(fit for fit, gross in _mask_fits(self) if gross)]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +104,12 @@ def fetch(planned: PlannedPair) -> Fetched:
     pictures = {
         use.url: decode(contents[use.url].contents, storage.public(use.url), alpha=pair.settings.alpha)
         for use in input_uses(pair)
-        if use.role != "proof"
+        if use.role not in ("proof", *MASKS)
+    }
+    masks = {
+        use.url: decode_mask(contents[use.url].contents, storage.public(use.url))
+        for use in input_uses(pair)
+        if use.role in MASKS
     }
     if pair.settings.proof is not None:
         profile = contents[pair.settings.proof].contents
@@ -112,15 +120,32 @@ def fetch(planned: PlannedPair) -> Fetched:
         pictures[pair.content],
         tuple(pictures[style.image] for style in pair.styles),
         pictures[pair.settings.init_image] if pair.settings.init_image is not None else None,
-        tuple(_input_record(use, contents[use.url], pictures.get(use.url)) for use in input_uses(pair)),
+        tuple(_input_record(use, contents[use.url], (masks | pictures).get(use.url)) for use in input_uses(pair)),
         {url: read.sha256 for url, read in contents.items()},
         started,
+        masks,
     )
     for style in fetched.styles:
         _ = style.digest  # targets are looked up by it; hashed here, while the device works on another pair
     for warning in fetched.warnings:
         log.warning("%s: fetch: %s", pair.id, warning)
+    for fit, gross in _mask_fits(fetched):
+        if not gross:
+            log.info("%s: fetch: %s", pair.id, fit)
     return fetched
+
+
+def _mask_fits(fetched: Fetched) -> Iterator[tuple[str, bool]]:
+    """What is to be said of masks that have another size than what they are laid over, and whether it is gross."""
+    pair = fetched.planned.pair
+    laid = [(style.region, "content", fetched.content) for style in pair.styles]
+    laid += [(style.sample, "style", picture) for style, picture in zip(pair.styles, fetched.styles, strict=True)]
+    for url, what, picture in [*laid, (pair.keep, "content", fetched.content)]:
+        mask = fetched.masks[url].size if url is not None else picture.size
+        if url is not None and mask != picture.size:
+            sizes = "is {}x{} px, the {} {}x{} px".format(*mask, what, *picture.size)
+            gross = is_stretched(mask, picture.size)
+            yield f"{storage.public(url)}: {sizes}; it is {'stretched' if gross else 'resized'} to it", gross
 
 
 @dataclass(frozen=True)
@@ -204,12 +229,16 @@ def _run(
     """The finished picture, from the start or from where a state stands."""
     from styletransfer.renders import stylize
 
+    pair = fetched.planned.pair
     return stylize.run(
         stylizer,
         fetched.content,
         fetched.styles,
-        [style.weight for style in fetched.planned.pair.styles],
+        [style.weight for style in pair.styles],
         start=fetched.start,
+        regions=[fetched.masks[style.region] if style.region else None for style in pair.styles],
+        samples=[fetched.masks[style.sample] if style.sample else None for style in pair.styles],
+        keep=fetched.masks[pair.keep] if pair.keep else None,
         callback=callback,
         resume=resume,
     )

@@ -38,7 +38,7 @@ SCHEMA_VERSION = 1
 PairState = Literal["queued", "rendering", "held", "done", "skipped", "failed", "cancelled"]
 PAIR_STATES: tuple[PairState, ...] = get_args(PairState)
 
-InputRole = Literal["content", "style", "proof", "init"]
+InputRole = Literal["content", "style", "proof", "init", "region", "from", "keep"]
 
 
 def now() -> datetime:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache, partial
+from functools import cache
 
 from torch import Tensor
 
 from styletransfer.machine.devices import available_devices
 from styletransfer.network.vgg_weights import Weights
 from styletransfer.pictures.colours import match_palette, put_colours
+from styletransfer.pictures.masks import put_back
 from styletransfer.pictures.picture import Picture
 from styletransfer.renders.weights_loading import load_weights
 from styletransfer.settings import Settings
 from styletransfer.storage.cache import CachedFiles, cache_folder, limit_bytes
+from styletransfer.transfer.regions import Regions
 from styletransfer.transfer.state import State
 from styletransfer.transfer.style_cache import StyleCache
 from styletransfer.transfer.stylizer import Callback, Stylizer
@@ -37,16 +39,30 @@ def run(
     style_weights: Sequence[float],
     *,
     start: Picture | None = None,
+    regions: Sequence[Picture | None] = (),
+    samples: Sequence[Picture | None] = (),
+    keep: Picture | None = None,
     callback: Callback | None = None,
     resume: State | None = None,
 ) -> Tensor:
-    """As `Stylizer.run`, with the colours that its settings ask for, of pictures so far, too."""
+    """As `Stylizer.run`, with the colours that its settings ask for and what is kept; pictures so far, too."""
     colours = stylizer.settings.colours
     if colours == "matched":
         styles = [match_palette(style, content) for style in styles]
-    finish = partial(put_colours, content=content) if colours == "content" else None
+
+    def finish(image: Tensor) -> Tensor:
+        image = put_colours(image, content) if colours == "content" else image
+        return image if keep is None else put_back(image, content, keep)
+
     return stylizer.run(
-        content, styles, style_weights, start=start, finish=finish, callback=callback, resume=resume
+        content,
+        styles,
+        style_weights,
+        start=start,
+        regions=Regions(regions, samples, keep),
+        finish=finish,
+        callback=callback,
+        resume=resume,
     )
 
 
@@ -59,11 +75,16 @@ def stylize(
     style_weights: Sequence[float] | None = None,
     devices: Sequence[str] | None = None,
     start: Picture | None = None,
+    regions: Sequence[Picture | None] = (),
+    samples: Sequence[Picture | None] = (),
+    keep: Picture | None = None,
     callback: Callback | None = None,
 ) -> Tensor:
     """The content in the manner of the styles: (1, 3, H, W) on the CPU in [0, 1].
 
-    `start` is the picture that `settings.init` names, if it does. Without `devices` the first GPU is used, or
+    `start` is the picture that `settings.init` names, if it does. `regions`, `samples` and `keep` are masks, white
+    where they apply: where in the content each style goes, what counts of each style picture (either with None for
+    a style without one), and what of the content stays as it is. Without `devices` the first GPU is used, or
     the CPU where there is none.
     """
     settings = settings or Settings()
@@ -71,4 +92,14 @@ def stylize(
     if isinstance(weights, str):
         weights = load_weights(weights, last_layer=settings.layers()[-1])
     stylizer = make_stylizer(weights, settings, devices or available_devices()[:1])
-    return run(stylizer, content, styles, style_weights or [1.0] * len(styles), start=start, callback=callback)
+    return run(
+        stylizer,
+        content,
+        styles,
+        style_weights or [1.0] * len(styles),
+        start=start,
+        regions=regions,
+        samples=samples,
+        keep=keep,
+        callback=callback,
+    )

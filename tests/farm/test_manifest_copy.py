@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import pytest
@@ -6,6 +7,7 @@ from flows.farm import manifest_copy
 from styletransfer import storage
 from styletransfer.manifest.reader import load_manifest, parse_manifest
 from styletransfer.renders.fingerprint import fingerprint
+from styletransfer.renders.inputs import input_uses
 from styletransfer.renders.output_places import OutputPlaces
 
 
@@ -28,6 +30,13 @@ def everything(studio):
             {"content": "in/a.png", "style": "in/x.png", "settings": {"checkpoint_s": 5}},  # its id gets a hash
             {"id": "blend", "content": "in/b.png", "styles": ["in/x.png", {"image": "in/y.png", "weight": 2}]},
             {"content": "in/b.png", "styles": [{"image": "in/y.png", "weight": 3}], "dpi": 72.5, "format": "png"},
+            {
+                "id": "masked",
+                "content": "in/a.png",
+                "styles": [{"image": "in/x.png", "region": "in/b.png", "from": "in/y.png"}, "in/y.png"],
+                "keep": "in/y.png",
+            },
+            {"id": "sampled", "content": "in/a.png", "styles": [{"image": "in/x.png", "from": "in/y.png"}]},
         ],
         "grid": [{"contents": ["in/[ab].png"], "styles": ["in/y.png"], "settings": {"seed": 9, "gpus": 2}}],
     }
@@ -37,7 +46,7 @@ def everything(studio):
 def meaning(manifest):
     """All of a manifest but where in a file it is said."""
     pairs = [
-        (pair.id, pair.content, pair.styles, pair.settings, pair.format, pair.dpi, pair.priority)
+        (pair.id, pair.content, pair.styles, pair.settings, pair.format, pair.dpi, pair.priority, pair.keep)
         for pair in manifest.pairs
     ]
     return manifest.name, manifest.output, manifest.weights, manifest.max_failed, pairs
@@ -47,14 +56,14 @@ def test_the_copy_means_the_same_wherever_it_lies(any_studio):
     manifest = everything(any_studio)
     url = manifest_copy.store(manifest)
     assert meaning(load_manifest(url)) == meaning(manifest)
-    assert len({pair.id for pair in manifest.pairs}) == 6
+    assert len({pair.id for pair in manifest.pairs}) == 8
 
 
 def test_the_copy_gives_the_same_fingerprints(studio):
     manifest = everything(studio)
     again = parse_manifest(manifest_copy.resolved(manifest), "/elsewhere/demo.yaml")
     for pair, same in zip(manifest.pairs, again.pairs, strict=True):
-        hashes = dict.fromkeys([pair.content, *(style.image for style in pair.styles)], "0" * 64)
+        hashes = {use.url: hashlib.sha256(use.url.encode()).hexdigest() for use in input_uses(pair)}
         assert fingerprint(pair, hashes, "weights") == fingerprint(same, hashes, "weights")
         assert list(pair.settings.style_layers) == list(same.settings.style_layers)  # the order of sums
 

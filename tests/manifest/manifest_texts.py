@@ -108,7 +108,7 @@ BAD = {
     "version: 1\npairs: [{content: a, style: b, style_weight: 3}]": (
         "demo.yaml: pairs[0].style_weight (line 2) is not a key of a pair (`content_weight` is relative to a "
         "style weight of 1; a blend of styles is `styles: [{image, weight}]`); allowed: "
-        "settings, format, dpi, priority, id, content, style, styles"
+        "settings, format, dpi, priority, id, content, style, styles, keep"
     ),
     "version: 1\nsteps: 300\nimage_size: 512\npairs: [{content: a, style: b}]": (
         "demo.yaml: steps (line 2) is not a key of a manifest (here: `iterations`); allowed: "
@@ -120,7 +120,7 @@ BAD = {
     "version: 1\npairs: [{contents: a, style: b}]": (
         "demo.yaml: pairs[0].content (line 2) is missing\n"
         "demo.yaml: pairs[0].contents (line 2) is not a key of a pair (did you mean 'content'?); allowed: "
-        "settings, format, dpi, priority, id, content, style, styles"
+        "settings, format, dpi, priority, id, content, style, styles, keep"
     ),
     "version: 1\npairs:\n- content: a\n  style: b\n  seed: 3": (
         "demo.yaml: pairs[0].seed (line 5) is a setting; write it below settings"
@@ -136,7 +136,21 @@ BAD = {
     ),
     "version: 1\npairs: [{content: a, styles: [{image: b, wieght: 1}]}]": (
         "demo.yaml: pairs[0].styles[0].wieght (line 2) is not a key of a style (did you mean 'weight'?); "
-        "allowed: image, weight"
+        "allowed: image, weight, region, from"
+    ),
+    "version: 1\npairs: [{content: a, styles: [{image: b, form: c, sample: d}]}]": (
+        "demo.yaml: pairs[0].styles[0].form (line 2) is not a key of a style (did you mean 'from'?); "
+        "allowed: image, weight, region, from\n"
+        "demo.yaml: pairs[0].styles[0].sample (line 2) is not a key of a style; "
+        "allowed: image, weight, region, from"
+    ),
+    "version: 1\npairs: [{content: a, styles: [{image: b, region: [c]}], keep: 1}]": (
+        "demo.yaml: pairs[0].styles[0].region (line 2) is a list; must be text\n"
+        "demo.yaml: pairs[0].keep (line 2) is 1; must be text"
+    ),
+    "version: 1\npairs: [{content: a, styles: [{image: b, from: 'htp://h/m'}]}]": (
+        "demo.yaml: pairs[0].styles[0].from (line 2) leads nowhere: cannot reach htp://h/m: nothing here reads "
+        "htp://; use a path, s3://, http:// or https://"
     ),
     "version: 1\npairs: [{content: a, styles: [{image: b, weight: '1'}]}]": (
         "demo.yaml: pairs[0].styles[0].weight (line 2) is '1'; must be a number"

@@ -68,6 +68,30 @@ def test_the_least_manifest_has_every_default():
     assert pair.settings == Settings()
 
 
+def test_masks_are_places_and_have_lines():
+    manifest = parse(
+        "pairs:\n- content: a.png\n  keep: k.png\n  styles:\n"
+        "  - image: b.png\n    region: /far/r.png\n  - image: c.png\n    from: f.png\n"
+    )
+    (pair,) = manifest.pairs
+    assert pair.keep == "/m/k.png"
+    assert pair.styles == (
+        PairStyle("/m/b.png", region="/far/r.png"),
+        PairStyle("/m/c.png", sample="/m/f.png"),
+    )
+    first = pair.lines["content"]
+    assert pair.line_of("keep") == first + 1
+    assert pair.line_of("styles[0].region") == first + 4
+    assert pair.line_of("styles[1].from") == first + 6
+
+
+def test_pairs_that_differ_in_masks_alone_have_ids_of_their_own():
+    styles = ["b.png", "{image: b.png, region: m.png}", "{image: b.png, from: m.png}"]
+    pairs = [f"- {{content: a.png, styles: [{style}]}}" for style in styles]
+    manifest = parse("pairs:\n" + "\n".join([*pairs, "- {content: a.png, style: b.png, keep: m.png}"]))
+    assert len({pair.id for pair in manifest.pairs}) == 4
+
+
 def test_a_pair_has_its_own_format_dpi_and_priority():
     manifest = parse(
         "format: webp\ndpi: 300\npriority: low\npairs:\n"

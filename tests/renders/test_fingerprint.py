@@ -114,10 +114,33 @@ def test_name_place_and_priority_do_not(change):
         {"styles": (PairStyle("/in/b"), PairStyle("/in/c"))},
         {"format": "tiff"},
         {"dpi": 300.0},
+        {"keep": "/in/c"},
+        {"styles": (PairStyle("/in/b", region="/in/c"),)},
+        {"styles": (PairStyle("/in/b", sample="/in/c"),)},
     ],
 )
 def test_inputs_and_the_kind_of_file_do(change):
     assert of(make_pair(**change)) != of(make_pair())
+
+
+def test_masks_are_told_apart():
+    """What they are for, what they are, which style they belong to; not the order of styles, nor weights alone."""
+    masked = [
+        (PairStyle("/in/b", region="/in/c"), PairStyle("/in/d")),
+        (PairStyle("/in/b", region="/in/a"), PairStyle("/in/d")),
+        (PairStyle("/in/b"), PairStyle("/in/d", region="/in/c")),
+        (PairStyle("/in/b", sample="/in/c"), PairStyle("/in/d")),
+        (PairStyle("/in/b", region="/in/c"), PairStyle("/in/d", region="/in/c")),
+        (PairStyle("/in/b", region="/in/c"), PairStyle("/in/d", region="/in/a")),
+    ]
+    assert len({of(make_pair(styles=styles)) for styles in masked}) == len(masked)
+    swapped = (PairStyle("/in/d"), PairStyle("/in/b", weight=3, region="/in/c"))
+    assert of(make_pair(styles=swapped)) == of(make_pair(styles=masked[0]))
+
+
+def test_without_masks_it_is_what_it_was_before_there_were_any():
+    before = "5c6ae1eb27d57cfdbb717c6a21c4d9e8c8770178727ddcbba314e1fdd4c91ac1"
+    assert (of(blend(1, 3)), module.ALGORITHM_VERSION) == (before, 3)
 
 
 def test_the_weights_do():
@@ -240,6 +263,8 @@ def test_a_picture_setting_that_changed_is_named(name):
     [
         ({"content": "/in/c"}, "the content"),
         ({"styles": (PairStyle("/in/c"),)}, "the style"),
+        ({"styles": (PairStyle("/in/b", region="/in/c"),)}, "the style"),
+        ({"keep": "/in/c"}, "what is kept"),
         ({"styles": (PairStyle("/in/b"), PairStyle("/in/c"))}, "the styles"),
         ({"format": "tiff"}, "format"),
         ({"dpi": 300.0}, "dpi"),

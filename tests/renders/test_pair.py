@@ -14,8 +14,10 @@ from PIL import Image
 
 from styletransfer import storage
 from styletransfer.errors import ImageError, ManifestError, StorageError
+from styletransfer.manifest.pairs import Manifest
 from styletransfer.network.vgg_weights import Weights
 from styletransfer.pictures.decode import decode
+from styletransfer.pictures.picture import resize
 from styletransfer.renders import pair
 from styletransfer.renders.pair import fetch, render_pair, store, stylize_pair, versions
 from styletransfer.renders.plan import plan_manifest
@@ -312,3 +314,81 @@ def test_a_picture_to_start_from_that_is_not_there_is_told_where_it_is_named(stu
     (fault,) = plan_manifest(manifest).faults
     assert fault.place == "pairs[0].settings.init.image"
     assert "there is no such file" in fault.message
+
+
+# Masks
+
+
+def put_mask(studio: Studio, path: str, columns: slice, size: tuple[int, int] = (48, 36)) -> None:
+    pixels = np.zeros((size[1], size[0]), np.uint8)
+    pixels[:, columns] = 255
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    studio.put(path, file.getvalue())
+
+
+def masked(studio: Studio, **keys: object) -> Manifest:
+    """A pair with two skies, the left one in style b; a part of b counts; and something is kept."""
+    for name, seed in (("a", 1), ("b", 2), ("c", 3)):
+        studio.picture(f"in/{name}.png", seed)
+    put_mask(studio, "in/left.png", slice(0, 24))
+    put_mask(studio, "in/part.png", slice(10, 40))
+    put_mask(studio, "in/keep.png", slice(42, 48))
+    styles = [{"image": "in/b.png", "region": "in/left.png", "from": "in/part.png"}, "in/c.png"]
+    entry = {"id": "two", "content": "in/a.png", "styles": styles, "keep": "in/keep.png"}
+    return studio.manifest({**entry, **keys}, defaults=SHALLOW)
+
+
+def test_masks_are_inputs_like_others(any_studio, weights):
+    manifest = masked(any_studio)
+    record = render_pair(manifest, "two", weights=weights)
+    assert [(entry.role, storage.name(entry.url)) for entry in record.inputs[3:]] == [
+        ("region", "left.png"),
+        ("from", "part.png"),
+        ("keep", "keep.png"),
+    ]
+    assert plan_one(manifest).state == "skipped"
+    put_mask(any_studio, "in/left.png", slice(0, 25))
+    assert plan_one(manifest).reason == "changed since: the styles"
+    put_mask(any_studio, "in/left.png", slice(0, 24))
+    put_mask(any_studio, "in/keep.png", slice(41, 48))
+    assert plan_one(manifest).reason == "changed since: what is kept"
+
+
+def test_what_is_kept_is_the_contents_in_the_picture_and_its_thumbnail(studio, weights):
+    record = render_pair(masked(studio, format="tiff"), "two", weights=weights)
+    found, content = decode(studio.read("out/demo/two.tif"), "two"), decode(studio.read("in/a.png"), "a")
+    small = resize(content, (record.output.width, record.output.height))
+    assert np.array_equal(found.pixels[:, 29:], small.pixels[:, 29:] * np.uint16(257))
+    assert not np.array_equal(found.pixels[:, 20], small.pixels[:, 20] * np.uint16(257))
+
+
+@pytest.mark.parametrize("key", ["region", "from", "keep"])
+def test_a_black_mask_is_told_before_anything_is_rendered(studio, key):
+    manifest = masked(studio)
+    name = {"region": "left", "from": "part", "keep": "keep"}[key]
+    put_mask(studio, f"in/{name}.png", slice(0, 0))
+    (fault,) = plan_manifest(manifest).faults
+    assert fault.place == f"pairs[0].{key if key == 'keep' else f'styles[0].{key}'}"
+    assert fault.message == f"{studio.url(f'in/{name}.png')}: is black all over; a mask is white where it applies"
+
+
+def test_masks_of_another_size_are_noted_and_of_another_shape_told(studio, caplog):
+    manifest = masked(studio)
+    put_mask(studio, "in/left.png", slice(0, 12), (24, 18))
+    put_mask(studio, "in/part.png", slice(0, 12), (24, 24))
+    with caplog.at_level(logging.INFO):
+        fetched = fetch(plan_one(manifest))
+    note = f"{studio.url('in/left.png')}: is 24x18 px, the content 48x36 px; it is resized to it"
+    warning = f"{studio.url('in/part.png')}: is 24x24 px, the style 48x36 px; it is stretched to it"
+    assert fetched.warnings == (warning,)
+    levels = {entry.message: entry.levelname for entry in caplog.records}
+    assert (levels[f"two: fetch: {note}"], levels[f"two: fetch: {warning}"]) == ("INFO", "WARNING")
+
+
+def test_one_file_may_be_a_style_and_a_mask(studio, weights):
+    """A style that is black and white, say; the mask is not proofed, the style is decoded as styles are."""
+    manifest = masked(studio, styles=[{"image": "in/left.png", "region": "in/left.png"}, "in/c.png"])
+    fetched = fetch(plan_one(manifest))
+    assert fetched.styles[0].size == fetched.masks[studio.url("in/left.png")].size == (48, 36)
+    assert render_pair(manifest, "two", weights=weights).output.width == 32

@@ -1,5 +1,7 @@
 """One picture in one call."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -117,3 +119,26 @@ def test_stylize_calls_back_after_every_iteration():
     seen: list[Progress] = []
     stylize(CONTENT, STYLES[0], QUICK, weights=WEIGHTS, devices=["cpu"], callback=seen.append)
     assert len(seen) == 7
+
+
+def gray(values) -> Picture:
+    """A mask as large as the content."""
+    plane = np.broadcast_to(np.asarray(values, np.float64) * 255, (20, 30)).astype(np.uint8)
+    return Picture(np.repeat(plane[..., None], 3, axis=2))
+
+
+def test_regions_samples_and_what_is_kept_are_given_as_masks():
+    left = gray(np.arange(30) < 15)
+    seen: list[torch.Tensor] = []
+    options: dict[str, Any] = {"regions": [left, None], "samples": [None, left], "keep": gray(np.arange(30) >= 25)}
+
+    def callback(progress: Progress) -> None:
+        seen.append(progress.image())
+
+    found = stylize(CONTENT, STYLES, QUICK, weights=WEIGHTS, devices=["cpu"], callback=callback, **options)
+    content = CONTENT.at((24, 16), torch.float32)
+    assert all(torch.equal(image[..., 21:], content[..., 21:]) for image in (found, seen[-1]))
+    plain = stylize(CONTENT, STYLES, QUICK, weights=WEIGHTS, devices=["cpu"])
+    assert not torch.allclose(found[..., :20], plain[..., :20], atol=1e-3)
+    with pytest.raises(ImageError, match="2 styles and 1 samples; must be as many, or none"):
+        stylize(CONTENT, STYLES, QUICK, weights=WEIGHTS, devices=["cpu"], samples=[left])

@@ -1,0 +1,58 @@
+"""Masks: gray pictures that are white where something applies; and what one keeps of a content, put back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from styletransfer.errors import ImageError
+from styletransfer.pictures.decode import decode
+from styletransfer.pictures.icc_profile import linear_to_srgb, srgb_to_linear
+from styletransfer.pictures.picture import Picture, resize, strips
+
+if TYPE_CHECKING:
+    import torch
+
+    from styletransfer.sizes import Size
+
+_FLOATS_PX: Final = 500_000                 # pixels worked on at a time: 12 MB an array
+_KEPT_HINT: Final = "; `alpha: keep` keeps it"
+_MOST_STRETCH: Final = 1.1
+"""Between width and height; a mask that was drawn for another picture is told, not one with a rounded size."""
+
+
+def decode_mask(data: bytes, name: str) -> Picture:
+    """The mask in a picture file's bytes: any kind `decode` reads; of colours their mean counts, alpha does not.
+
+    Raises ImageError as `decode` does, and when it is black all over.
+    """
+    mask = decode(data, name)
+    if not mask.pixels.any():
+        raise ImageError(f"{name}: is black all over; a mask is white where it applies")
+    return replace(mask, warnings=tuple(warning.removesuffix(_KEPT_HINT) for warning in mask.warnings))
+
+
+def is_stretched(mask: Size, picture: Size) -> bool:
+    """Whether a mask of this size gets quite another shape when it is laid over a picture."""
+    stretch = mask[0] * picture[1] / (mask[1] * picture[0])
+    return max(stretch, 1 / stretch) > _MOST_STRETCH
+
+
+def put_back(image: torch.Tensor, content: Picture, mask: Picture) -> torch.Tensor:
+    """The image with the content where the mask is white, and both mixed in linear light at its soft edges.
+
+    image (1, 3, H, W) of floats in [0, 1], on the CPU: changed in place, and returned.
+    """
+    height, width = image.shape[-2:]
+    planes = image[0].numpy()
+    kept, weights = (resize(picture, (width, height)).pixels for picture in (content, mask))
+    for rows in strips((width, height), _FLOATS_PX):
+        weight = weights[rows].mean(axis=-1, keepdims=True) / np.iinfo(weights.dtype).max
+        painted = planes[:, rows].transpose(1, 2, 0).astype(np.float64)
+        photographed = kept[rows] / np.float64(np.iinfo(kept.dtype).max)
+        linear = srgb_to_linear(painted) * (1 - weight) + srgb_to_linear(photographed) * weight
+        mixed = np.where(weight < 1, np.where(weight > 0, linear_to_srgb(linear), painted), photographed)
+        planes[:, rows] = mixed.transpose(2, 0, 1)
+    return image
