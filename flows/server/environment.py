@@ -13,6 +13,7 @@ def quiet_settings(*, verbose: bool = False) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_LOGGING_EXTRA_LOGGERS": "styletransfer,flows",  # our warnings appear in the run's log
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",  # those of workers, in no run, in the terminal alone
     }
     if not verbose:
         # Only in the terminal: what is logged still reaches the server, and its dashboard.

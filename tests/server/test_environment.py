@@ -25,11 +25,12 @@ def test_prefect_takes_all_that_a_farm_is_told(tmp_path):
     """It leaves out names that it does not know: then runs would beat, and workers ask, as it thinks best."""
     code = (
         "from prefect.settings import get_current_settings as s; s = s();"
-        "print(s.flows.heartbeat_frequency, s.worker.query_seconds, *sorted(s.logging.extra_loggers))"
+        "print(s.flows.heartbeat_frequency, s.worker.query_seconds, s.logging.to_api.when_missing_flow,"
+        "*sorted(s.logging.extra_loggers))"
     )
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), **farm_environment()}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["30", "2.0", "flows", "styletransfer"]
+    assert done.stdout.split() == ["30", "2.0", "ignore", "flows", "styletransfer"]
 
 
 def test_the_package_is_found_from_any_folder(tmp_path, monkeypatch):
