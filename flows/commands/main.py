@@ -40,6 +40,7 @@ COMMANDS: Final = {
     "up": "start a whole farm on this machine",
     "deploy": "set a Prefect server up for a farm",
     "worker": "have this machine render for a farm",
+    "doctor": "look whether this machine can render, and what to do if not",
 }
 
 HELP: Final = """\

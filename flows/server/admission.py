@@ -34,15 +34,27 @@ class AdmissionError(FaultsError):
 def check_admission(api_url: str) -> None:
     """Raises AdmissionError for a password that the server does not take, or a clock that is off."""
     before = datetime.now(UTC)
-    status, date = _ask(f"{api_url.rstrip('/')}/admin/version")
+    answer = _ask(api_url)
     after = datetime.now(UTC)
-    if status in _FORBIDDEN and not _knows_another_way():
-        raise AdmissionError(refusal(status))
+    if answer is None:
+        return
+    if answer.status_code in _FORBIDDEN and not _knows_another_way():
+        raise AdmissionError(refusal(answer.status_code))
+    date = _date(answer.headers)
     if date is None:
         return
     behind_s = max((date - after).total_seconds(), min(0.0, (date - before).total_seconds()))
     if abs(behind_s) > MOST_OFF_S:
         raise AdmissionError(_off(behind_s))
+
+
+def servers_version(api_url: str) -> str | None:
+    """Prefect's version on the server; None if none answers."""
+    answer = _ask(api_url)
+    with contextlib.suppress(ValueError):
+        if answer is not None and answer.is_success and isinstance(version := answer.json(), str):
+            return version
+    return None
 
 
 def _knows_another_way() -> bool:
@@ -72,18 +84,18 @@ def _off(behind_s: float) -> str:
     )
 
 
-def _ask(url: str) -> tuple[int, datetime | None]:
-    """Status and time of a server's answer; no time where there is none.
+def _ask(api_url: str) -> httpx.Response | None:
+    """The server's answer about its version; None where there is none.
 
     Where that leads to another server, that one is not told the password.
     """
     password = os.environ.get(CLIENTS_VARIABLE)
     headers = authorization(password) if password else {}
+    url = f"{api_url.rstrip('/')}/admin/version"
     try:
-        answer = httpx.get(url, headers=headers, timeout=_TIMEOUT_S, follow_redirects=True)
+        return httpx.get(url, headers=headers, timeout=_TIMEOUT_S, follow_redirects=True)
     except (httpx.HTTPError, httpx.InvalidURL, OSError):  # it is away, or can't be asked in this way
-        return 0, None
-    return answer.status_code, _date(answer.headers)
+        return None
 
 
 def _date(headers: httpx.Headers) -> datetime | None:
