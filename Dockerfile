@@ -40,7 +40,8 @@ WORKDIR /opt/styletransfer
 ARG PIP_CONSTRAINT=constraints.txt
 ARG PIP_BUILD_CONSTRAINT=constraints.txt
 COPY pyproject.toml constraints.txt ./
-RUN python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
+RUN python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+        print(*project['dependencies'], *project['optional-dependencies']['cluster'], sep='\n')" \
         > /tmp/requirements.txt \
     && pip install --no-cache-dir --requirement /tmp/requirements.txt \
     && rm /tmp/requirements.txt

@@ -75,9 +75,9 @@ clean:
 # Each stamp is one pip call, so that aiobotocore, botocore, boto3 and moto are resolved together.
 # A fuller installation stamps the lesser ones too.
 STAMPS := $(VENV)/.installed $(VENV)/.installed-test $(VENV)/.installed-dev
-$(VENV)/.installed-test: extras := [test]
+$(VENV)/.installed-test: extras := [test,cluster]
 $(VENV)/.installed-test: lesser := $(VENV)/.installed
-$(VENV)/.installed-dev: extras := [test,dev]
+$(VENV)/.installed-dev: extras := [test,cluster,dev]
 $(VENV)/.installed-dev: lesser := $(VENV)/.installed $(VENV)/.installed-test
 $(STAMPS): pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing into $(VENV). The first time this fetches PyTorch: several GB with CUDA."

@@ -12,15 +12,23 @@ import yaml
 from flows.commands.main import make_parser
 from flows.farm.names import DRAIN_LIMIT_S
 from tests.checkout import ROOT
+from tests.faults.cluster import REGISTERS, SETTINGS
 
-FILES = [ROOT / "compose.yaml", ROOT / "docs/deploy/compose.worker.yaml"]
+FILES = [ROOT / "compose.yaml", ROOT / "docs/deploy/compose.worker.yaml", ROOT / "docs/deploy/compose.cluster.yaml"]
 SCHEMA = "check_jsonschema/builtin_schemas/vendor/compose-spec.json"
 
 every_file = pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 
 
+class ComposeLoader(yaml.SafeLoader):
+    """Takes `!reset`, which empties what another file has, for what it leaves."""
+
+
+ComposeLoader.add_constructor("!reset", lambda _loader, _node: {})
+
+
 def read(file):
-    return yaml.safe_load(file.read_text(encoding="utf-8"))
+    return yaml.load(file.read_text(encoding="utf-8"), ComposeLoader)
 
 
 SERVICES = [
@@ -47,7 +55,7 @@ def test_it_is_what_the_specification_takes(file):
 def test_no_service_is_root(service):
     """Our image has a user of its own."""
     ours = "styletransfer" in service["image"]
-    assert ours or service["user"] in ("postgres", "10001:10001")
+    assert ours or service["user"] in ("postgres", "redis", "10001:10001")
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert "privileged" not in service
@@ -65,8 +73,17 @@ def test_ports_are_open_on_this_host_alone(service):
 @every_service
 def test_secrets_come_from_outside(service):
     for name, value in service.get("environment", {}).items():
-        if re.search("KEY|PASSWORD|AUTH|DATABASE", name):
+        if re.search("KEY|PASSWORD|AUTH|DATABASE_CONNECTION", name):
             assert value is None or "${" in value, name
+
+
+def test_the_clusters_servers_are_told_what_the_fault_suites_are():
+    services = read(FILES[2])["services"]
+    for name in ("migrate", "services", "api-1", "api-2"):
+        environment = services[name]["environment"]
+        assert {key: environment.get(key) for key in SETTINGS} == SETTINGS
+    assert services["api-2"]["environment"][REGISTERS] == "false"
+    assert REGISTERS not in services["api-1"]["environment"]
 
 
 def test_nothing_starts_without_its_secrets():

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from tests.faults.cluster import Cluster, NoRedisError
 from tests.faults.farm import Farm, Machine, running_farm
 from tests.faults.faults import FAULTS, Fault, Seen, go_through
 from tests.faults.postgres import NoPostgresError, postgres
@@ -34,14 +35,14 @@ def main(words: list[str]) -> int:
         try:
             with database(folder) as (name, url):
                 setting = Setting.here(name, quick=quick)
-                for kind in (Farm, Machine):
-                    faults = [fault for fault in chosen if fault.machine == (kind is Machine)]
+                for kind in (Farm, Machine, *([Cluster] if url else [])):  # several servers on SQLite there are not
+                    faults = [fault for fault in chosen if fault.on is kind]
                     for row in _rows(folder / kind.__name__.lower(), kind, faults, quick=quick, url=url):
                         rows.append(row)
                         print(row.text, flush=True)
                         if not words:
                             write(setting, rows)
-        except NoPostgresError as error:
+        except (NoPostgresError, NoRedisError) as error:
             print(error, file=sys.stderr)
             return UNABLE
     return WRONG if any(row.seen.wrong for row in rows) else DONE

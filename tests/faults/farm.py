@@ -125,12 +125,15 @@ class Farm:
         where = urlsplit(s3_url)
         assert where.hostname is not None
         assert where.port is not None
-        self.s3 = Proxy(where.hostname, where.port)
+        self.s3 = Proxy((where.hostname, where.port))
         session = boto3.session.Session(aws_access_key_id="testing", aws_secret_access_key="testing")
         self.client = session.client("s3", endpoint_url=s3_url, region_name="us-east-1")
-        self.server = FarmServer(folder, free_port(), {**environment, **s3_settings(self.s3.url)})
+        self.server = self.make_server(folder, free_port(), {**environment, **s3_settings(self.s3.url)})
         self.hosts: dict[str, Host] = {}
         self._count = 0
+
+    def make_server(self, folder: Path, port: int, environment: Mapping[str, str]) -> FarmServer:
+        return FarmServer(folder, port, environment)
 
     def start(self) -> None:
         self.client.create_bucket(Bucket=BUCKET)

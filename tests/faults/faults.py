@@ -11,7 +11,8 @@ from typing import Final
 
 from styletransfer.renders.records import now
 from tests.faults.account import TOLERANCE_S, Story
-from tests.faults.farm import CHECKPOINT_S, HOSTS, OFFICE, Farm, Host, Submission
+from tests.faults.cluster import Cluster, ClusterServer
+from tests.faults.farm import CHECKPOINT_S, HOSTS, OFFICE, Farm, Host, Machine, Submission
 from tests.waiting import until
 
 PAIRS: Final = 5
@@ -63,8 +64,8 @@ class Fault:
     done: str
     strike: Strike
     saved: bool = False
-    machine: bool = False
-    """Of one machine with an `up`, not of hosts with a server of their own."""
+    on: type[Farm] = Farm
+    """Which kind of farm: hosts with a server of their own, or another."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +193,14 @@ def restart_server(farm: Farm, submission: Submission) -> Blow:
     return Blow(at, over=now())
 
 
+def kill_server(farm: Farm, submission: Submission) -> Blow:
+    """One of the processes that answer."""
+    assert isinstance(farm.server, ClusterServer)
+    in_hand(farm, submission)
+    farm.server.kill_one()
+    return Blow(now())
+
+
 def lose_host_and_server(farm: Farm, submission: Submission) -> Blow:
     """A host that is lost while the server is away for so long that its automations forget the host."""
     host, pair = in_hand(farm, submission)
@@ -296,7 +305,13 @@ FAULTS: Final = (
         "power cut of `up`",
         f"SIGKILL to server, workers and renders at once; `up` again {POWER_CUT_S / 60:.0f} min later",
         cut_power,
-        machine=True,
+        on=Machine,
+    ),
+    Fault(
+        "kill -9 of one server of two",
+        "SIGKILL to one of two processes that answer, with Redis between them and a third for all else",
+        kill_server,
+        on=Cluster,
     ),
     s3_gone(OUTAGE_S),
     Fault("kill -9 of a driver", "SIGKILL to the process of a driver", kill_driver),

@@ -1,7 +1,8 @@
-"""A TCP proxy in front of a server, that can be cut: then nobody gets through, and who was talking is cut off."""
+"""A TCP proxy in front of servers, that can be cut: then nobody gets through, and who was talking is cut off."""
 
 from __future__ import annotations
 
+import itertools
 import socket
 import threading
 from contextlib import suppress
@@ -11,14 +12,17 @@ _CHUNK: Final = 1 << 16
 
 
 class Proxy:
-    """Listens on a port of this host and passes bytes on to `host:port`; `cut` and `mend` say whether."""
+    """Listens on a port of this host; `cut` and `mend` say whether it passes on bytes.
 
-    def __init__(self, host: str, port: int) -> None:
-        self._to = (host, port)
+    Connections go to the servers in turn, given by host and port; one that is not there is left out.
+    """
+
+    def __init__(self, *servers: tuple[str, int], port: int = 0) -> None:
+        self._servers, self._turns = servers, itertools.count()
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._is_cut = False
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -52,19 +56,27 @@ class Proxy:
             threading.Thread(target=self._connect, args=(client,), daemon=True).start()
 
     def _connect(self, client: socket.socket) -> None:
-        with client, socket.socket() as server:
+        with client, suppress(OSError), self._reach_one() as server:
             with self._lock:
                 if self._is_cut:
                     return
                 self._open |= {client, server}
             with suppress(OSError):
-                server.connect(self._to)
                 back = threading.Thread(target=_pass_on, args=(server, client), daemon=True)
                 back.start()
                 _pass_on(client, server)
                 back.join()
             with self._lock:
                 self._open -= {client, server}
+
+    def _reach_one(self) -> socket.socket:
+        """A connection to the server whose turn it is, or else to the next that is there; OSError if none is."""
+        first = next(self._turns) % len(self._servers)
+        *others, last = self._servers[first:] + self._servers[:first]
+        for server in others:
+            with suppress(OSError):
+                return socket.create_connection(server)
+        return socket.create_connection(last)
 
 
 def _pass_on(source: socket.socket, target: socket.socket) -> None:

@@ -52,7 +52,7 @@ periods can be set by `NST_HEARTBEAT_S` (30 at least), `NST_LOST_AFTER_S` and `N
 environment of `styletransfer deploy` and of every worker alike; keep `NST_LOST_AFTER_S` at three heartbeats or
 more.
 
-To see it again, on a machine with PostgreSQL installed (`apt-get install postgresql`):
+To see it again, on a machine with PostgreSQL and Redis installed (`apt-get install postgresql redis-server`):
 
 ```console
 $ make test-faults                            # all of them
