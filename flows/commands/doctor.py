@@ -10,8 +10,8 @@ from flows.commands.options import DONE, FAILED, Parser, add_weights
 USAGE: Final = "[FOLDER ...] [options]"
 
 HELP: Final = """\
-Looks at Python and its packages, devices, the picture library, weights, disk, and
-the farm's server, if PREFECT_API_URL names one; writes a small file to each
+Looks at Python and its packages, devices, the picture library, weights, disk,
+and the farm's server, if PREFECT_API_URL names one; writes a small file to each
 FOLDER, reads it, and removes it. Below what is wrong stands a command, or what
 else helps.
 
