@@ -176,7 +176,7 @@ class LiveTable(Lines):
     def progress(self, pair: DisplayedPair, progress: Progress) -> None:
         row = self._rows.get(pair.id)
         if row is not None and row.tick(progress) and self._estimate:
-            self._estimate.progress(pair.id, progress.fraction)
+            self._estimate.progress(pair.id, progress.fraction, progress.seconds)
 
     def finished(self, pair: DisplayedPair, outcome: Outcome) -> None:
         with self._lock:
@@ -187,11 +187,12 @@ class LiveTable(Lines):
         super().finished(pair, outcome)
 
     def _bar(self, rows: list[Row]) -> RenderableType:
+        left = None  # of one pair its row has it
         if self._estimate is not None:
-            fraction, left = self._estimate.fraction(), self._estimate.seconds_left()
-            text = f"{self._over} of {self._total} pairs"
+            fraction, text = self._estimate.fraction(), f"{self._over} of {self._total} pairs"
+            left = self._estimate.seconds_left() if self._total > 1 else None
         else:
-            fraction, left, text = rows[0].fraction, rows[0].seconds_left, ""
+            fraction, text = rows[0].fraction, ""
         grid = Table.grid(padding=(0, 2), expand=True)
         grid.add_column(ratio=1)
         for _ in range(3):

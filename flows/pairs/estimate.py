@@ -40,11 +40,15 @@ class Estimate:
         with self._lock:
             self._running[pair_id] = _Running(0.0, self._clock())
 
-    def progress(self, pair_id: str, fraction: float) -> None:
-        """`fraction` (0 to 1) of the pair's work is done."""
+    def progress(self, pair_id: str, fraction: float, seconds: float | None = None) -> None:
+        """`fraction` (0 to 1) of the pair's work is done, in so many `seconds`.
+
+        Those that a resumed one took before count, too, as its work of then does.
+        """
         with self._lock:
-            if pair_id in self._running:
-                self._running[pair_id].fraction = fraction
+            if running := self._running.get(pair_id):
+                running.fraction = fraction
+                running.since = running.since if seconds is None else self._clock() - seconds
 
     def finished(self, pair_id: str) -> None:
         """The pair needs its device no more, whether it is done or has failed."""

@@ -62,6 +62,17 @@ def test_one_after_the_other(pairs):
     assert (estimate.fraction(), estimate.seconds_left()) == (1, 0)
 
 
+def test_what_a_resumed_pair_took_before_counts(pairs):
+    """Half of `a` was done in 100 s; 2 s after it went on, a little more is."""
+    clock = Clock()
+    estimate = Estimate(pairs[:2], 1, clock)
+    estimate.started("a")
+    clock.now = 2.0
+    estimate.progress("a", 0.51, seconds=102.0)
+    assert estimate.seconds_left() == pytest.approx((0.49 + 1) * 102 / 0.51)
+    assert pair_seconds_left(102.0, 0.51) == pytest.approx(0.49 * 102 / 0.51)
+
+
 def test_side_by_side_it_ends_with_the_slower_one(pairs):
     clock = Clock()
     estimate = Estimate(pairs[:2], 2, clock)

@@ -132,7 +132,7 @@ class RenderProgress(Listener):
             self._preview_due = now + PREVIEW_S
             self._show(pair, progress)
         else:
-            self._estimate.progress(pair.id, progress.fraction)
+            self._estimate.progress(pair.id, progress.fraction, progress.seconds)
             row.read(progress)
             self._tell()
 
