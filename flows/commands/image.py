@@ -28,6 +28,7 @@ examples:
   styletransfer image harbour.jpg wave.png -o out.png
   styletransfer image harbour.jpg wave.png ink.png -sw 3 1 -s 1024 -o out.jpg
   styletransfer image harbour.jpg wave.png -o out.tif --preview now.jpg
+  styletransfer image harbour.jpg wave.png ink.png --region 1=sea.png -o out.png
   styletransfer image harbour.jpg wave.png -o try.png --weights random -s 256
 """
 
@@ -77,6 +78,25 @@ def add_options(parser: Parser) -> None:
         belongs=_is_number,
         metavar="WEIGHT",
         help="how much each style counts, relative to the others (default: all the same)",
+    )
+    parser.add_argument(
+        "--region",
+        action="append",
+        default=[],
+        dest="regions",
+        metavar="N=MASK",
+        help="picture laid over CONTENT: white where style number N applies; the other styles share the rest",
+    )
+    parser.add_argument(
+        "--from",
+        action="append",
+        default=[],
+        dest="samples",
+        metavar="N=MASK",
+        help="picture laid over style number N: white where it counts",
+    )
+    parser.add_argument(
+        "--keep", metavar="MASK", help="picture laid over CONTENT: white where it stays as photographed"
     )
     add_weights(parser, "of the network", "imagenet")
     add_devices(parser, "cpu, cuda or cuda:N; two share the render (default: the first GPU, else the CPU)")

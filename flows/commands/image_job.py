@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -65,6 +66,12 @@ def make_job(options: argparse.Namespace) -> Job:
     faults: list[Fault] = []
     settings = _settings(options, faults)
     style_weights = _style_weights(options, faults)
+    count = len(options.styles)
+    regions, samples = (
+        _masks(option, texts, count, faults)
+        for option, texts in (("--region", options.regions), ("--from", options.samples))
+    )
+    keep = storage.resolve(".", options.keep) if options.keep else None
     file_format = _format("--output", options.output, faults)
     preview_format = _format("--preview", options.preview, faults) if options.preview else file_format
     save_every = _save_every(options.save_every, faults)
@@ -73,6 +80,7 @@ def make_job(options: argparse.Namespace) -> Job:
     preview = storage.resolve(".", options.preview) if options.preview else None
     weights = WeightsSource(options.weights).located()
     named = [] if settings is None else [place for place in (settings.proof, settings.init_image) if place]
+    named += [mask for mask in (*regions, *samples, keep) if mask]
     read = [content, *styles, *named, *([weights.source] if weights.is_file else [])]
     faults += _losing(output, preview, read)
     if faults or settings is None:
@@ -80,12 +88,13 @@ def make_job(options: argparse.Namespace) -> Job:
     pair = Pair(
         id=storage.name(output),
         content=content,
-        styles=tuple(map(PairStyle, styles, style_weights)),
+        styles=tuple(map(PairStyle, styles, style_weights, regions, samples)),
         settings=settings,
         format=file_format,
         dpi=None,
         priority="normal",
         place="",
+        keep=keep,
     )
     return Job(
         pair=pair,
@@ -209,6 +218,21 @@ def _style_weights(options: argparse.Namespace, faults: list[Fault]) -> tuple[fl
     wrong = [weight for weight in weights if isinstance(weight, str) or not 0 < weight <= LARGEST_WEIGHT]
     faults += [Fault(place, f"has {weight!r}; must be finite numbers > 0") for weight in wrong]
     return tuple(float(weight) for weight in weights if not isinstance(weight, str))
+
+
+def _masks(option: str, texts: Sequence[str], styles: int, faults: list[Fault]) -> list[str | None]:
+    """The mask of each style, from `N=MASK`, or a mask alone where there is one style."""
+    masks: dict[int, str] = {}
+    for text in texts:
+        number, mask = re.fullmatch(r"(?:(\d+)=)?(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
+        style = int(number) if number else 1 if styles == 1 else 0
+        if not mask or not 1 <= style <= styles:
+            faults.append(Fault(option, f"is {text!r}; must be N=MASK, N the number of a style (1 to {styles})"))
+        elif style in masks:
+            faults.append(Fault(option, f"is given twice for style {style}; a style has one"))
+        else:
+            masks[style] = storage.resolve(".", mask)
+    return [masks.get(style) for style in range(1, styles + 1)]
 
 
 def _save_every(text: str, faults: list[Fault]) -> int:

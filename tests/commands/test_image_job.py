@@ -133,3 +133,32 @@ def test_nothing_that_is_read_is_replaced_however_it_is_spelled(call, two_pictur
     assert (done.returncode, done.stdout) == (2, "")
     assert "is the same file as an input, which would be lost" in done.stderr
     assert {name: two_pictures.read(name) for name in before} == before
+
+
+def test_masks_go_by_the_numbers_of_styles(two_pictures, monkeypatch):
+    monkeypatch.chdir(two_pictures.root)
+    options = "-o o.png --region 2=r,1.png --from 1=f=2.png --from 2=g.png --keep k.png"
+    job = job_of("c.png", *options.split())
+    first, second = job.pair.styles
+    assert (first.region, first.sample) == (None, two_pictures.url("f=2.png"))
+    assert (second.region, second.sample) == (two_pictures.url("r,1.png"), two_pictures.url("g.png"))
+    assert job.pair.keep == two_pictures.url("k.png")
+    (only,) = job_of("-o", "o.png", "--region", "r.png").pair.styles
+    assert only.region == two_pictures.url("r.png")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--region 3=m.png", "--region is '3=m.png'; must be N=MASK, N the number of a style (1 to 2)"),
+        ("--from m.png", "--from is 'm.png'; must be N=MASK, N the number of a style (1 to 2)"),
+        ("--from 1=", "--from is '1='; must be N=MASK, N the number of a style (1 to 2)"),
+        ("--region 1=m.png --region 1=n.png", "--region is given twice for style 1; a style has one"),
+        ("--keep o.png", "--output is the same file as an input, which would be lost; it must be another one"),
+    ],
+)
+def test_masks_that_belong_to_no_style_are_told(options, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError) as caught:
+        job_of("c.png", "-o", "o.png", *options.split())
+    assert [str(fault) for fault in caught.value.faults] == [message]
