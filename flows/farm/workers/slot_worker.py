@@ -113,7 +113,7 @@ class SlotWorker(ProcessWorker):
     ready_fd: int | None = None
     """Where to say, once, that the server knows this worker."""
 
-    _judging = _missed = 0
+    _judging = _missed = _proposing = 0
 
     @cached_property
     def duty(self) -> SlotDuty:
@@ -142,20 +142,17 @@ class SlotWorker(ProcessWorker):
     async def get_and_submit_flow_runs(self) -> list[FlowRun]:
         """Called every two seconds; asks the server only when that is due."""
         clock = self.clock()
-        if self.full:
+        if self.full and not self._proposing:
             self._news_at = clock  # when its run ends it asks at once
         may_not = self.draining or self.full or self._judging or not self.duty.takes_runs
         if may_not or clock < self._asked_at + query_pause_s(clock - self._news_at):
             return []
         self._asked_at = clock
         try:
-            found = await super().get_and_submit_flow_runs()
+            return await super().get_and_submit_flow_runs()
         except httpx.HTTPError as error:
             self._bear(error)
             return []
-        if found:
-            self._news_at = clock
-        return found
 
     async def _get_scheduled_flow_runs(self) -> list[WorkerFlowRunResponse]:
         """As many as there is room for, not the whole queue, which takes the server 0.1 s; or any of some more."""
@@ -177,8 +174,16 @@ class SlotWorker(ProcessWorker):
         return list(mixed(found)) if self._missed else found
 
     async def _propose_pending_state(self, flow_run: FlowRun) -> bool:
-        ours = await super()._propose_pending_state(flow_run)
-        self._missed = 0 if ours else self._missed + 1
+        """Who is too late does not ask the oftener for it: of many, that would keep the server from all else."""
+        self._proposing += 1
+        try:
+            ours = await super()._propose_pending_state(flow_run)
+        finally:
+            self._proposing -= 1
+        if ours:
+            self._missed, self._news_at = 0, self.clock()
+        else:
+            self._missed += 1
         return ours
 
     async def sync_with_backend(self) -> None:

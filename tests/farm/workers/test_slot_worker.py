@@ -94,6 +94,30 @@ def test_an_idle_slot_asks_less_than_ten_times_a_minute(asked):
     assert 60 / IDLE_QUERY_S < 10
 
 
+@pytest.mark.parametrize("ours", [False, True])
+def test_who_was_too_late_asks_no_oftener_than_one_with_nothing_to_do(asked, monkeypatch, ours):
+    questions, clock = asked
+    worker = SlotWorker("pool", name="slot", limit=1)
+
+    async def propose(*_):
+        """In the meantime it is full, and time passes."""
+        worker.limiter.acquire_on_behalf_of_nowait("run")
+        await worker.get_and_submit_flow_runs()
+        worker.limiter.release_on_behalf_of("run")
+        return ours
+
+    async def work():
+        worker._limiter = anyio.CapacityLimiter(1)
+        await tick(worker, clock, 600)
+        questions.clear()
+        await worker._propose_pending_state(None)  # type: ignore[arg-type]
+        await tick(worker, clock, 16)
+
+    monkeypatch.setattr(ProcessWorker, "_propose_pending_state", propose)
+    asyncio.run(work())
+    assert len(questions) == (8 if ours else 16 / IDLE_QUERY_S)
+
+
 @pytest.mark.slow
 def test_who_was_too_late_takes_any_of_the_runs_that_come_next_by_priority(farm):
     """Of many slots that were idle each would otherwise try for the first run, then for the second."""
