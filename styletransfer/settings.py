@@ -33,6 +33,7 @@ Alpha = Literal["ignore", "keep"]
 Colours = Literal["style", "content", "matched"]
 Quality = Literal["draft", "good", "print"]
 Precision = Literal["auto", "float32", "float64"]
+Split = Literal["picture", "layers"]
 
 LARGEST_SCALE_PX = 65_536
 """Above any picture format's limit; a larger number is a slip of the hand."""
@@ -172,13 +173,19 @@ class Shorthands(_Checked):
 class ExecutionSettings(_Checked):
     """Settings that say how a picture is computed, not which."""
 
-    gpus: Literal[1, 2] = Field(1, description="GPUs that share one render")
+    gpus: int = Field(1, ge=1, le=64, description="GPUs that share one render")
+    split: Split = Field(
+        "picture", description="what GPUs share: the picture, in strips; or the network's layers, over two of them"
+    )
     tiles: Literal["auto", "off"] | Annotated[int, Field(ge=1, le=LARGEST_SCALE_PX)] = Field(
         "auto", description="tile edge in px, 'off', or 'auto': what the memory plan needs"
     )
     checkpoint_s: Positive = Field(60.0, description="least seconds between two checkpoints")
     trace: bool = Field(False, description="keep the loss of every iteration in the record")
 
+
+MOST_FOR_LAYERS = 2
+"""GPUs that the network's layers are shared by: one waits while the other works, and more would wait longer."""
 
 FAST_ITERATIONS = {"initial_iterations": 250, "iterations": 125}
 """What `schedule: fast` takes where nothing else is asked for: a quarter of the original's."""
@@ -242,6 +249,12 @@ class Settings(PictureSettings, Shorthands, ExecutionSettings):
                 "strength",
                 "is {strength}, and content_weight is {weight}; one replaces the other: give one",
                 {"strength": self.strength, "weight": self.content_weight},
+            )
+        if self.split == "layers" and self.gpus > MOST_FOR_LAYERS:
+            raise PydanticCustomError(
+                "gpus",
+                "is {gpus}; must be at most {most} with split: layers",
+                {"gpus": self.gpus, "most": MOST_FOR_LAYERS},
             )
         needed = smallest_input(self.layers())
         if isinstance(self.end_scale, int) and self.end_scale < needed:

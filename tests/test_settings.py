@@ -23,6 +23,7 @@ from styletransfer.settings import (
     Quality,
     Schedule,
     Settings,
+    Split,
     check_settings,
     content_weight_of,
     laid_over,
@@ -55,7 +56,13 @@ PICTURE_DEFAULTS: dict[str, Any] = {
     "precision": "auto",
 }
 SHORTHAND_DEFAULTS: dict[str, Any] = {"strength": None, "quality": None}
-EXECUTION_DEFAULTS: dict[str, Any] = {"gpus": 1, "tiles": "auto", "checkpoint_s": 60.0, "trace": False}
+EXECUTION_DEFAULTS: dict[str, Any] = {
+    "gpus": 1,
+    "split": "picture",
+    "tiles": "auto",
+    "checkpoint_s": 60.0,
+    "trace": False,
+}
 
 OTHER: dict[str, st.SearchStrategy[Any]] = {
     "end_scale": st.integers(16, 65_536) | st.integers(1, 65_536).map("{}+".format),
@@ -82,7 +89,8 @@ OTHER: dict[str, st.SearchStrategy[Any]] = {
     "precision": st.sampled_from(get_args(Precision)),
     "strength": st.none() | st.floats(0, 1),
     "quality": st.none() | st.sampled_from(get_args(Quality)),
-    "gpus": st.sampled_from([1, 2]),
+    "gpus": st.integers(1, 2),
+    "split": st.sampled_from(get_args(Split)),
     "tiles": st.sampled_from(["auto", "off"]) | st.integers(1, 65_536),
     "checkpoint_s": st.floats(0, 1e6, exclude_min=True),
     "trace": st.booleans(),
@@ -169,7 +177,8 @@ WRONG: list[tuple[str, Any, str]] = [
     ("strength", 1.1, "is 1.1; must be a number >= 0 and <= 1, or null"),
     ("strength", -0.1, "is -0.1; must be a number >= 0 and <= 1, or null"),
     ("quality", "best", "is 'best'; must be 'draft' or 'good' or 'print', or null"),
-    ("gpus", 3, "is 3; must be 1 or 2"),
+    ("gpus", 0, "is 0; must be a whole number from 1 to 64"),
+    ("split", "rows", "is 'rows'; must be 'picture' or 'layers'"),
     ("tiles", 0, f"is 0; must be {TILES}"),
     ("tiles", "on", f"is 'on'; must be {TILES}"),
     ("tiles", True, f"is True; must be {TILES}"),

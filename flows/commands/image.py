@@ -58,6 +58,7 @@ SHORT_FORMS: Mapping[str, tuple[str, ...]] = {
     "alpha": (),
     "proof": (),
     "precision": (),
+    "split": (),
     "tiles": (),
 }
 
@@ -99,7 +100,7 @@ def add_options(parser: Parser) -> None:
         "--keep", metavar="MASK", help="picture laid over CONTENT: white where it stays as photographed"
     )
     add_weights(parser, "of the network", "imagenet")
-    add_devices(parser, "cpu, cuda or cuda:N; two share the render (default: the first GPU, else the CPU)")
+    add_devices(parser, "cpu, cuda or cuda:N; several share the render (default: the first GPU, else the CPU)")
     parser.add_argument("--preview", metavar="FILE", help="write the picture so far to this file now and then")
     parser.add_argument(
         "--save-every", metavar="N", default="50", help="iterations between two previews (default: 50)"

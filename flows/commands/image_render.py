@@ -15,7 +15,7 @@ from flows.commands.image_job import Job
 from flows.commands.terminal import Lines
 from flows.pairs.signals import ending_signals
 from styletransfer import storage
-from styletransfer.errors import Cancelled, ImageError, NoSuchDeviceError, StorageError, StyleTransferError
+from styletransfer.errors import Cancelled, ImageError, StorageError, StyleTransferError
 from styletransfer.machine.devices import Slot, parse_devices
 from styletransfer.pictures.encode import encode
 from styletransfer.pictures.formats import Format, extension
@@ -31,11 +31,9 @@ if TYPE_CHECKING:
 
 
 def chosen_devices(names: Sequence[str]) -> tuple[str, ...]:
-    """One device or two. Of `cuda`, which names every GPU, the first."""
+    """Those that share the render. Of `cuda`, which names every GPU, the first."""
     devices = parse_devices(names)
     asked = [name for text in names for name in text.split(",") if name.strip()]
-    if len(asked) > 2:
-        raise NoSuchDeviceError(f"devices {', '.join(asked)}: one picture is rendered on one device, or on two")
     return devices[: max(1, len(asked))]
 
 

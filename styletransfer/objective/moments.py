@@ -10,8 +10,8 @@ negative, which eigenvalues can be cleaned of and a chain cannot.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, Self, final
 
 import torch
@@ -70,6 +70,9 @@ class LayerSums(Protocol):
     def __add__(self, other: Self) -> Self:
         """Of both parts together."""
 
+    def to(self, device: torch.device) -> Self:
+        """The same on another device."""
+
     def moments(self) -> Moments:
         """The sums divided by the number of positions."""
 
@@ -120,6 +123,9 @@ class MomentSums:
     def __add__(self, other: MomentSums) -> MomentSums:
         return MomentSums(self.count + other.count, self.x + other.x, self.xx + other.xx)
 
+    def to(self, device: torch.device) -> MomentSums:
+        return MomentSums(self.count, self.x.to(device), self.xx.to(device))
+
     def moments(self) -> Moments:
         """The sums divided by the number of positions."""
         return Moments(self.x / self.count, self.xx / self.count)
@@ -156,6 +162,9 @@ class CentredSums:
         mean = torch.add(self.mean, apart, alpha=other.count / count)
         xx = torch.addr(self.xx + other.xx, apart, apart, alpha=self.count * other.count / count)
         return CentredSums(count, mean, xx)
+
+    def to(self, device: torch.device) -> CentredSums:
+        return CentredSums(self.count, self.mean.to(device), self.xx.to(device))
 
     def moments(self) -> Moments:
         return Moments(self.mean, torch.addr(self.xx / self.count, self.mean, self.mean))
@@ -196,6 +205,7 @@ class FeaturesGradient:
 
     matrix: Tensor
     offset: Tensor
+    _elsewhere: dict[torch.device, tuple[Tensor, Tensor]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -214,11 +224,27 @@ class FeaturesGradient:
 
     def __call__(self, feats: Tensor, _region: Region, grad: Tensor | None) -> Tensor:
         """Gradient at features (1, C, H, W), wherever they lie; added to `grad`, channels_last, if there is one."""
+        matrix, offset = self._on(feats.device)
         if grad is not None:
             channels = feats.shape[1]
-            grad.permute(0, 2, 3, 1).view(-1, channels).addmm_(as_matrix(feats), self.matrix).add_(self.offset)
+            grad.permute(0, 2, 3, 1).view(-1, channels).addmm_(as_matrix(feats), matrix).add_(offset)
             return grad
-        return as_features(torch.addmm(self.offset, as_matrix(feats), self.matrix), feats.shape)
+        return as_features(torch.addmm(offset, as_matrix(feats), matrix), feats.shape)
+
+    def send(self, devices: Iterable[torch.device]) -> None:
+        """Has copies where they will be needed, before the devices are given more to do.
+
+        A copy between two GPUs waits for all that either of them was given before.
+        """
+        for device in devices:
+            self._on(device)
+
+    def _on(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        if device == self.matrix.device:
+            return self.matrix, self.offset
+        if device not in self._elsewhere:
+            self._elsewhere[device] = self.matrix.to(device), self.offset.to(device)
+        return self._elsewhere[device]
 
 
 def as_matrix(feats: Tensor) -> Tensor:

@@ -2,22 +2,22 @@
 
 The loss depends on the image through sums over positions: moments of features, squared differences. So the
 network runs forward and the sums are taken; from them come the loss and its gradient at each layer's features,
-which runs backward through the network: whole, or in tiles (`passes`). It is the same.
+which runs backward through the network: whole, in tiles (`passes`), or in strips over several devices (`ways`). It
+is the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 
 import torch
 from torch import Tensor
 
 from styletransfer.network.network_cache import shared_network
-from styletransfer.network.steps import finished
 from styletransfer.network.tiles import Tiling
-from styletransfer.network.vgg import VGG19, Outputs, check_size
+from styletransfer.network.vgg import VGG19, check_size
 from styletransfer.objective.content import ContentLoss
 from styletransfer.objective.layer_gradients import LayerGradient, sum_of
 from styletransfer.objective.masks import LayerMask, MaskedStyle, layer_masks
@@ -25,9 +25,11 @@ from styletransfer.objective.moments import Moments
 from styletransfer.objective.passes import Collector, Collectors, Pass, WholeFeatures
 from styletransfer.objective.smoothness import add_total_variation
 from styletransfer.objective.sqrtm import is_by_chain
+from styletransfer.objective.strip_features import StripFeatures
 from styletransfer.objective.style import LayerMoments, Part, StyleLoss, by_layer, values_and_gradients
 from styletransfer.objective.wasserstein import StyleTarget, style_target
 from styletransfer.objective.wasserstein_batch import TargetBatch, batches_of
+from styletransfer.objective.ways import AtOnce, InStrips, Way
 from styletransfer.settings import Settings
 from styletransfer.vgg_layers import LAYERS
 
@@ -54,12 +56,14 @@ class Losses:
 class Targets:
     """What an image is compared with: content features and style statistics by layer.
 
-    Where `masked` names parts of the picture with styles of their own, there is no `style` for all of it.
+    Where `masked` names parts of the picture with styles of their own, there is no `style` for all of it. Where
+    devices share the picture, each has the content features of its strip (`content_in_strips`).
     """
 
     content: Mapping[str, Tensor]
     style: Mapping[str, StyleTarget]
     masked: tuple[MaskedStyle, ...] = ()
+    content_in_strips: Mapping[str, StripFeatures] = field(default_factory=dict)
 
     @cached_property
     def styles(self) -> tuple[MaskedStyle, ...]:
@@ -126,16 +130,23 @@ class Objective:
             build, tensors, settings.layers(), pooling=settings.pooling, dtype=dtype
         )
         self.network = self._build(devices=devices)
+        self._networks: tuple[VGG19, ...] = (self.network,)
 
     def device_of(self, layer: str) -> torch.device:
         """Where the features of `layer` are compared with its targets."""
         return self.network.device_of(LAYERS[layer])
 
-    def place(self, devices: Sequence[str], last_on_first: int) -> None:
-        """Runs the network on `devices`, layers up to `last_on_first` on the first."""
-        network, wanted = self.network, [torch.device(device) for device in devices]
-        if network.devices != (wanted[0], wanted[-1]) or network.last_on_first != last_on_first:
-            self.network = self._build(devices=devices, last_on_first=last_on_first)
+    def place(self, devices: Sequence[str], last_on_first: int, *, in_strips: bool = False) -> None:
+        """Runs the network on `devices`: layers up to `last_on_first` on the first of two, or all on each of them,
+        over a strip of the picture (`in_strips`).
+        """
+        groups = [(device,) for device in devices] if in_strips else [tuple(devices)]
+        wanted = [(torch.device(group[0]), torch.device(group[-1]), last_on_first) for group in groups]
+        if wanted != [(*network.devices, network.last_on_first) for network in self._networks]:
+            build = partial(self._build, last_on_first=last_on_first)
+            built = {group: build(devices=group) for group in dict.fromkeys(groups)}
+            self._networks = tuple(built[group] for group in groups)
+            self.network = self._networks[0]
 
     @torch.no_grad()
     def style_moments(self, style: Tensor, mask: Tensor | None = None) -> dict[str, Moments]:
@@ -148,7 +159,7 @@ class Objective:
             found = {layer: LayerMoments(each) for layer, each in self.masks(mask).items()}
             if not found:
                 return {}
-        self._forward(style, _by_index(found.items()))
+        self._way(style).forward(style, _by_index(found.items()))
         return {layer: moments.sums().moments() for layer, moments in found.items()}
 
     def masks(self, mask: Tensor) -> dict[str, LayerMask]:
@@ -166,31 +177,33 @@ class Objective:
     @torch.no_grad()
     def targets(self, content: Tensor, styles: Mapping[str, Moments]) -> Targets:
         """Targets of a content (1, 3, H, W) and of blended style moments."""
-        found = {
-            layer: WholeFeatures(content, LAYERS[layer], self._target_device(content, layer))
-            for layer in self.weighting.content
-        }
-        self._forward(content, _by_index(found.items()))
-        return Targets({layer: feats.whole() for layer, feats in found.items()}, self.style_targets(styles))
+        way = self._way(content)
+        found = {layer: way.features(content, LAYERS[layer]) for layer in self.weighting.content}
+        way.forward(content, _by_index(found.items()))
+        whole = {layer: feats.whole() for layer, feats in found.items() if isinstance(feats, WholeFeatures)}
+        in_strips = {layer: feats for layer, feats in found.items() if isinstance(feats, StripFeatures)}
+        return Targets(whole, self.style_targets(styles), content_in_strips=in_strips)
 
     @torch.no_grad()
     def value_and_gradient(self, image: Tensor, targets: Targets) -> tuple[Losses, Tensor]:
         """Loss terms at image (1, 3, H, W) and the gradient of their sum, same shape, dtype and device."""
         content = {
-            layer: ContentLoss(targets.content[layer], weight) for layer, weight in self.weighting.content.items()
+            layer: ContentLoss(targets.content_in_strips.get(layer) or targets.content[layer], weight)
+            for layer, weight in self.weighting.content.items()
         }
         style = self._style_losses(targets)
         of_style = [(layer, loss) for (layer, _), loss in style.items()]
-        outputs = self._forward(image, _by_index([*content.items(), *of_style]), keep=True)
+        way = self._way(image)
+        back = way.forward(image, _by_index([*content.items(), *of_style]), keep=True)
         found = [(layer, loss.value_and_gradient()) for layer, loss in content.items()]
         styles = by_layer(values_and_gradients(style, targets.batches))
         gradients: dict[int, LayerGradient] = {}
         for layer, (_, gradient) in [*found, *styles.items()]:
+            way.send(gradient)
             gradients[LAYERS[layer]] = sum_of(gradients.get(LAYERS[layer]), gradient)
         terms = [term for _, (term, _) in found]
         terms += [styles[layer][0] if layer in styles else image.new_zeros(()) for layer in self.weighting.style]
-        at_image = self._backward(image, outputs, gradients)
-        variation = add_total_variation(image, at_image, self.weighting.tv)
+        at_image, variation = back(gradients, lambda grad: add_total_variation(image, grad, self.weighting.tv))
         return Losses(self.weighting.names(), (*terms, self.weighting.tv * variation)), at_image
 
     def _style_losses(self, targets: Targets) -> dict[Part, StyleLoss]:
@@ -202,19 +215,11 @@ class Objective:
             if layer in style.targets
         }
 
-    def _forward(self, image: Tensor, collectors: Collectors, *, keep: bool = False) -> Outputs:
-        """The network forward as far as features are wanted; its outputs, if they are to be kept."""
+    def _way(self, image: Tensor) -> Way:
+        """The way over an image; ImageError if it is too small for one."""
         check_size(image, self.network.smallest_input)
-        return finished(Pass(self.network, self.tiling).forward(image, collectors, keep=keep))
-
-    def _backward(self, image: Tensor, outputs: Outputs, gradients: Mapping[int, LayerGradient]) -> Tensor:
-        """Gradient at the image (1, 3, H, W), from those at layers by index. Consumes `outputs`."""
-        return finished(Pass(self.network, self.tiling).backward(image, outputs, gradients))
-
-    def _target_device(self, content: Tensor, layer: str) -> torch.device:
-        """Where the target of `layer` is kept: where it runs, or in host memory if pictures are kept there."""
-        device = self.device_of(layer)
-        return device if content.device.type == device.type else content.device
+        first, *others = (Pass(network, self.tiling) for network in self._networks)
+        return InStrips([first, *others]) if others else AtOnce(first)
 
 
 def _by_index(collectors: Iterable[tuple[str, Collector]]) -> Collectors:

@@ -46,7 +46,7 @@ class Pass:
         if self.tiling is None:
             return (yield from self._whole(self.network.normalise(image), 0, deepest, collectors, keep))
         last = self.tiling.last(self.network.last)
-        put_together = WholeFeatures(image, last, self.network.device_of(last))
+        put_together = WholeFeatures.of(image, last, self.network.device_of(last))
         if deepest > last:
             collectors = [*collectors, (last, put_together)]
         for tile, x in self._tiles(image):
@@ -108,12 +108,18 @@ class Pass:
 
 
 class WholeFeatures:
-    """A layer's features of the whole picture, put together from parts, on `device`."""
+    """A layer's features of the whole picture, or a strip's own of them, put together from parts, on `device`."""
 
-    def __init__(self, image: Tensor, index: int, device: torch.device) -> None:
-        self._size = [side // stride(index) for side in image.shape[2:]]
+    def __init__(self, height: int, width: int, device: torch.device) -> None:
+        self._size = height, width
         self._device = device
         self._whole: Tensor | None = None
+
+    @classmethod
+    def of(cls, image: Tensor, index: int, device: torch.device) -> WholeFeatures:
+        """Those of layer `index`, of image (1, 3, H, W)."""
+        height, width = (side // stride(index) for side in image.shape[2:])
+        return cls(height, width, device)
 
     def add(self, feats: Tensor, region: Region) -> None:
         if self._whole is None:

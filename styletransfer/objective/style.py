@@ -31,18 +31,18 @@ Part = tuple[str, int]
 
 
 class LayerMoments:
-    """The moments of features that are added whole or in parts; with a mask, their positions weighted by it."""
+    """The moments of features that are added whole or in parts, on one device or several; with a mask, their
+    positions weighted by it.
+    """
 
     def __init__(self, mask: LayerMask | None = None) -> None:
         self._mask = mask
-        self._sums: LayerSums | None = None
+        self._sums: dict[torch.device, LayerSums] = {}
 
     def add(self, feats: Tensor, region: Region) -> None:
-        sums = self._of(feats, region)
-        if self._sums is None or sums is None:
-            self._sums = self._sums or sums
-        else:
-            self._sums = self._sums + sums
+        sums, so_far = self._of(feats, region), self._sums.get(feats.device)
+        if sums is not None:
+            self._sums[feats.device] = sums if so_far is None else so_far + sums
 
     def _of(self, feats: Tensor, region: Region) -> LayerSums | None:
         """The sums of a part; None where the mask has nothing of it."""
@@ -52,9 +52,15 @@ class LayerMoments:
         total = self._mask.total_within(region)
         return kind.weighted(feats, self._mask.within(region, feats.device), total) if total > 0 else None
 
-    def sums(self) -> LayerSums:
-        assert self._sums is not None
-        return self._sums
+    def sums(self, device: torch.device | None = None) -> LayerSums:
+        """All together on this device, or on the first that any were added on."""
+        device = device or next(iter(self._sums))
+        if list(self._sums) != [device]:
+            first, *others = (sums.to(device) for sums in self._sums.values())
+            for other in others:
+                first += other
+            self._sums = {device: first}
+        return self._sums[device]
 
 
 class StyleLoss:
@@ -86,8 +92,8 @@ class StyleLoss:
         return self.weighted(found.mean, *wasserstein.distance_and_gradient(found, self._target))
 
     def sums(self) -> LayerSums:
-        """What was added."""
-        return self._moments.sums()
+        """What was added, where the target is."""
+        return self._moments.sums(self._target.mean.device)
 
     def weighted(self, mean: Tensor, value: Tensor, gradient: MomentsGradient) -> tuple[Tensor, LayerGradient]:
         """`value_and_gradient` from the distance and its gradient at the moments, whose mean is this."""

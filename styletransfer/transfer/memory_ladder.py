@@ -122,5 +122,5 @@ class MemoryLadder:
 
     def _take(self, plan: MemoryPlan) -> None:
         self._objective.tiling = plan.tiling
-        self._objective.place(plan.devices, plan.last_on_first)
+        self._objective.place(plan.devices, plan.last_on_first, in_strips=plan.in_strips)
         self._adopt(plan)

@@ -1,5 +1,5 @@
-"""How much memory a render needs on each device, by arithmetic, and how it is made to fit: whole, on two devices,
-in tiles, with the picture in host memory.
+"""How much memory a render needs on each device, by arithmetic, and how it is made to fit: whole, over several
+devices, in tiles, with the picture in host memory.
 
 What grows with the picture: copies of the picture itself (image, the optimizer's state, average, gradient), the
 targets of content, and the features that are kept for the way back, so many values per px at each layer. Tiled
@@ -16,9 +16,12 @@ from styletransfer.errors import OutOfMemoryError
 from styletransfer.network.tiles import ALL_BLOCKS, Tiling, halo_px, stride
 from styletransfer.settings import Optimizer, Settings
 from styletransfer.sizes import Size, size_to_fit
+from styletransfer.transfer.arrangements import Arrangement, arrangements
 from styletransfer.vgg_layers import CHANNELS_PER_BLOCK, CONVOLUTIONS, LAYERS, POOLING_INDICES, last_layer
 
 HOST = "cpu"
+ELSEWHERE = "elsewhere"
+"""No device: what is there is counted by itself."""
 FIXED_BYTES = 900 * 2**20
 """The network in both directions, style targets, libraries. On each device."""
 WINOGRAD_BYTES = 250 * 2**20
@@ -34,6 +37,8 @@ TILE_EDGES = (1024, 512, 256)
 """Larger tiles waste less on halos."""
 MOST_REPLAYED = 2**20
 """Px up to which an iteration is replayed: above, a GPU takes longer for it than Python for its launches."""
+STRIP_PICTURES = 2
+"""Copies of its part of the picture that a device which shares one holds: the part, and the gradient at it."""
 REPLAY_PICTURES = 8
 """Copies of the picture that are held while a replay is proved: image, average and moments before and after. What a
 graph's own memory holds, the iteration itself held before."""
@@ -47,7 +52,7 @@ KEEP_PICTURES = 3
 
 @dataclass(frozen=True)
 class Budget:
-    """The one or two devices of a render, and the bytes that it may take on each and in host memory (`cpu`).
+    """The devices of a render, and the bytes that it may take on each and in host memory (`cpu`).
 
     `replays`: whether iterations may be replayed where that pays. `regions`: how many parts of the picture have
     styles of their own; `keeps`: whether something of the content is kept.
@@ -64,8 +69,9 @@ class Budget:
 class MemoryPlan:
     """How a scale is rendered, and the bytes that it should need on each device.
 
-    The network runs on `devices`, layers up to `last_on_first` on the first of them; the picture, the optimizer's
-    state and the average live on `home`. Its iterations are recorded and `replayed`, or each launched anew.
+    The network runs on `devices`: on each of them over a strip of the picture (`in_strips`), or layers up to
+    `last_on_first` on the first of two. The picture, the optimizer's state and the average live on `home`. Its
+    iterations are recorded and `replayed`, or each launched anew.
     """
 
     tiling: Tiling | None
@@ -74,6 +80,7 @@ class MemoryPlan:
     home: str
     bytes: Mapping[str, int] = field(compare=False)
     replayed: bool = False
+    in_strips: bool = False
 
     def fill(self, budget: Budget) -> float:
         """Share of the fullest device's budget that is taken; beyond 1 it does not fit."""
@@ -83,7 +90,11 @@ class MemoryPlan:
         where = " and ".join(self.devices)
         how = f"blocks 1-{self.tiling.blocks} in tiles of {self.tiling.edge} px" if self.tiling else "whole"
         host = "" if self.home == self.devices[0] else f", the picture in {self.home} memory"
-        return f"{how} on {where}{host}"
+        return f"{how}{', in strips' if self.in_strips else ''} on {where}{host}"
+
+    def bits(self) -> str:
+        """What of it decides the last bits of a picture."""
+        return f"{self.tiling or 'untiled'}" + (f", {len(self.devices)} strips" if self.in_strips else "")
 
 
 def plan_memory(size: Size, settings: Settings, element_size: int, budget: Budget) -> MemoryPlan:
@@ -102,18 +113,17 @@ def plan_memory(size: Size, settings: Settings, element_size: int, budget: Budge
 def memory_plans(size: Size, settings: Settings, element_size: int, budget: Budget) -> Iterator[MemoryPlan]:
     """The plans that the setting `tiles` allows, fastest first: whole, then fewer blocks in larger tiles.
 
-    Two devices give room, not speed: each plan is made for either alone before it is made for both. The last
-    resort is to leave the picture in host memory and send the device one tile at a time.
+    The last resort is to leave the picture in host memory and send a device one tile at a time.
     """
-    tilings = _tilings(size, settings)
+    tilings = _tilings(settings)
     homes: list[str | None] = [None]
     if HOST not in budget.devices and settings.tiles != "off":
         homes.append(HOST)
     for home in homes:
         for tiling in tilings:
-            for devices in _arrangements(budget):
-                if home is None or tiling is not None:
-                    plan = _plan(size, settings, element_size, budget, tiling, devices, home)
+            for arrangement in arrangements(size, settings, budget.devices):
+                if tiling is not None or (home is None and _can_be_whole(size, settings, arrangement)):
+                    plan = _plan(size, settings, element_size, budget, tiling, arrangement, home)
                     if budget.replays and can_be_replayed(plan, size, settings, element_size):
                         yield _replayed(plan, size, element_size)
                     yield plan
@@ -134,23 +144,19 @@ def _replayed(plan: MemoryPlan, size: Size, element_size: int) -> MemoryPlan:
     return replace(plan, replayed=True, bytes={**plan.bytes, plan.home: plan.bytes[plan.home] + copies})
 
 
-def _tilings(size: Size, settings: Settings) -> list[Tiling | None]:
+def _tilings(settings: Settings) -> list[Tiling | None]:
     blocks = (2, 3, ALL_BLOCKS)
     if settings.tiles == "off":
         return [None]
     if settings.tiles != "auto":
         return [Tiling(settings.tiles, count) for count in blocks]
-    tilings: list[Tiling | None] = [Tiling(edge, count) for count in blocks for edge in TILE_EDGES]
-    if CHANNELS_PER_BLOCK[0] * size[0] * size[1] < LARGEST_TENSOR:
-        tilings.insert(0, None)
-    return tilings
+    return [None, *(Tiling(edge, count) for count in blocks for edge in TILE_EDGES)]
 
 
-def _arrangements(budget: Budget) -> list[tuple[str, ...]]:
-    """Each device alone, then both; a device that is named twice was meant to be used as two."""
-    if len(set(budget.devices)) == 1:
-        return [budget.devices]
-    return [*((device,) for device in budget.devices), budget.devices]
+def _can_be_whole(size: Size, settings: Settings, arrangement: Arrangement) -> bool:
+    """Whether features of the picture, or of its largest strip, have few enough values."""
+    largest = max(rows for _, rows in arrangement.parts(size, settings))
+    return settings.tiles == "off" or CHANNELS_PER_BLOCK[0] * size[0] * largest < LARGEST_TENSOR
 
 
 def _plan(
@@ -159,23 +165,50 @@ def _plan(
     element_size: int,
     budget: Budget,
     tiling: Tiling | None,
-    devices: tuple[str, ...],
+    arrangement: Arrangement,
     home: str | None,
 ) -> MemoryPlan:
-    """The plan that fills the devices most evenly: either may be the first, which has the picture."""
-    last = LAYERS[last_layer(settings.layers())]
-    orders, splits = [devices], [last]
-    if len(devices) > 1:
-        orders = [devices, devices[::-1]]
+    """The plan that fills the devices most evenly: any may be the first, which has the picture."""
+    last, devices = LAYERS[last_layer(settings.layers())], arrangement.devices
+    orders = [(device, *devices[:place], *devices[place + 1 :]) for place, device in enumerate(devices)]
+    if arrangement.in_strips:
+        found = [
+            (order, last, strip_bytes(size, settings, element_size, tiling, order, home)) for order in orders
+        ]
+    else:
         # A pooling's way back needs what it pooled: never on another device.
         splits = [index for index, _ in _outputs(0, last - 1) if index + 1 not in POOLING_INDICES]
+        found = [
+            (order, split, memory_bytes(size, settings, element_size, tiling, order, split, home))
+            for order in orders
+            for split in (splits if len(devices) > 1 else [last])
+        ]
     plans = []
-    for order in orders:
-        for split in splits:
-            needed = memory_bytes(size, settings, element_size, tiling, order, split, home)
-            needed = _with_masks(needed, size, element_size, budget, home or order[0])
-            plans.append(MemoryPlan(tiling, order, split, home or order[0], needed))
+    for order, split, needed in found:
+        of_all = _with_masks(needed, size, element_size, budget, home or order[0])
+        plans.append(
+            MemoryPlan(tiling, order, split, home or order[0], of_all, in_strips=arrangement.in_strips)
+        )
     return min(plans, key=lambda plan: plan.fill(budget))
+
+
+def strip_bytes(
+    size: Size,
+    settings: Settings,
+    element_size: int,
+    tiling: Tiling | None,
+    devices: tuple[str, ...],
+    home: str | None = None,
+) -> dict[str, int]:
+    """`memory_bytes` where each device has a strip: as for a picture of that size, but for the picture itself."""
+    home = home or devices[0]
+    picture = 3 * max(4, element_size)  # bytes per px
+    needed = dict.fromkeys((*devices, home), 0)
+    for device, rows in Arrangement(devices, in_strips=True).parts(size, settings):
+        own = memory_bytes((size[0], rows), settings, element_size, tiling, (device,), home=ELSEWHERE)
+        needed[device] += own[device] + STRIP_PICTURES * picture * size[0] * rows
+    needed[home] += PICTURES[settings.optimizer] * picture * size[0] * size[1]
+    return needed
 
 
 def memory_bytes(

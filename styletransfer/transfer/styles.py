@@ -108,7 +108,7 @@ class RenderStyles:
             layers=[list(self.settings.style_layers), self.settings.layers()],
             pooling=self.settings.pooling,
             dtype=[str(self.network_dtype), str(self.image_dtype)],
-            tiling=str(plan.tiling),
+            tiling=plan.bits(),
             last_on_first=plan.last_on_first,
         )
 

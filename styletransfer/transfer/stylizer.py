@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 
 import torch
@@ -78,7 +78,7 @@ class Progress:
 class Stylizer:
     """Renders pictures with one set of weights and settings.
 
-    `devices` are names as in `devices.parse_devices`, one or two of one type. Style targets are kept in
+    `devices` are names as in `devices.parse_devices`, any number of one type. Style targets are kept in
     `style_cache`, which several may share; without, in memory and as long as the stylizer.
     """
 
@@ -209,7 +209,7 @@ class _Run:
     def _prepare(self, scale: Scale) -> None:
         """Targets and, unless it was resumed, what the scale begins with."""
         content = self.content.at(scale.size, self.image_dtype)
-        self.targets = self.memory.fit(lambda: self._make_targets(scale, content))
+        self.memory.fit(lambda: self._make_targets(scale, content))
         if self.keep is not None:
             kept = Kept(content, gray(self.keep, scale.size, self.image_dtype))
             self.kept = self.memory.fit(lambda: kept.to(self.device))
@@ -217,10 +217,12 @@ class _Run:
             self.memory.fit(lambda: self._begin(scale, content))
 
     def _make_targets(self, scale: Scale, content: Tensor) -> Targets:
-        content_feats = self.objective.targets(content.to(self.device), {}).content
+        of_content = self.objective.targets(content.to(self.device), {})
         plan = self.memory.plan(scale)
         masked = self.styles.masked(scale.px, scale.size, plan)
-        return Targets(content_feats, {} if masked else self.styles.targets(scale.px, plan), masked)
+        style = {} if masked else self.styles.targets(scale.px, plan)
+        self.targets = replace(of_content, style=style, masked=masked)
+        return self.targets
 
     def _begin(self, scale: Scale, content: Tensor) -> None:
         """First image, optimizer and average of a scale: from the start, or carried over from the scale before."""
@@ -254,7 +256,7 @@ class _Run:
         if losses is None:  # resumed behind the last iteration
             assert running.optimizer is not None
             image = running.optimizer.image
-            losses, _ = self.memory.fit(lambda: self._evaluate(image))
+            losses, _ = self.memory.fit(lambda: self._evaluate(scale, image))
         return losses
 
     def _step(self, scale: Scale, iteration: int) -> Losses:
@@ -262,16 +264,16 @@ class _Run:
         running = self.running
         assert running.optimizer is not None
         running.optimizer.set_step_size(self.schedule.step_size(scale.index, iteration))
-        step = partial(running.advance, self._evaluate)
+        step = partial(running.advance, partial(self._evaluate, scale))
         if not self.memory.plan(scale).replayed:
             return step()
         return self.replay.take(step, running.tensors(), scale.iterations - iteration)
 
-    def _evaluate(self, image: Tensor) -> tuple[Losses, Tensor]:
-        assert self.targets is not None
+    def _evaluate(self, scale: Scale, image: Tensor) -> tuple[Losses, Tensor]:
+        targets = self.targets or self._make_targets(scale, self.content.at(scale.size, self.image_dtype))
         if self.kept is None:
-            return self.objective.value_and_gradient(image, self.targets)
-        losses, gradient = self.objective.value_and_gradient(self.kept.over(image), self.targets)
+            return self.objective.value_and_gradient(image, targets)
+        losses, gradient = self.objective.value_and_gradient(self.kept.over(image), targets)
         return losses, self.kept.around(gradient)
 
     def _move(self, plan: MemoryPlan) -> None:
@@ -279,6 +281,8 @@ class _Run:
         self.replay.forget()
         self.device = torch.device(plan.home)
         self.running.move(self.device)
+        if self.targets is not None and (plan.in_strips or self.targets.content_in_strips):
+            self.targets = None  # to be made anew: the strips are others, or none
         if self.targets is not None:
             content = {layer: feats.to(self._keeper(layer)) for layer, feats in self.targets.content.items()}
             style = on_devices(self.targets.style, self.objective.device_of)
@@ -336,7 +340,7 @@ class _Run:
         return self.running.state(self._key(self.memory.plan(self.scales[self.running.scale_index])))
 
     def _key(self, plan: MemoryPlan) -> str:
-        return f"{self.dtype}, {plan.tiling or 'untiled'}"
+        return f"{self.dtype}, {plan.bits()}"
 
     def resume(self, state: State) -> None:
         """Stands where `state` was taken; RecordError when it belongs to other pictures or settings."""

@@ -10,7 +10,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 import styletransfer
-from styletransfer.objective.objective import Objective, Targets
+from styletransfer.objective.objective import Objective
 from styletransfer.settings import Settings
 from styletransfer.transfer.optimize import Adam, Average
 from tests.reference.objective import ReferenceObjective
@@ -174,7 +174,7 @@ AnyObjective = Objective | ReferenceObjective
 def step_of(objective: AnyObjective, content: Tensor, style: Tensor) -> Callable[[], Any]:
     """One iteration with Adam and the average, as a render has it, at `content` (1, 3, H, W)."""
     style_targets = objective.style_targets(objective.style_moments(style))
-    targets = Targets(objective.targets(content, {}).content, style_targets)
+    targets = replace(objective.targets(content, {}), style=style_targets)
     image = content.clone()
     optimizer, average = Adam(image), Average(image, Settings().avg_decay)
 

@@ -23,7 +23,7 @@ def picture():
 
 def features_of(way):
     image, index = picture(), LAYERS[LAYER]
-    found = WholeFeatures(image, index, image.device)
+    found = WholeFeatures.of(image, index, image.device)
     outputs = finished(way.forward(image, [(index, found)], keep=True))
     return found.whole(), outputs
 
@@ -48,7 +48,7 @@ def test_the_way_back_is_the_slope(tiling):
     step = 1e-6 * torch.rand(image.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
     def value(at):
-        found = WholeFeatures(at, LAYERS[LAYER], at.device)
+        found = WholeFeatures.of(at, LAYERS[LAYER], at.device)
         finished(make_pass().forward(at, [(LAYERS[LAYER], found)]))
         return found.whole().square().sum().item() / 2
 
@@ -57,7 +57,7 @@ def test_the_way_back_is_the_slope(tiling):
 
 
 def test_features_are_put_together_where_they_lie():
-    found = WholeFeatures(torch.empty(1, 3, 4, 6), LAYERS["relu2_1"], torch.device("cpu"))
+    found = WholeFeatures.of(torch.empty(1, 3, 4, 6), LAYERS["relu2_1"], torch.device("cpu"))
     found.add(torch.ones(1, 2, 2, 1), (slice(0, 2), slice(0, 1)))
     found.add(2 * torch.ones(1, 2, 2, 2), (slice(0, 2), slice(1, 3)))
     assert found.whole()[0].tolist() == 2 * [[[1, 2, 2]] * 2]

@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from styletransfer.errors import RecordError
 from styletransfer.network.vgg_weights import Weights
 from styletransfer.objective.objective import Objective, Targets
 from styletransfer.settings import Settings
+from styletransfer.transfer.arrangements import Arrangement
 from styletransfer.transfer.memory_plan import MemoryPlan, memory_plans
 from styletransfer.transfer.regions import EVERYWHERE, Regions
 from styletransfer.transfer.state import State
@@ -63,11 +65,78 @@ def test_the_whole_network_and_every_precision_do(changes):
 
 @pytest.mark.parametrize("tiles", ["off", 32])
 def test_one_that_one_gpu_cannot_hold_is_shared_by_two(tiles, monkeypatch):
-    monkeypatch.setattr("styletransfer.transfer.memory_plan._arrangements", lambda budget: [budget.devices])
+    both = Arrangement(("cuda:0", "cuda:1"))
+    monkeypatch.setattr("styletransfer.transfer.memory_plan.arrangements", lambda *_: [both])
     with fake_gpus(2) as asked:
         stylizer = make_stylizer(2, tiles=tiles)
         check(run(stylizer), asked)
         assert len(set(stylizer.objective.network.devices)) == 2
+
+
+@pytest.fixture
+def any_picture_is_shared(monkeypatch):
+    monkeypatch.setattr("styletransfer.transfer.arrangements.LEAST_FOR_A_DEVICE", 1)
+
+
+@pytest.mark.usefixtures("any_picture_is_shared")
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("changes", [{}, {"tiles": 32}, {"optimizer": "lbfgs"}], ids=str)
+def test_a_picture_is_shared_by_several_which_nobody_waits_for(count, changes):
+    with fake_gpus(count) as asked:
+        stylizer = make_stylizer(count, **changes)
+        found = run(stylizer)
+        assert len(stylizer.objective._networks) == count
+        if "optimizer" in changes:  # which does wait
+            assert tuple(found.shape) == (1, 3, 32, 48)
+        else:
+            check(found, asked)
+
+
+@pytest.mark.usefixtures("any_picture_is_shared")
+def test_a_checkpoint_of_a_shared_picture_is_taken_up_by_as_many_gpus():
+    with fake_gpus(2):
+        states: list[State] = []
+        run(make_stylizer(2), callback=lambda progress: states.append(progress.state()))
+        assert [state.key for state in states] == ["torch.bfloat16, untiled, 2 strips"] * ITERATIONS
+        for done, state in enumerate(states, 1):
+            left: list[Progress] = []
+            run(make_stylizer(2), callback=left.append, resume=state)
+            assert len(left) == ITERATIONS - done
+        with pytest.raises(RecordError, match=r"made with torch\.bfloat16, untiled, 2 strips, not"):
+            run(make_stylizer(1), resume=states[0])
+
+
+@pytest.mark.usefixtures("any_picture_is_shared")
+@pytest.mark.parametrize("changes", [{}, {"tiles": 32}], ids=str)
+def test_out_of_memory_a_shared_picture_goes_on_by_the_next_plan(changes, monkeypatch):
+    """From strips over three of them to one alone, and the targets with it."""
+    compute, held = Objective.value_and_gradient, []
+
+    def failing(objective: Objective, image: Tensor, targets: Targets) -> Any:
+        held.append((len(objective._networks), len(targets.content_in_strips)))
+        if len(held) == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return compute(objective, image, targets)
+
+    monkeypatch.setattr(Objective, "value_and_gradient", failing)
+    monkeypatch.setattr("styletransfer.transfer.memory_plan.TILE_EDGES", (32,))
+    with fake_gpus(3):
+        assert tuple(run(make_stylizer(3, **changes)).shape) == (1, 3, 32, 48)
+    assert held == [(3, 1), (1, 0), (1, 0)]
+
+
+@pytest.mark.usefixtures("any_picture_is_shared")
+def test_a_shared_picture_that_the_gpus_cannot_hold_stays_in_host_memory(monkeypatch):
+    def last_shared(*of: Any) -> MemoryPlan:
+        return [plan for plan in memory_plans(*of) if plan.in_strips][-1]
+
+    monkeypatch.setattr("styletransfer.transfer.memory_ladder.plan_memory", last_shared)
+    with fake_gpus(2) as asked:
+        stylizer = make_stylizer(2)
+        run(stylizer)
+        assert stylizer._run is not None
+        assert [tensor.device.type for tensor in stylizer._run.running.tensors()[:2]] == ["cpu", "cpu"]
+        assert asked.devices["cuda"] == 0
 
 
 def test_the_network_may_be_split_behind_any_layer():
@@ -94,9 +163,10 @@ def test_every_pooling_runs_there(pooling):
 
 
 @pytest.mark.parametrize("tiles", ["off", 32])
-@pytest.mark.parametrize("count", [1, 2])
-def test_regions_and_what_is_kept_wait_for_no_gpu(count, tiles, monkeypatch):
-    monkeypatch.setattr("styletransfer.transfer.memory_plan._arrangements", lambda budget: [budget.devices])
+@pytest.mark.parametrize(("count", "in_strips"), [(1, False), (2, False), (2, True)])
+def test_regions_and_what_is_kept_wait_for_no_gpu(count, in_strips, tiles, monkeypatch):
+    all_of_them = Arrangement(("cuda:0", "cuda:1")[:count], in_strips)
+    monkeypatch.setattr("styletransfer.transfer.memory_plan.arrangements", lambda *_: [all_of_them])
     masks = [FakePicture(60, 40), None]
     with fake_gpus(count) as asked:
         stylizer = make_stylizer(count, tiles=tiles)
@@ -164,7 +234,7 @@ def test_out_of_memory_on_a_gpu_everything_moves_and_stays_together(changes, mas
 
     monkeypatch.setattr(Objective, "value_and_gradient", failing)
     monkeypatch.setattr("styletransfer.transfer.memory_plan.TILE_EDGES", (32,))
-    monkeypatch.setattr("styletransfer.transfer.memory_plan._arrangements", lambda budget: [budget.devices[:1]])
+    monkeypatch.setattr("styletransfer.transfer.memory_plan.arrangements", lambda *_: [Arrangement(("cuda:0",))])
     with fake_gpus(2):
         regions = Regions([FakePicture(60, 40)], keep=FakePicture(60, 40)) if masked else EVERYWHERE
         assert tuple(run(make_stylizer(2, **changes), regions=regions).shape) == (1, 3, 32, 48)

@@ -11,6 +11,7 @@ from styletransfer.machine.hardware import Hardware
 from styletransfer.network.tiles import Tiling
 from styletransfer.network.vgg_weights import Weights
 from styletransfer.objective.objective import Objective
+from styletransfer.objective.smoothness import add_total_variation
 from styletransfer.pictures.picture import Picture
 from styletransfer.settings import Settings
 from styletransfer.transfer.memory_ladder import MemoryLadder
@@ -42,7 +43,7 @@ class Cramped:
         return self.objective.value_and_gradient(image, targets)
 
 
-def _rendered(wrap=None, callback=None, resume=None, **values):
+def _rendered(wrap=None, callback=None, resume=None, devices=("cpu",), **values):
     chosen = {
         "end_scale": 64,
         "min_scale": 45,
@@ -53,7 +54,7 @@ def _rendered(wrap=None, callback=None, resume=None, **values):
         "style_layers": {"relu1_1": 1.0, "relu3_1": 1.0},
     }
     settings = Settings.model_validate(chosen | values)
-    stylizer = Stylizer(Weights("random", "random", shallow_network()), settings)
+    stylizer = Stylizer(Weights("random", "random", shallow_network()), settings, devices=devices)
     if wrap:
         stylizer.objective = wrap(stylizer.objective)
     noise = torch.randint(0, 256, (64, 48, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -92,6 +93,23 @@ def test_a_checkpoint_of_a_render_that_ran_out_is_taken_up_in_the_same_tiles():
         found, image = _rendered(**settings, resume=State.from_bytes(state.to_bytes()))
         assert torch.equal(image, expected)
         assert [report.tiling["blocks"] for report in found.scales_report] == [3, 3]
+
+
+def test_a_picture_that_several_share_goes_on_in_tiles_and_is_taken_up_there(monkeypatch, caplog):
+    """Each device its strip, which is in tiles then."""
+    states: list[State] = []
+    _, whole = _rendered()
+    place = "styletransfer.objective.objective.add_total_variation"
+    monkeypatch.setattr(place, Failing(add_total_variation))
+    settings = {"devices": ("cpu", "cpu"), "callback": lambda progress: states.append(progress.state())}
+    stylizer, image = _rendered(**settings)
+    assert "going on with blocks 1-2 in tiles of 1024 px, in strips on cpu and cpu" in caplog.text
+    torch.testing.assert_close(image, whole, rtol=0, atol=1e-9)
+    assert len(stylizer.objective._networks) == 2
+    for state in states:
+        assert state.key == "torch.float64, Tiling(edge=1024, blocks=2), 2 strips"
+        found = _rendered(devices=("cpu", "cpu"), resume=State.from_bytes(state.to_bytes()))[1]
+        assert torch.equal(found, image)
 
 
 class Failing:

@@ -8,10 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from styletransfer.errors import OutOfMemoryError
+from styletransfer.network.steps import finished
 from styletransfer.network.tiles import ALL_BLOCKS, Tiling
 from styletransfer.objective.objective import Objective
+from styletransfer.objective.passes import Pass
 from styletransfer.objective.style import LayerMoments
 from styletransfer.settings import Settings
+from styletransfer.transfer.arrangements import Arrangement
 from styletransfer.transfer.memory_plan import (
     FIXED_BYTES,
     REGION_BYTES,
@@ -20,6 +23,7 @@ from styletransfer.transfer.memory_plan import (
     memory_bytes,
     memory_plans,
     plan_memory,
+    strip_bytes,
 )
 from styletransfer.vgg_layers import LAYERS, POOLING_INDICES
 from tests.networks import shallow_network
@@ -120,7 +124,7 @@ def kept(tiling, px):
     image = torch.rand(1, 3, px, px)
     target = objective.targets(image, {}).content["relu4_2"]
     collectors = [(LAYERS[layer], LayerMoments()) for layer in DEEP.layers()]
-    outputs = objective._forward(image, collectors, keep=True)
+    outputs = finished(Pass(objective.network, tiling).forward(image, collectors, keep=True))
     return target.nbytes + sum(output.nbytes for output in outputs.values())
 
 
@@ -157,18 +161,20 @@ def test_on_a_cpu_the_picture_has_no_other_place_to_be():
     assert all(set(plan.bytes) == {"cpu"} for plan in plans)
 
 
-# Two devices
+# Two devices that share layers
+
+LAYERS_SPLIT = Settings(split="layers")
 
 
 def test_one_device_is_used_alone_while_the_picture_fits_whole():
     """Two give room, not speed."""
-    assert plan_memory(SIZE, Settings(), 2, budget(80, 80)).devices == ("cuda:0",)
-    assert plan_memory(SIZE, Settings(), 2, budget(2, 80)).devices == ("cuda:1",)
+    assert plan_memory(SIZE, LAYERS_SPLIT, 2, budget(80, 80)).devices == ("cuda:0",)
+    assert plan_memory(SIZE, LAYERS_SPLIT, 2, budget(2, 80)).devices == ("cuda:1",)
 
 
 def test_two_devices_are_tried_before_tiles():
     alone = bytes_of(None) / GIB
-    plan = plan_memory(SIZE, Settings(), 2, budget(0.7 * alone, 0.7 * alone))
+    plan = plan_memory(SIZE, LAYERS_SPLIT, 2, budget(0.7 * alone, 0.7 * alone))
     assert (plan.tiling, plan.devices) == (None, ("cuda:0", "cuda:1"))
 
 
@@ -176,7 +182,7 @@ def test_two_devices_are_tried_before_tiles():
 def test_two_devices_are_filled_evenly(ratio):
     """As evenly as layers can be shared, whichever of the two is the larger."""
     both = budget(8, 8 * ratio)
-    plans = memory_plans(SIZE, Settings(tiles="off"), 2, both)
+    plans = memory_plans(SIZE, Settings(tiles="off", split="layers"), 2, both)
     plan = next(plan for plan in plans if len(plan.devices) == 2)
     fills = [plan.bytes[device] / both.bytes[device] for device in plan.devices]
     assert max(fills) <= 1.25 * sum(plan.bytes.values()) / sum(both.bytes[device] for device in plan.devices)
@@ -184,7 +190,7 @@ def test_two_devices_are_filled_evenly(ratio):
 
 def test_a_pooling_runs_where_what_it_pools_is():
     for size in [(side, side) for side in range(512, 4097, 256)]:
-        for plan in memory_plans(size, Settings(tiles="off"), 2, budget(4, 8)):
+        for plan in memory_plans(size, Settings(tiles="off", split="layers"), 2, budget(4, 8)):
             assert plan.last_on_first + 1 not in POOLING_INDICES or len(plan.devices) == 1
 
 
@@ -225,3 +231,54 @@ def test_what_is_kept_is_where_the_picture_is():
     assert (kept.home, plain.home) == ("cpu", "cpu")
     assert kept.bytes["cuda:0"] == plain.bytes["cuda:0"]
     assert kept.bytes["cpu"] > plain.bytes["cpu"]
+
+
+# Devices that share the picture
+
+
+def test_strips_share_the_memory():
+    """Halos are worked on twice, and each device has a network."""
+    whole = memory_bytes(SIZE, Settings(), 2, None)["cpu"] - FIXED_BYTES
+    names = ("cuda:0", "cuda:1", "cuda:2", "cuda:3")
+    shared = strip_bytes(SIZE, Settings(), 2, None, names)
+    own = [needed - FIXED_BYTES for needed in shared.values()]
+    assert whole < sum(own) < 1.4 * whole
+    assert max(own[1:]) < whole / 3
+
+
+def test_what_one_device_cannot_hold_several_do_without_tiles():
+    alone = bytes_of(None) / GIB
+    plan = plan_memory(SIZE, Settings(), 2, budget(0.7 * alone, 0.7 * alone))
+    assert (plan.tiling, plan.devices, plan.in_strips) == (None, ("cuda:0", "cuda:1"), True)
+    assert str(plan) == "whole, in strips on cuda:0 and cuda:1"
+
+
+def test_a_picture_too_large_for_whole_features_is_cut_into_strips_that_are_not():
+    size = (8192, 6144)
+    assert plan_memory(size, Settings(), 2, budget(400)).tiling is not None
+    assert plan_memory(size, Settings(), 2, budget(*[400] * 4)).tiling is None
+
+
+def test_the_device_with_more_room_has_the_picture():
+    plans = memory_plans(SIZE, Settings(optimizer="lbfgs"), 2, budget(4, 40))
+    assert {plan.home for plan in plans if plan.in_strips} == {"cuda:1", "cpu"}
+
+
+def test_every_scale_has_as_many_plans():
+    """So that a render that came down the ladder finds its place in a later scale's."""
+    for count in (2, 4, 8):
+        found = {
+            len(list(memory_plans((side, side), Settings(), 2, budget(*[80] * count))))
+            for side in (512, 1500, 2100, 4096)
+        }
+        assert len(found) == 1
+
+
+@pytest.mark.parametrize("tiling", [None, Tiling(32, 2)])
+def test_the_plan_counts_what_a_device_keeps_of_its_strip(tiling):
+    """Beside the picture: content's target, and what is kept for the way back."""
+    names, sizes = ("cuda:0", "cuda:1"), [(640, 960), (1280, 1920)]
+    least, most = (strip_bytes(size, DEEP, 4, tiling, names)["cuda:1"] for size in sizes)
+    rows = [dict(Arrangement(names, in_strips=True).parts(size, DEEP))["cuda:1"] for size in sizes]
+    per_px = (most - least) / (rows[1] * sizes[1][0] - rows[0] * sizes[0][0])
+    assert per_px - 2 * 12 == pytest.approx(kept(tiling, 64) / 64**2, rel=1e-6)
