@@ -1,4 +1,4 @@
-"""Masks: gray pictures that are white where something applies; and what one keeps of a content, put back."""
+"""Masks: gray pictures that are white where something applies; what is seen, and what is kept and put back."""
 
 from __future__ import annotations
 
@@ -32,6 +32,18 @@ def decode_mask(data: bytes, name: str) -> Picture:
     if not mask.pixels.any():
         raise ImageError(f"{name}: is black all over; a mask is white where it applies")
     return replace(mask, warnings=tuple(warning.removesuffix(_KEPT_HINT) for warning in mask.warnings))
+
+
+def opacity(picture: Picture, mask: Picture | None = None) -> Picture | None:
+    """A mask of what is seen of the picture, and of that only what a mask shows, if there is one; None for all."""
+    if picture.alpha is None:
+        return mask
+    seen = picture.alpha / np.float64(np.iinfo(picture.alpha.dtype).max)
+    if mask is not None:
+        shown = resize(mask, picture.size).pixels
+        seen *= shown.mean(axis=-1) / np.iinfo(shown.dtype).max
+    gray = np.rint(seen * 65535).astype(np.uint16)
+    return Picture(np.broadcast_to(gray[..., None], (*gray.shape, 3)))
 
 
 def is_stretched(mask: Size, picture: Size) -> bool:

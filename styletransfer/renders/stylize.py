@@ -10,7 +10,7 @@ from torch import Tensor
 from styletransfer.machine.devices import available_devices
 from styletransfer.network.vgg_weights import Weights
 from styletransfer.pictures.colours import match_palette, put_colours
-from styletransfer.pictures.masks import put_back
+from styletransfer.pictures.masks import opacity, put_back
 from styletransfer.pictures.picture import Picture
 from styletransfer.renders.weights_loading import load_weights
 from styletransfer.settings import Settings
@@ -45,7 +45,10 @@ def run(
     callback: Callback | None = None,
     resume: State | None = None,
 ) -> Tensor:
-    """As `Stylizer.run`, with the colours that its settings ask for and what is kept; pictures so far, too."""
+    """As `Stylizer.run`, with the colours that its settings ask for and what is kept; pictures so far, too.
+
+    Of pictures with an alpha, styles are taken from what is seen, and put where something is.
+    """
     colours = stylizer.settings.colours
     if colours == "matched":
         styles = [match_palette(style, content) for style in styles]
@@ -59,11 +62,18 @@ def run(
         styles,
         style_weights,
         start=start,
-        regions=Regions(regions, samples, keep),
+        regions=Regions(regions, _seen(styles, samples), keep, opacity(content)),
         finish=finish,
         callback=callback,
         resume=resume,
     )
+
+
+def _seen(styles: Sequence[Picture], samples: Sequence[Picture | None]) -> Sequence[Picture | None]:
+    """Samples without what the styles' transparency hides."""
+    if len(samples) not in (0, len(styles)):
+        return samples  # told by who is given them
+    return [opacity(style, sample) for style, sample in zip(styles, samples or [None] * len(styles), strict=True)]
 
 
 def stylize(

@@ -33,12 +33,14 @@ class Regions:
     """Masks of a render: `regions` and `samples` have one for each style, or None; or they are empty.
 
     A style's region is laid over the content, its sample over the style picture itself: what of it counts. Styles
-    without a region share what the others leave. `keep` is laid over the content, too: what it shows stays.
+    without a region share what the others leave. `keep` is laid over the content, too: what it shows stays; and so
+    is `seen`: styles are nowhere else.
     """
 
     regions: Sequence[ScaledPicture | None] = ()
     samples: Sequence[ScaledPicture | None] = ()
     keep: ScaledPicture | None = None
+    seen: ScaledPicture | None = None
 
     def check(self, styles: int) -> None:
         """ImageError unless there are masks for so many styles."""
@@ -54,7 +56,7 @@ class Regions:
         """How many parts have styles of their own; 0 where styles are everywhere."""
         groups = self._groups(len(self.regions))
         named = any(region is not None for region, _ in groups)
-        return max(1, len(groups)) if named or self.keep is not None else 0
+        return max(1, len(groups)) if named or self.keep is not None or self.seen is not None else 0
 
     def parts(self, styles: int, size: Size, dtype: torch.dtype) -> list[Part]:
         """The parts at this size (width, height in px) that so many styles have; none if all are everywhere."""
@@ -68,9 +70,10 @@ class Regions:
             Part(rest if region is None else next(masks), tuple(numbers), region is None)
             for region, numbers in groups
         ]
+        painted = torch.ones(size[::-1], dtype=dtype) if self.seen is None else gray(self.seen, size, dtype)
         if self.keep is not None:
-            painted = 1 - gray(self.keep, size, dtype)
-            parts = [Part(part.mask * painted, part.styles, part.is_rest) for part in parts]
+            painted = painted * (1 - gray(self.keep, size, dtype))
+        parts = [Part(part.mask * painted, part.styles, part.is_rest) for part in parts]
         return [] if len(parts) == 1 and parts[0].mask.min() >= 1 else parts
 
     def _groups(self, styles: int) -> list[tuple[ScaledPicture | None, list[int]]]:

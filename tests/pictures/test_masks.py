@@ -10,7 +10,7 @@ from PIL import Image
 from styletransfer.errors import ImageError
 from styletransfer.pictures.encode import from_tensor
 from styletransfer.pictures.icc_profile import linear_to_srgb, srgb_to_linear
-from styletransfer.pictures.masks import decode_mask, is_stretched, put_back
+from styletransfer.pictures.masks import decode_mask, is_stretched, opacity, put_back
 from styletransfer.pictures.picture import Picture
 
 
@@ -82,3 +82,19 @@ def test_masks_and_contents_of_another_size_are_laid_over_the_result():
     found = put_back(image(), gray_picture(1.0, (16, 12)), left)
     assert (found[..., :3] == 1).all()
     assert torch.equal(found[..., 5:], image()[..., 5:])
+
+
+def test_what_is_seen_is_opaque_and_shown_by_a_mask():
+    alpha = np.array([[0, 51], [255, 255]], np.uint8)
+    style = Picture(np.zeros((2, 2, 3), np.uint8), alpha=alpha)
+    seen, part = opacity(style), opacity(style, gray_picture([[1, 1], [1, 0]], (2, 2)))
+    assert seen is not None
+    assert part is not None
+    assert seen.pixels[..., 0].tolist() == [[0, 13107], [65535, 65535]]
+    assert part.pixels[..., 1].tolist() == [[0, 13107], [65535, 0]]
+
+
+def test_an_opaque_picture_is_seen_as_far_as_its_mask_shows():
+    mask = gray_picture(0.5)
+    assert opacity(CONTENT, mask) is mask
+    assert opacity(CONTENT) is None

@@ -142,3 +142,34 @@ def test_regions_samples_and_what_is_kept_are_given_as_masks():
     assert not torch.allclose(found[..., :20], plain[..., :20], atol=1e-3)
     with pytest.raises(ImageError, match="2 styles and 1 samples; must be as many, or none"):
         stylize(CONTENT, STYLES, QUICK, weights=WEIGHTS, devices=["cpu"], samples=[left])
+
+
+def half_seen(picture: Picture, seed: int) -> Picture:
+    """The left half of a picture, as large as the whole, with other hidden colours for each seed."""
+    width, height = picture.size
+    hidden = np.arange(width) >= width // 2
+    pixels = np.where(hidden[:, None], random_picture(seed, width, height).pixels, picture.pixels)
+    return Picture(pixels, alpha=np.broadcast_to((~hidden * 255).astype(np.uint8), (height, width)))
+
+
+def test_hidden_colours_of_a_style_count_in_no_statistic():
+    """But for what features see across the edge: here the first layer's, 1 px, with a style at its own size."""
+    settings = with_settings(style_layers={"relu1_1": 1.0}, style_size=40)
+    found = []
+    for seed in (7, 8):
+        style = half_seen(STYLES[0], seed)
+        edge = np.array(style.alpha)
+        edge[:, 12:] = 0
+        style = Picture(style.pixels, alpha=edge)
+        found.append(stylize(CONTENT, style, settings, weights=WEIGHTS, devices=["cpu"]))
+    assert torch.equal(*found)
+
+
+def test_what_is_not_seen_of_a_content_is_not_painted(caplog):
+    """No style pulls there: the gradient of the style losses is zero where nothing is seen."""
+    nothing = Picture(CONTENT.pixels, alpha=np.zeros((20, 30), np.uint8))
+    settings = with_settings(content_weight=0.0, tv_weight=0.0)
+    found = stylize(nothing, STYLES, settings, weights=WEIGHTS, devices=["cpu"])
+    start = stylize(nothing, STYLES[1], settings, weights=WEIGHTS, devices=["cpu"])
+    assert torch.equal(found, start)
+    assert "what is left to style 1 is too small for relu1_1, relu2_1 at 17 px" in caplog.text
