@@ -16,9 +16,12 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from styletransfer.network.tiles import EVERYWHERE, Region, part_of, stride
-from styletransfer.objective.layer_gradients import LayerGradient
+from styletransfer.objective.moments import FeaturesGradient
 from styletransfer.objective.wasserstein import StyleTarget
 from styletransfer.vgg_layers import LAYERS
+
+Key = tuple[int | None, ...]
+"""Of a region: where its rows and columns begin and end."""
 
 LEAST_POSITIONS = 4
 """Sum of weights below which a mask has no moments at a layer. Of so few positions a covariance says which pictures
@@ -34,7 +37,8 @@ class LayerMask:
 
     weights: Tensor
     on_host: Tensor
-    _sums: dict[tuple[int, ...], float] = field(default_factory=dict, repr=False, compare=False)
+    _sums: dict[Key, float] = field(default_factory=dict, repr=False, compare=False)
+    _elsewhere: dict[tuple[Key, torch.device], Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, mask: Tensor, layer: str) -> LayerMask | None:
@@ -61,25 +65,37 @@ class LayerMask:
         """The sum of the weights in a region."""
         if region == EVERYWHERE:
             return self.total
-        rows, columns = region
-        key = (rows.start, rows.stop, columns.start, columns.stop)
+        key = _key(region)
         if key not in self._sums:
             self._sums[key] = part_of(self.on_host, region).sum(dtype=torch.float64).item()
         return self._sums[key]
 
     def within(self, region: Region, device: torch.device) -> Tensor:
-        """The weights (h, w) in a region, on `device`."""
-        return part_of(self.weights, region).to(device, non_blocking=True)
+        """The weights (h, w) in a region, on `device`; copied once, as each copy makes two GPUs wait."""
+        if device == self.weights.device:
+            return part_of(self.weights, region)
+        key = _key(region), device
+        if key not in self._elsewhere:
+            self._elsewhere[key] = part_of(self.on_host, region).to(device)
+        return self._elsewhere[key]
 
-    def weighting(self, gradient: LayerGradient) -> LayerGradient:
-        """A gradient at features whose positions all count the same, as it is where they count as these have it."""
 
-        def weighted(feats: Tensor, region: Region, grad: Tensor | None) -> Tensor:
-            own = gradient(feats, region, None)
-            own = own.mul_(self.within(region, own.device))
-            return own if grad is None else grad.add_(own)
+@dataclass(frozen=True)
+class WeightedGradient:
+    """A gradient at features whose positions count as a mask has it, from what it is where all count the same."""
 
-        return weighted
+    unweighted: FeaturesGradient
+    mask: LayerMask
+
+    def __call__(self, feats: Tensor, region: Region, grad: Tensor | None) -> Tensor:
+        """As `FeaturesGradient` has it."""
+        own = self.unweighted(feats, region, None)
+        own = own.mul_(self.mask.within(region, own.device))
+        return own if grad is None else grad.add_(own)
+
+    def send(self, devices: Iterable[torch.device]) -> None:
+        """As `FeaturesGradient` has it."""
+        self.unweighted.send(devices)
 
 
 @dataclass(frozen=True)
@@ -91,6 +107,11 @@ class MaskedStyle:
 
     targets: Mapping[str, StyleTarget]
     masks: Mapping[str, LayerMask] = field(default_factory=dict)
+
+
+def _key(region: Region) -> Key:
+    rows, columns = region
+    return rows.start, rows.stop, columns.start, columns.stop
 
 
 def layer_masks(mask: Tensor, layers: Iterable[str]) -> dict[str, LayerMask]:

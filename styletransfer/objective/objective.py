@@ -196,10 +196,12 @@ class Objective:
         way = self._way(image)
         back = way.forward(image, _by_index([*content.items(), *of_style]), keep=True)
         found = [(layer, loss.value_and_gradient()) for layer, loss in content.items()]
-        styles = by_layer(values_and_gradients(style, targets.batches))
+        of_parts = values_and_gradients(style, targets.batches)
+        for _, gradient in of_parts.values():
+            way.send(gradient)
+        styles = by_layer(of_parts)
         gradients: dict[int, LayerGradient] = {}
         for layer, (_, gradient) in [*found, *styles.items()]:
-            way.send(gradient)
             gradients[LAYERS[layer]] = sum_of(gradients.get(LAYERS[layer]), gradient)
         terms = [term for _, (term, _) in found]
         terms += [styles[layer][0] if layer in styles else image.new_zeros(()) for layer in self.weighting.style]

@@ -11,7 +11,7 @@ from torch import Tensor
 from styletransfer.network.tiles import EVERYWHERE, Region
 from styletransfer.objective import low_rank, wasserstein
 from styletransfer.objective.layer_gradients import LayerGradient, sum_of
-from styletransfer.objective.masks import LayerMask
+from styletransfer.objective.masks import LayerMask, WeightedGradient
 from styletransfer.objective.moments import (
     CentredSums,
     FeaturesGradient,
@@ -98,7 +98,8 @@ class StyleLoss:
     def weighted(self, mean: Tensor, value: Tensor, gradient: MomentsGradient) -> tuple[Tensor, LayerGradient]:
         """`value_and_gradient` from the distance and its gradient at the moments, whose mean is this."""
         at_features = FeaturesGradient.of(gradient, mean, self.sums().count, self._weight, self._dtype)
-        return self._weight * value, at_features if self._mask is None else self._mask.weighting(at_features)
+        gradient_at = at_features if self._mask is None else WeightedGradient(at_features, self._mask)
+        return self._weight * value, gradient_at
 
     def _by_positions(self, feats: Tensor) -> tuple[Tensor, LayerGradient]:
         positions = as_matrix(feats).to(self._target.mean.dtype)

@@ -19,6 +19,7 @@ from styletransfer.network.steps import finished, side_by_side
 from styletransfer.network.strips import own_part, strips
 from styletransfer.network.tiles import Region, Tile, part_of
 from styletransfer.objective.layer_gradients import LayerGradient, of_a_strip
+from styletransfer.objective.masks import WeightedGradient
 from styletransfer.objective.moments import FeaturesGradient
 from styletransfer.objective.passes import Collector, Collectors, Pass, WholeFeatures
 from styletransfer.objective.strip_features import StripFeatures
@@ -105,7 +106,7 @@ class InStrips:
         return StripFeatures([strip for strip, _ in self._cut(image)], index)
 
     def send(self, gradient: LayerGradient) -> None:
-        if isinstance(gradient, FeaturesGradient):
+        if isinstance(gradient, FeaturesGradient | WeightedGradient):
             gradient.send(map(_device, self.passes))
 
     def _cut(self, image: Tensor) -> list[tuple[Tile, Pass]]:

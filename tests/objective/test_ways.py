@@ -14,7 +14,7 @@ from styletransfer.objective.masks import MaskedStyle
 from styletransfer.objective.objective import Objective
 from styletransfer.objective.ways import InStrips
 from styletransfer.settings import Settings
-from tests.fake_cuda import fake_gpus
+from tests.fake_cuda import fake_gpus, fake_network
 from tests.networks import shallow_network
 
 SHALLOW = Settings(
@@ -108,7 +108,7 @@ def test_parts_with_styles_of_their_own_are_the_same(count):
 
 def test_each_device_keeps_the_content_of_its_own_strip():
     with fake_gpus(3):
-        objective = Objective(shallow_network(), SHALLOW, devices=("cuda:0",))
+        objective = Objective(fake_network("relu3_1"), SHALLOW, devices=("cuda:0",))
         objective.place(("cuda:0", "cuda:1", "cuda:2"), objective.network.last, in_strips=True)
         image = torch.empty(1, 3, 96, 60, device="cuda:0")
         targets = objective.targets(image, objective.style_moments(image))
