@@ -47,7 +47,7 @@ class ReferenceObjective:
     def device_of(self, layer: str) -> torch.device:
         return self.network.device_of(LAYERS[layer])
 
-    def place(self, devices: Sequence[str], last_on_first: int) -> None:
+    def place(self, devices: Sequence[str], last_on_first: int, *, in_strips: bool = False) -> None:
         """Changes nothing: the original has one way to split two devices."""
 
     @torch.no_grad()
