@@ -56,9 +56,13 @@ class Job:
         content, styles = storage.name(self.pair.content), self.pair.styles
         if len(styles) == 1:
             return f"content: {content}; style: {storage.name(styles[0].image)}"
-        total = sum(style.weight for style in styles)
-        shown = (f"{storage.name(style.image)} ({style.weight / total * 100:.3g} %)" for style in styles)
-        return f"content: {content}; styles: {', '.join(shown)}"
+        return f"content: {content}; styles: {', '.join(map(self._share_of, styles))}"
+
+    def _share_of(self, style: PairStyle) -> str:
+        """`b.png (75 % in sky.png)`: of the blend, or of that in its region."""
+        total = sum(other.weight for other in self.pair.styles if other.region == style.region)
+        where = f" in {storage.name(style.region)}" if style.region else ""
+        return f"{storage.name(style.image)} ({style.weight / total * 100:.3g} %{where})"
 
 
 def make_job(options: argparse.Namespace) -> Job:

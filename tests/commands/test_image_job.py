@@ -143,6 +143,7 @@ def test_masks_go_by_the_numbers_of_styles(two_pictures, monkeypatch):
     assert (first.region, first.sample) == (None, two_pictures.url("f=2.png"))
     assert (second.region, second.sample) == (two_pictures.url("r,1.png"), two_pictures.url("g.png"))
     assert job.pair.keep == two_pictures.url("k.png")
+    assert job.what_is_what() == "content: a.png; styles: b.png (100 %), c.png (100 % in r,1.png)"
     (only,) = job_of("-o", "o.png", "--region", "r.png").pair.styles
     assert only.region == two_pictures.url("r.png")
 
