@@ -96,7 +96,7 @@ def test_output_and_weights_of_the_command_line_are_in_the_copy(studio):
 def test_every_location_is_found(studio):
     text = (
         "version: 1\noutput: s3://farm/out\nweights: net.pth\ndefaults: {proof: p.icc}\n"
-        "pairs: [{content: a.png, styles: [b.png, c.png]}]\n"
+        "pairs: [{content: a.png, styles: [b.png, {image: c.png, region: r.png, from: f.png}], keep: k.png}]\n"
     )
     found = dict(manifest_copy.locations(parse_manifest(text, "/m/demo.yaml")))
     assert found == {
@@ -104,6 +104,9 @@ def test_every_location_is_found(studio):
         "weights": "/m/net.pth",
         "pairs[0].content": "/m/a.png",
         "pairs[0].style": "/m/c.png",
+        "pairs[0].style.region": "/m/r.png",
+        "pairs[0].style.from": "/m/f.png",
+        "pairs[0].keep": "/m/k.png",
         "pairs[0].settings.proof": "/m/p.icc",
     }
 
