@@ -10,6 +10,7 @@ import torch
 from styletransfer.errors import ImageError
 from styletransfer.pictures.picture import Picture
 from styletransfer.transfer.regions import Kept, Regions, gray
+from styletransfer.transfer.state import State
 from tests.transfer.small_renders import CONTENT, STYLES, make_stylizer, render
 
 SIZE = (24, 16)
@@ -194,3 +195,11 @@ def test_a_render_that_keeps_all_has_no_style_to_follow(caplog):
     assert caplog.messages == [
         "what is left to style 1 is too small for relu1_1, relu2_1 at 17 px, and left out there"
     ]
+
+
+def test_a_render_with_masks_goes_on_from_a_checkpoint_to_the_bit():
+    regions = Regions([SOFT, None], [None, LEFT], keep=mask_of((np.arange(30) > 25) * 0.5))
+    states: list[State] = []
+    whole = render(make_stylizer(), regions=regions, callback=lambda progress: states.append(progress.state()))
+    for state in (states[1], states[-2]):  # in the first scale, and in the last
+        assert torch.equal(render(make_stylizer(), regions=regions, resume=state), whole)
