@@ -79,7 +79,6 @@ def test_every_wrong_option_is_told_at_once(call):
         ),
         (["a.png", "b.png", "-o", "o.png", "-s", "30000", "--weights", "none.pth"], 2, "at most 512 megapixels"),
         (["a.png", "b.png", "-o", "o.png", "--devices", "gpu"], 2, "device 'gpu' is not known"),
-        (["a.png", "b.png", "-o", "o.png", "--devices", "cpu", "cpu", "cpu"], 2, "on one device, or on two"),
         (["a.png", "b.png", "-o", "o.png", "--weights", "none.pth"], 1, "none.pth"),
         (["a.png", "b.png", "-o", "o.png", "-sw", "0"], 2, "--style-weights has 0; must be finite numbers > 0"),
     ],
