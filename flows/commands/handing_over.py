@@ -112,8 +112,8 @@ def worker_notes(gpu_counts: Iterable[int], workers: Iterable[LiveWorker]) -> It
     there = {worker.pool for worker in workers}
     if names.DRIVER_POOL not in there:
         yield "no worker for drivers is there now; the run waits for one (styletransfer worker --driver)"
-    for gpus, pool in names.RENDER_POOLS.items():
-        if gpus in gpu_counts and pool not in there:
+    for gpus in sorted(set(gpu_counts)):
+        if names.RENDER_POOLS[names.pool_for(gpus)] not in there:
             option = f" --gpus-per-render {gpus}" if gpus > 1 else ""
             yield (
                 f"no worker for pairs with `gpus: {gpus}` is there now; they wait for one "

@@ -194,7 +194,11 @@ def add_slots(parser: Parser) -> None:
     which.add_argument("--gpus", metavar="LIST", help="GPUs to render on: 0,1,2 or all")
     which.add_argument("--cpu", type=whole_number(1), metavar="N", help="render N pairs side by side on the CPU")
     parser.add_argument(
-        "--gpus-per-render", type=int, choices=[1, 2], default=1, help="2 serves pairs with `gpus: 2` (default: 1)"
+        "--gpus-per-render",
+        type=whole_number(1),
+        default=1,
+        metavar="N",
+        help="GPUs of a slot; from 2 on it serves pairs with `gpus: 2` and more (default: 1)",
     )
 
 

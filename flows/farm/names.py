@@ -12,10 +12,17 @@ from styletransfer.manifest.schema import Priority
 from styletransfer.renders.output_places import OutputPlaces
 
 GpuCount = Literal[1, 2]
-"""GPUs that one render has to itself."""
+"""GPUs that one render has to itself: one, or two and more."""
 
 DRIVER_POOL: Final = "nst-driver"
 RENDER_POOLS: Final[dict[GpuCount, str]] = {1: "nst-gpu1", 2: "nst-gpu2"}
+
+
+def pool_for(gpus: int) -> GpuCount:
+    """Which of the pools serves pairs that so many GPUs share, and slots of so many."""
+    return 2 if gpus > 1 else 1
+
+
 POOLS: Final = (DRIVER_POOL, *RENDER_POOLS.values())
 
 QUEUES: Final[dict[Priority, int]] = {"high": 1, "normal": 2, "low": 3}

@@ -23,7 +23,7 @@ from flows.pairs.slots import Slots, lock_devices
 from flows.pairs.steps import load_weights, make_plan, write_sheet
 from styletransfer import storage
 from styletransfer.errors import StorageError, WeightsError
-from styletransfer.machine.devices import parse_devices
+from styletransfer.machine.devices import Slot, parse_devices
 from styletransfer.renders.plan import Plan
 from styletransfer.storage.retries import Retries
 
@@ -102,8 +102,9 @@ def render_queued(plan: Plan, devices: Sequence[str], listener: Listener) -> Non
     with lock_devices(parse_devices(devices), all_of_them=bool(devices)) as (held, refused):
         for reason in refused:
             log.warning("%s; rendering on %s", reason, ", ".join(held))
-        if len(held) == 1 and any(planned.pair.settings.gpus > 1 for planned in queued):
-            log.warning("%s is the only device, so pairs with `gpus: 2` are rendered on it alone", held[0])
+        most = max(planned.pair.settings.gpus for planned in queued)
+        if len(held) < most:
+            log.warning("there is only %s for pairs with `gpus: %d`, so they are rendered there", Slot(held), most)
         weights = load_weights(plan, queued)
         listener.planned(plan, len(held))
         Renderer(Slots(held), weights, listener).run(queued)

@@ -11,15 +11,11 @@ from itertools import accumulate
 
 from styletransfer.network.tiles import Region, Span, Tile, halo_px, stride
 
-HOME_SHARE = 0.05
-"""What the first device does beside its strip, as a share of the whole network's time: total variation and the
-optimizer's step, by the roofline of an H100. Its strip is so much shorter."""
-
 
 def strips(height: int, width: int, count: int, last: int) -> list[Tile]:
     """Strips of a picture in a network that ends with layer `last`, from the top: `count`, or as many as fit.
 
-    Each takes as long as the others, halo included; the first one's device does what is left beside.
+    With its halo each is as high as the others.
     """
     columns = Span(0, width, 0, width, width)
     grid, halo = stride(last + 1), halo_px(last)
@@ -29,9 +25,8 @@ def strips(height: int, width: int, count: int, last: int) -> list[Tile]:
 def _cut(height: int, count: int, grid: int, halo: int) -> list[Span]:
     """As many spans as leave each at least one step of the grid."""
     for pieces in range(count, 1, -1):
-        beside = round(HOME_SHARE * height)
-        load = (height + beside + 2 * halo * (pieces - 1)) / pieces
-        own = [load - halo - beside, *[load - 2 * halo] * (pieces - 2)]
+        load = (height + 2 * halo * (pieces - 1)) / pieces
+        own = [load - halo, *[load - 2 * halo] * (pieces - 2)]
         stops = [round(stop / grid) * grid for stop in accumulate(own)]
         starts = [0, *stops]
         if all(stop - start >= grid for start, stop in zip(starts, [*stops, height], strict=True)):

@@ -28,10 +28,10 @@ from styletransfer.objective.sqrtm import is_by_chain
 from styletransfer.objective.strip_features import StripFeatures
 from styletransfer.objective.style import LayerMoments, Part, StyleLoss, by_layer, values_and_gradients
 from styletransfer.objective.wasserstein import StyleTarget, style_target
-from styletransfer.objective.wasserstein_batch import TargetBatch, batches_of
+from styletransfer.objective.wasserstein_batch import NARROW, TargetBatch, batches_of
 from styletransfer.objective.ways import AtOnce, InStrips, Way
 from styletransfer.settings import Settings
-from styletransfer.vgg_layers import LAYERS
+from styletransfer.vgg_layers import CONVOLUTIONS, LAYERS
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,7 @@ class Objective:
         identity: str | None = None,
     ) -> None:
         self.weighting = Weighting.of(settings)
+        self._wide = [layer for layer in self.weighting.style if CONVOLUTIONS[LAYERS[layer] - 1][1] > NARROW]
         self.tiling = tiling
         build = VGG19 if identity is None else partial(shared_network, identity)
         self._build: Callable[..., VGG19] = partial(
@@ -133,7 +134,12 @@ class Objective:
         self._networks: tuple[VGG19, ...] = (self.network,)
 
     def device_of(self, layer: str) -> torch.device:
-        """Where the features of `layer` are compared with its targets."""
+        """Where the features of `layer` are compared with its targets, or in strips their moments with the style's.
+
+        Roots of wide layers take long enough to be dealt out.
+        """
+        if layer in self._wide and len(self._networks) > 1:
+            return self._networks[self._wide.index(layer) % len(self._networks)].devices[0]
         return self.network.device_of(LAYERS[layer])
 
     def place(self, devices: Sequence[str], last_on_first: int, *, in_strips: bool = False) -> None:
@@ -205,7 +211,9 @@ class Objective:
             gradients[LAYERS[layer]] = sum_of(gradients.get(LAYERS[layer]), gradient)
         terms = [term for _, (term, _) in found]
         terms += [styles[layer][0] if layer in styles else image.new_zeros(()) for layer in self.weighting.style]
-        at_image, variation = back(gradients, lambda grad: add_total_variation(image, grad, self.weighting.tv))
+        at_image, variation = back(
+            gradients, lambda part, grad, of: add_total_variation(part, grad, self.weighting.tv, of)
+        )
         return Losses(self.weighting.names(), (*terms, self.weighting.tv * variation)), at_image
 
     def _style_losses(self, targets: Targets) -> dict[Part, StyleLoss]:

@@ -7,34 +7,41 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from styletransfer.network.convolutions import fold_replicate_padding
+from styletransfer.network.tiles import Span
 
 STRIP_ELEMENTS = {"cpu": 2**20, "cuda": 2**24}
 """Values of the image in a strip of `add_total_variation`, by type of device: its five temporaries take 20 MB, or
 340 MB where each strip costs some forty launches and the network has just set free more than that."""
 
 
-def add_total_variation(image: Tensor, gradient: Tensor, weight: float) -> Tensor:
+def add_total_variation(image: Tensor, gradient: Tensor, weight: float, of: Span | None = None) -> Tensor:
     """L2 total variation of image (1, 3, H, W); adds its slope times `weight` to `gradient`.
+
+    If the image is what a strip reads `of` a picture: the strip's share of the picture's, and of its slope.
 
     On a nine-point stencil. Departure from Mahendran & Vedaldi 2014 (https://arxiv.org/abs/1412.0035): diagonals
     count too. To spare memory, by strips: each takes the differences that begin in its rows of the padded image.
     """
     _, channels, height, width = image.shape
+    of = of or Span(0, height, 0, height, height)
+    first, end = of.start - of.first, of.stop - of.first + int(of.stop == of.length)
     rows = max(1, STRIP_ELEMENTS[image.device.type] // (channels * width))
     value = image.new_zeros(())
-    for top in range(0, height + 1, rows):
-        value += _add_strip(image, gradient, weight, slice(top, min(top + rows, height + 1)))
+    for top in range(first, end, rows):
+        value += _add_strip(image, gradient, weight, slice(top, min(top + rows, end)), of.length)
     return value
 
 
-def _add_strip(image: Tensor, gradient: Tensor, weight: float, strip: slice) -> Tensor:
-    """What the differences that begin in rows `strip` of the padded image add to both."""
+def _add_strip(image: Tensor, gradient: Tensor, weight: float, strip: slice, whole: int) -> Tensor:
+    """What the differences that begin in rows `strip` of the padded image add to both; `whole` is the picture's
+    height.
+    """
     _, channels, height, width = image.shape
     above, below = int(strip.start == 0), int(strip.stop == height + 1)  # rows of padding
     rows = slice(strip.start - 1 + above, strip.stop)
     padded = F.pad(image[..., rows, :], (1, 1, above, below), "replicate")
     slope, value = torch.zeros_like(padded), image.new_zeros(())
-    pixels, squares = channels * height * width, channels * (height + 1) * (width + 1)
+    pixels, squares = channels * whole * width, channels * (whole + 1) * (width + 1)
     for count, (share, a, b), (_, slope_a, slope_b) in zip(
         (pixels, pixels, squares, squares), _stencil(padded, above), _stencil(slope, above), strict=True
     ):

@@ -113,8 +113,9 @@ def values_and_gradients(
 ) -> dict[Key, tuple[Tensor, LayerGradient]]:
     """Those of each loss, of several in one batch where there are `batches` of their targets."""
     found: dict[Key, tuple[Tensor, LayerGradient]] = {}
-    for batch in batches:
-        sums = [cast("CentredSums", losses[layer].sums()) for layer in batch.layers]
+    # All before the first root is begun: a copy between two GPUs waits for what both were given before.
+    gathered = [[cast("CentredSums", losses[layer].sums()) for layer in batch.layers] for batch in batches]
+    for batch, sums in zip(batches, gathered, strict=True):
         for layer, part, (value, gradient) in zip(
             batch.layers, sums, batch.distances_and_gradients(sums), strict=True
         ):

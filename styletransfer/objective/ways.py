@@ -17,16 +17,19 @@ from torch import Tensor
 
 from styletransfer.network.steps import finished, side_by_side
 from styletransfer.network.strips import own_part, strips
-from styletransfer.network.tiles import Region, Tile, part_of
+from styletransfer.network.tiles import Region, Span, Tile, part_of
 from styletransfer.objective.layer_gradients import LayerGradient, of_a_strip
 from styletransfer.objective.masks import WeightedGradient
 from styletransfer.objective.moments import FeaturesGradient
 from styletransfer.objective.passes import Collector, Collectors, Pass, WholeFeatures
 from styletransfer.objective.strip_features import StripFeatures
 
-WayBack = Callable[[Mapping[int, LayerGradient], Callable[[Tensor], Tensor]], tuple[Tensor, Tensor]]
-"""Gradient at the image, from those at layers by index, and what the function returns that adds to it what needs
-the image alone. For one use."""
+OfImage = Callable[[Tensor, Tensor, Span | None], Tensor]
+"""A loss of the image, or of a strip as it is read, itself; adds its slope to the gradient there."""
+
+WayBack = Callable[[Mapping[int, LayerGradient], OfImage], tuple[Tensor, Tensor]]
+"""Gradient at the image, from those at layers by index and of a loss of the image itself, and that loss. For one
+use."""
 
 
 class Way(Protocol):
@@ -51,11 +54,9 @@ class AtOnce:
     def forward(self, image: Tensor, collectors: Collectors, *, keep: bool = False) -> WayBack:
         outputs = finished(self.one.forward(image, collectors, keep=keep))
 
-        def back(
-            gradients: Mapping[int, LayerGradient], also: Callable[[Tensor], Tensor]
-        ) -> tuple[Tensor, Tensor]:
+        def back(gradients: Mapping[int, LayerGradient], of_image: OfImage) -> tuple[Tensor, Tensor]:
             at_image = finished(self.one.backward(image, outputs, gradients))
-            return at_image, also(at_image)
+            return at_image, of_image(image, at_image, None)
 
         return back
 
@@ -84,19 +85,21 @@ class InStrips:
             ]
         )
 
-        def back(
-            gradients: Mapping[int, LayerGradient], also: Callable[[Tensor], Tensor]
-        ) -> tuple[Tensor, Tensor]:
+        def back(gradients: Mapping[int, LayerGradient], of_image: OfImage) -> tuple[Tensor, Tensor]:
             at_parts = side_by_side(
                 [
                     way.backward(part, outputs, _of_a_strip(gradients, strip))
                     for (strip, way), part, outputs in zip(cut, parts, kept, strict=True)
                 ]
             )
-            at_image = torch.zeros_like(image)
-            value = also(at_image)  # while other devices are on their way: to fetch from them is to wait for them
-            for (strip, _), at_part in zip(cut, at_parts, strict=True):
+            values = [
+                of_image(part, at_part, strip.rows)
+                for (strip, _), part, at_part in zip(cut, parts, at_parts, strict=True)
+            ]
+            at_image, value = torch.zeros_like(image), image.new_zeros(())
+            for (strip, _), at_part, of_part in zip(cut, at_parts, values, strict=True):
                 part_of(at_image, strip.read()).add_(at_part.to(image.device))
+                value += of_part.to(image.device)
             return at_image, value
 
         return back

@@ -6,6 +6,7 @@ large enough to keep several devices busy.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from styletransfer.network.strips import strips
@@ -13,9 +14,9 @@ from styletransfer.settings import MOST_FOR_LAYERS, Settings
 from styletransfer.sizes import Size
 from styletransfer.vgg_layers import LAYERS, last_layer
 
-LEAST_FOR_A_DEVICE = 2**20
-"""Px of the picture for each device that is to share it. Python launches one device's work after the other's: with
-fewer, launching takes about as long as one device takes for all of it."""
+SHARED_PX = 2**19
+"""N devices share pictures of at least N x N times so many px: with each more what one of them does gets shorter,
+but Python's launches, one device's after the other's, take longer. By simulation (tests.bench.several)."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,14 @@ def arrangements(size: Size, settings: Settings, devices: tuple[str, ...]) -> li
     shared = Arrangement(devices if in_strips else devices[:MOST_FOR_LAYERS], in_strips)
     if len(alone) == 1:
         return [shared]
-    busy = min(len(devices), size[0] * size[1] // LEAST_FOR_A_DEVICE)
+    busy = min(len(devices), useful_devices(size))
     if not in_strips or busy < 2:
         return [*alone, shared]
     fastest = Arrangement(devices[:busy], in_strips)
     # As many as at other sizes: a render that came down the ladder counts its plans from the cheapest.
     return [*dict.fromkeys((fastest, shared)), *alone][: len(alone) + 1]
+
+
+def useful_devices(size: Size) -> int:
+    """How many GPUs a picture (width, height in px) keeps busy enough to be rendered faster, 1 or more."""
+    return max(1, math.isqrt(size[0] * size[1] // SHARED_PX))

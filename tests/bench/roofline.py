@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import matplotlib as mpl
@@ -22,7 +22,7 @@ from matplotlib import pyplot as plt
 
 from styletransfer.objective.objective import Objective
 from styletransfer.settings import Settings
-from tests.bench import results
+from tests.bench import results, several
 from tests.bench.report import finish, table
 from tests.bench.work import Counts, Rates, Work, count_iteration, total
 from tests.fake_cuda import fake_gpus, fake_network
@@ -60,13 +60,19 @@ Row = dict[str, Any]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default="128,256,512,1024,2048,2896", help="longest edges in px")
+    parser.add_argument("--shared", default="1024,2048,4096,8192", help="the same of pictures that GPUs share")
     options = parser.parse_args()
     counts = {px: counted(px) for px in map(int, options.sizes.split(","))}
     rows = [row(card, px, found) for card in CARDS for px, found in counts.items()]
     results.write("roofline", rows)
     measured = results.read("gpu")
     plot(rows, measured)
-    (results.FOLDER / "roofline.md").write_text(page(rows, counts, measured), encoding="utf-8")
+    rates = CARDS[0].rates
+    pace = several.Pace.measured(measured["rows"], {px: rates.device_s(found) for px, found in counts.items()})
+    shared = several.simulated(rates, pace, [int(px) for px in options.shared.split(",") if px])
+    results.write("several", [asdict(one) for one in shared])
+    parts = [page(rows, counts, measured), several.page(shared, pace)]
+    (results.FOLDER / "roofline.md").write_text("\n".join(parts), encoding="utf-8")
 
 
 def counted(px: int) -> Counts:

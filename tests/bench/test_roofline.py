@@ -8,7 +8,7 @@ from tests.bench.work import Operation, Rates, Work
 
 def test_it_writes_page_and_plot(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "FOLDER", tmp_path)
-    monkeypatch.setattr("sys.argv", ["roofline", "--sizes", "128"])
+    monkeypatch.setattr("sys.argv", ["roofline", "--sizes", "128", "--shared", ""])
     eager = {"way": "eager", "px": 128, "seconds": 0.01, "launches": 500}
     gpu = {"environment": {"device": "NVIDIA H100"}, "rows": [eager, {"way": "graph", "px": 128, "failed": "no"}]}
     (tmp_path / "gpu.json").write_text(json.dumps(gpu))
@@ -18,6 +18,7 @@ def test_it_writes_page_and_plot(tmp_path, monkeypatch):
     assert "| RTX 3090 | 71 | 35.6 | 0.936 |" in text
     assert "| roots |" in text
     assert "Measured on NVIDIA H100 at 128 px, a launch of an iteration took 20 µs" in text
+    assert "## Several GPUs that share a picture" in text
     assert (tmp_path / "roofline.png").stat().st_size > 1000
     rows = json.loads((tmp_path / "roofline.json").read_text())["rows"]
     assert {row["binds"] for row in rows if row["card"] == "H100"} == {"launches"}

@@ -24,6 +24,7 @@ import styletransfer
 from styletransfer.objective.objective import Objective
 from styletransfer.settings import Settings
 from styletransfer.transfer.optimize import Adam, Average
+from styletransfer.transfer.style_cache import on_devices
 from tests.reference.objective import ReferenceObjective
 
 NO_LAUNCH = {"empty", "empty_like", "new_empty", "empty_strided", "detach", "_unsafe_view", "promote_types"}
@@ -51,7 +52,7 @@ PARTS = {
 OTHER = "rest"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Work:
     """Of one operator of one part: `flops` are done in numbers of `dtype`."""
 
@@ -61,9 +62,6 @@ class Work:
 
     def __add__(self, other: Work) -> Work:
         return Work(self.launches + other.launches, self.flops + other.flops, self.bytes + other.bytes)
-
-    def add(self, flops: int, count: int) -> None:
-        self.launches, self.flops, self.bytes = self.launches + 1, self.flops + flops, self.bytes + count
 
 
 @dataclass(frozen=True)
@@ -98,8 +96,13 @@ class Counting(TorchDispatchMode):
             if largest is not None:
                 operation = Operation(_part(), name, str(largest.dtype)[6:], tuple(largest.shape))
                 count = sum(map(_bytes, read)) + sum(map(_bytes, written))
-                self.found[operation].add(_flops(name, args, kwargs, result, largest), count)
+                work = Work(1, _flops(name, args, kwargs, result, largest), count)
+                self.note(operation, work, [*read, *written])
         return result
+
+    def note(self, operation: Operation, work: Work, tensors: Sequence[Tensor]) -> None:
+        """One launch, that reads and writes these tensors."""
+        self.found[operation] += work
 
 
 def _touched(
@@ -173,7 +176,7 @@ AnyObjective = Objective | ReferenceObjective
 
 def step_of(objective: AnyObjective, content: Tensor, style: Tensor) -> Callable[[], Any]:
     """One iteration with Adam and the average, as a render has it, at `content` (1, 3, H, W)."""
-    style_targets = objective.style_targets(objective.style_moments(style))
+    style_targets = objective.style_targets(on_devices(objective.style_moments(style), objective.device_of))
     targets = replace(objective.targets(content, {}), style=style_targets)
     image = content.clone()
     optimizer, average = Adam(image), Average(image, Settings().avg_decay)

@@ -17,6 +17,11 @@ def test_workers_that_are_missing_are_said():
     assert note.startswith("no worker for pairs with `gpus: 2` is there now")
     assert "--gpus-per-render 2" in note
     assert len(list(worker_notes([1, 2], []))) == 3
+    (of_four,) = worker_notes([4], [driver, one])
+    assert "`gpus: 4`" in of_four
+    assert "--gpus-per-render 4" in of_four
+    several = LiveWorker("h-gpu0+1+2+3", names.RENDER_POOLS[2])
+    assert list(worker_notes([1, 2, 4], [driver, one, several])) == []
 
 
 def test_a_wrong_endpoint_is_told_within_seconds(farm, aws_environment, monkeypatch):

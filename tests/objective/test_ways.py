@@ -14,6 +14,7 @@ from styletransfer.objective.masks import MaskedStyle
 from styletransfer.objective.objective import Objective
 from styletransfer.objective.ways import InStrips
 from styletransfer.settings import Settings
+from styletransfer.transfer.style_cache import on_devices
 from tests.fake_cuda import fake_gpus, fake_network
 from tests.networks import shallow_network
 
@@ -120,3 +121,15 @@ def test_each_device_keeps_the_content_of_its_own_strip():
         losses, gradient = objective.value_and_gradient(image, targets)
         assert gradient.device == image.device
         assert {str(term.device) for term in losses.terms} == {"cuda:0"}
+
+
+def test_roots_of_wide_layers_are_dealt_out():
+    with fake_gpus(2):
+        objective = Objective(fake_network(), Settings(), devices=("cuda:0",))
+        image = torch.empty(1, 3, 192, 60, device="cuda:0")
+        for count, expected in ((1, 0), (2, 1)):
+            objective.place(("cuda:0", "cuda:1")[:count], objective.network.last, in_strips=count > 1)
+            moments = on_devices(objective.style_moments(image), objective.device_of)
+            targets = replace(objective.targets(image, {}), style=objective.style_targets(moments))
+            assert [target.root.device.index for target in targets.style.values()] == [0, 0, 0, 0, expected]
+            assert objective.value_and_gradient(image, targets)[1].device == image.device

@@ -75,7 +75,7 @@ def test_one_that_one_gpu_cannot_hold_is_shared_by_two(tiles, monkeypatch):
 
 @pytest.fixture
 def any_picture_is_shared(monkeypatch):
-    monkeypatch.setattr("styletransfer.transfer.arrangements.LEAST_FOR_A_DEVICE", 1)
+    monkeypatch.setattr("styletransfer.transfer.arrangements.SHARED_PX", 1)
 
 
 @pytest.mark.usefixtures("any_picture_is_shared")

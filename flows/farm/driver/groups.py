@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
-from flows.farm.names import GpuCount
+from flows.farm.names import GpuCount, pool_for
 from styletransfer.manifest.schema import Priority
 from styletransfer.renders.plan import PlannedPair
 from styletransfer.renders.records import Record
@@ -82,7 +82,7 @@ class Group:
 
 def gpus_of(planned: PlannedPair) -> GpuCount:
     """How many GPUs the pair's render gets."""
-    return 2 if planned.pair.settings.gpus > 1 else 1
+    return pool_for(planned.pair.settings.gpus)
 
 
 def make_groups(

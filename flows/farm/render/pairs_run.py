@@ -145,8 +145,10 @@ class PairsRun:
         notes: NoteKeeper,
         listener: Listener,
     ) -> None:
-        if self.assignment.gpus > len(devices):
-            log.warning("%s is the only device, so pairs with `gpus: 2` are rendered on it alone", devices[0])
+        most = max((planned.pair.settings.gpus for planned in queued), default=1)
+        if len(devices) < most:
+            there = "+".join(devices)
+            log.warning("there is only %s for pairs with `gpus: %d`, so they are rendered there", there, most)
         weights = load_weights(plan, queued)
         with RenderProgress(queued, len(devices), Artifacts(self.assignment.run)) as board:
             listeners = Listeners(listener, board)

@@ -42,7 +42,7 @@ _DANGEROUS: Final = ("command", "env", "working_dir", "image", "volumes")
 POOL_DESCRIPTIONS: Final = {
     names.DRIVER_POOL: "Drivers, one for each submitted manifest: CPU and network only.",
     names.RENDER_POOLS[1]: "Renders on one GPU, or on a share of the CPU.",
-    names.RENDER_POOLS[2]: "Renders on two GPUs (`gpus: 2`).",
+    names.RENDER_POOLS[2]: "Renders on two GPUs or more (`gpus: 2` and up).",
 }
 
 
@@ -81,7 +81,8 @@ DEPLOYMENTS: Final = (
             name,
             names.RENDER_POOLS[gpus],
             (names.TAG, names.RENDER_TAG),
-            f"Renders some of a manifest's pairs in one slot of {gpus} GPU{'s' * (gpus > 1)}. Drivers submit it.",
+            f"Renders some of a manifest's pairs in one slot of {gpus} GPU{'s and more' * (gpus > 1)}. "
+            "Drivers submit it.",
         )
         for gpus, name in names.RENDER_DEPLOYMENTS.items()
     ),

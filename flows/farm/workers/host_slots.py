@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from flows.farm.names import DRIVER_POOL, RENDER_POOLS, SLOT_VARIABLE, GpuCount
+from flows.farm.names import DRIVER_POOL, RENDER_POOLS, SLOT_VARIABLE, pool_for
 from flows.server.environment import farm_environment, python_path
 from styletransfer.errors import NoSuchDeviceError
 
@@ -29,7 +29,7 @@ class WorkerSpec:
     limit: int = 1
 
 
-def render_workers(gpus: str | None, cpu: int | None, gpus_per_render: GpuCount = 1) -> tuple[WorkerSpec, ...]:
+def render_workers(gpus: str | None, cpu: int | None, gpus_per_render: int = 1) -> tuple[WorkerSpec, ...]:
     """A worker for each slot: of these GPUs (`0,1`, `all`), or so many shares of the CPU.
 
     With neither: all GPUs, or the whole CPU of a host without any. Raises NoSuchDeviceError.
@@ -73,7 +73,7 @@ def _chosen(gpus: str, there: Sequence[str]) -> list[tuple[str, str]]:
     return [(number, there[int(number)]) for number in asked]
 
 
-def _gpu_workers(gpus: Sequence[tuple[str, str]], per_render: GpuCount) -> tuple[WorkerSpec, ...]:
+def _gpu_workers(gpus: Sequence[tuple[str, str]], per_render: int) -> tuple[WorkerSpec, ...]:
     if len(gpus) % per_render:
         numbers = ",".join(number for number, _ in gpus)
         raise NoSuchDeviceError(f"--gpus {numbers}: {len(gpus)} can't be shared out by {per_render}")
@@ -81,7 +81,7 @@ def _gpu_workers(gpus: Sequence[tuple[str, str]], per_render: GpuCount) -> tuple
     return tuple(
         _spec(
             "gpu" + "+".join(number for number, _ in slot),
-            RENDER_POOLS[per_render],
+            RENDER_POOLS[pool_for(per_render)],
             {"CUDA_VISIBLE_DEVICES": ",".join(name for _, name in slot), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"},
         )
         for slot in slots

@@ -37,6 +37,7 @@ def test_two_gpus_have_a_worker(four_gpus):
     [
         ("0,4", 1, "--gpus 0,4: '4' is not there. This machine has GPUs 0, 1, 2, 3."),
         ("1,1", 1, "--gpus 1,1: '1' is named twice"),
+        (None, 3, "--gpus 0,1,2,3: 4 can't be shared out by 3"),
         ("0,1,2", 2, "--gpus 0,1,2: 3 can't be shared out by 2"),
         (",", 1, "--gpus ,: names none. This machine has 4."),
     ],
@@ -72,7 +73,7 @@ def test_gpus_are_counted_as_torch_sees_them(monkeypatch):
     assert set(host_slots.visible_gpus()) <= {"2", "3"}
 
 
-@pytest.mark.parametrize("wrong", [["--cpu", "0"], ["--cpu", "1", "--gpus", "0"], ["--gpus-per-render", "3"]])
+@pytest.mark.parametrize("wrong", [["--cpu", "0"], ["--cpu", "1", "--gpus", "0"], ["--gpus-per-render", "0"]])
 @pytest.mark.parametrize("command", ["worker", "up"])
 def test_options_that_make_no_sense_are_refused(command, wrong, capsys):
     with pytest.raises(SystemExit) as ended:
