@@ -1,9 +1,9 @@
 """The way over a picture and back: by one network at once, or in strips over several devices.
 
-In strips each device has a network of its own. Forward it takes the sums of its own features; they are added up on
-the first, where the roots are. What comes of them, a matrix for each layer, goes round; each device goes back
-through its strip, whose features it has kept, or through its tiles once more. Nothing here waits for a device: they
-are given a layer's work in turn.
+In strips each device has a network of its own. Forward it takes the sums of its own features; each layer's are
+added up on one device, where its roots are. What comes of them, a matrix for each layer, goes round; each goes
+back through its strip, whose features it has kept, or through its tiles once more. Nothing here waits for a device:
+they are given a layer's work in turn.
 """
 
 from __future__ import annotations
