@@ -18,8 +18,8 @@ USAGE: Final = "[options]"
 
 HELP: Final = """\
 One worker for each slot: for each GPU, for each N (--gpus-per-render N, which
-serves pairs with `gpus: 2` and more), or for a share of the CPU. Without --gpus and
---cpu all GPUs, or the CPU of a machine without any. Each serves the Prefect
+serves pairs with `gpus: 2` and more), or for a share of the CPU. Without --gpus
+and --cpu all GPUs, or the CPU of a machine without any. Each serves the Prefect
 server that PREFECT_API_URL names, and is started again should it die. A farm
 needs one host with --driver, too; with --driver alone it renders nothing.
 

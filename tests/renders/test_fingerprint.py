@@ -49,6 +49,7 @@ OTHER_VALUES: dict[str, Any] = {
     "strength": 0.7,
     "quality": "draft",
     "gpus": 2,
+    "split": "layers",
     "tiles": 256,
     "checkpoint_s": 5.0,
     "trace": True,
