@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any, Final, TypeVar
+from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.filters import (
@@ -97,6 +98,23 @@ def submit(client: SyncPrefectClient, submission: Submission) -> FlowRun:
         ],
         work_queue_name=submission.priority or submission.queue,
         idempotency_key=f"nst-submission:{key}",  # the client tries again what had no answer
+    )
+
+
+def submit_again(client: SyncPrefectClient, over_id: UUID) -> FlowRun:
+    """A driver for what one that is over was submitted for: once for each time that it was run."""
+    over = client.read_flow_run(over_id)
+    deployment = client.read_deployment_by_name(names.DRIVER_DEPLOYMENT)
+    key = uuid.uuid4().hex
+    passing = {names.submission_tag(submission_of(over)), *names.PAUSE_TAGS}
+    return client.create_flow_run_from_deployment(
+        deployment.id,
+        name=over.name,
+        parameters={**over.parameters, "submission": key, "revivals": 0},
+        state=Scheduled(),
+        tags=[*(tag for tag in over.tags if tag not in passing), names.submission_tag(key)],
+        work_queue_name=over.work_queue_name,
+        idempotency_key=f"nst-again:{over.id}:{over.run_count}",
     )
 
 

@@ -1,17 +1,15 @@
 """A driver's own flow run, as the server sees it; and other drivers of the same submission.
 
 Two buttons of Prefect's dashboard do for a driver what people mean by them: Suspend, which would leave its renders
-without a driver, pauses the manifest; Retry, which would find what has failed before, begins anew.
+without a driver, pauses the manifest; Retry, which would find what has failed before, submits what is left anew.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-import uuid
-from collections.abc import Iterable
 from contextlib import suppress
-from typing import Final
+from typing import Final, NoReturn
 
 import httpx
 from prefect.client.orchestration import SyncPrefectClient
@@ -43,8 +41,8 @@ class CalledOffError(Exception):
 class DriverRun:
     """The flow run that this process is. `began`: when its submission did, with whichever driver.
 
-    One that was over, and is run again by its button in the dashboard, is a submission of its own from then on.
-    Raises ReplacedError if another driver is at work on it, CalledOffError if it was cancelled.
+    One that was over, and is run again by its button in the dashboard, submits anew. Raises ReplacedError then, and
+    if another driver is at work on it; CalledOffError if it was cancelled.
     """
 
     def __init__(self, client: SyncPrefectClient, submission: str | None) -> None:
@@ -55,12 +53,12 @@ class DriverRun:
         self.run: FlowRun = context.flow_run
         self.submission = submission or str(self.run.id)
         self.orders = orders_in(self.run.tags)
-        self._set_tags(self.run.tags)  # at once, to be found by another
+        self._tags = [*self.run.tags, names.TAG, names.DRIVER_TAG, names.submission_tag(self.submission)]
+        self._tag(self.run.name)  # at once, to be found by another
         others = outage_retries().call(self._others)
         self._look_at = time.monotonic() + LOOK_S
         if outage_retries().call(self._was_over):
-            self._begin_anew(others)
-            return
+            self._submit_anew(others)
         self.began = min([now(), *(run.start_time for run in (self.run, *others) if run.start_time)])
         if any(other.state and other.state.is_cancelled() and other.state.name != names.HELD for other in others):
             raise CalledOffError("the submission was cancelled")
@@ -69,24 +67,16 @@ class DriverRun:
             if other.state and other.state.is_running() and _is_older(other, self.run):
                 raise ReplacedError(f"{other.name} ({other.id}) looks after it already")
 
-    def _set_tags(self, tags: Iterable[str]) -> None:
-        self._tags = [*tags, names.TAG, names.DRIVER_TAG, names.submission_tag(self.submission)]
-        self._tag(self.run.name)
-
     def _was_over(self) -> bool:
         return any(state.is_final() for state in self._client.read_flow_run_states(self.run.id))
 
-    def _begin_anew(self, others: Iterable[FlowRun]) -> None:
+    def _submit_anew(self, others: list[FlowRun]) -> NoReturn:
         """What failed in the submission that is over says nothing about the one that begins."""
         for other in others:
             if not submissions.is_over(other):
                 raise ReplacedError(f"{other.name} ({other.id}) looks after it already")
-        former = names.submission_tag(self.submission)
-        self.submission, self.began = uuid.uuid4().hex, now()
-        given = {**self.run.parameters, "submission": self.submission, "revivals": 0}
-        outage_retries().call(lambda: self._client.update_flow_run(self.run.id, parameters=given))
-        self._set_tags(tag for tag in self.run.tags if tag != former)
-        log.info("%s: retried: what is not done is rendered once more", self.run.name)
+        other = outage_retries().call(lambda: submissions.submit_again(self._client, self.run.id))
+        raise ReplacedError(f"retried: {other.name} ({other.id}) renders what is not done")
 
     def _others(self) -> list[FlowRun]:
         tags = [names.DRIVER_TAG, names.submission_tag(self.submission)]

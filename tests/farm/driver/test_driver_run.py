@@ -8,11 +8,11 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 from prefect.states import Cancelled, Cancelling, Completed, Crashed, Failed, Running, Scheduled, Suspended
 
-from flows.farm import names, orders
+from flows.farm import names, orders, submissions
 from flows.farm.driver.driver_run import CalledOffError, DriverRun, ReplacedError
 from flows.farm.orders import Orders
+from flows.farm.setup.deploy import deploy
 from styletransfer.renders.plan import plan_manifest
-from styletransfer.renders.records import now
 
 
 @flow
@@ -148,24 +148,28 @@ def test_only_people_cancel(client):
     in_a_driver(work)
 
 
-def test_a_driver_that_was_over_is_another_submission(client):
-    """Whatever is noted of the one before fails nothing any more."""
+def test_a_driver_that_was_over_has_another_submitted_once_for_each_time_it_is_run(client):
+    """Whatever is noted of the submission before, and was asked of it, is not of the new one."""
+    deploy(client)
     submission = uuid.uuid4().hex
     other_driver(client, submission, Crashed())
 
     def work():
         run = own_run()
-        client.update_flow_run(run.id, tags=[names.submission_tag(submission)])
+        given = {"manifest": "demo.yaml", "submission": submission, "revivals": 3}
+        tags = [names.PAUSED_TAG, names.submission_tag(submission)]
+        client.update_flow_run(run.id, tags=tags, parameters=given)
         client.set_flow_run_state(run.id, Failed(message="1 failed"), force=True)
         client.set_flow_run_state(run.id, Running(), force=True)
-        before = now()
-        me = DriverRun(client, submission)
-        found = client.read_flow_run(run.id)
-        assert me.submission != submission
-        assert me.began >= before
-        assert found.parameters["submission"] == me.submission
-        assert names.submission_tag(me.submission) in found.tags
-        assert names.submission_tag(submission) not in found.tags
+        for _ in range(2):
+            with pytest.raises(ReplacedError, match="renders what is not done"):
+                DriverRun(client, submission)
+        (anew,) = [other for other in submissions.recent(client) if other.name == run.name and other.id != run.id]
+        assert anew.parameters["submission"] != submission
+        assert (anew.parameters["manifest"], anew.parameters["revivals"]) == ("demo.yaml", 0)
+        assert names.submission_tag(anew.parameters["submission"]) in anew.tags
+        assert names.PAUSED_TAG not in anew.tags
+        assert anew.start_time is None
 
     in_a_driver(work)
 
