@@ -66,9 +66,12 @@ class LostRuns:
         lost = dict(gone)
         if self._there_since is not None and moment - self._there_since >= timedelta(seconds=GRACE_S):
             lost |= _silent(client, runs, moment)
+        drivers = [run for run in runs if names.DRIVER_TAG in run.tags and _is_cancelling(run)]
+        called_off = {names.submission_tag(submissions.submission_of(driver)) for driver in drivers}
         for run in runs:
             if run.id in lost:
-                _give_up(client, run, _end(run, lost[run.id], again=self._alone and run.id in gone))
+                again = self._alone and run.id in gone and called_off.isdisjoint(run.tags)
+                _give_up(client, run, _end(run, lost[run.id], again=again))
 
     def _gone(self, client: SyncPrefectClient, runs: Iterable[FlowRun], moment: datetime) -> dict[UUID, str]:
         """Why runs of this host are lost: they have no process here. Another host may have its name, and beats."""
@@ -106,11 +109,19 @@ def _run_processes() -> set[str]:
     return found
 
 
+def _is_cancelling(run: FlowRun) -> bool:
+    return run.state is not None and run.state.is_cancelling()
+
+
 def _end(run: FlowRun, reason: str, *, again: bool) -> State[Any]:
-    """How it ends; or `again`, a few times, how a render run waits: before those that were submitted later."""
-    if run.state is not None and run.state.is_cancelling():
+    """How it ends; or `again`, a few times, how a render run waits: before those that were submitted later.
+
+    One that had not begun may have a process that is about to: it finds that its run is over.
+    """
+    if _is_cancelling(run):
         return Cancelled(message=reason)
-    if again and names.RENDER_TAG in run.tags and run.run_count < names.ATTEMPTS:
+    begun = run.state is not None and run.state.is_running()
+    if again and begun and names.RENDER_TAG in run.tags and run.run_count < names.ATTEMPTS:
         return AwaitingRetry(scheduled_time=run.expected_start_time, message=reason)
     return Crashed(message=reason)
 

@@ -111,6 +111,15 @@ def test_among_others_a_host_may_have_this_ones_name(client, begin, look, host):
     assert stand(client, gone)[0] == "CRASHED"
 
 
+def test_after_a_power_cut_a_render_run_that_had_not_begun_or_was_called_off_is_over(client, begin, look, host):
+    """Of the first a process may be about to begin: it must find that."""
+    driver = begin(Cancelling(), f"{host}-driver", [names.DRIVER_TAG])
+    pending = begin(Pending(), f"{host}-gpu0", [names.RENDER_TAG])
+    running = begin(Running(), f"{host}-gpu0", [names.RENDER_TAG, names.submission_tag(str(driver.id))])
+    look(LostRuns(host, alone=True), STARTING_S + 2)
+    assert (stand(client, pending)[0], stand(client, running)[0]) == ("CRASHED", "CRASHED")
+
+
 def test_after_a_power_cut_a_render_run_waits_again_and_needs_no_driver_for_it(client, begin, look, host):
     """A pair that ends its host each time is given up all the same."""
     run = begin(Running(), f"{host}-gpu0", [names.RENDER_TAG])
