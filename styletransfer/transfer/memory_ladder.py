@@ -104,7 +104,7 @@ class MemoryLadder:
         """Plans this scale and those after it as a render did that had come down to the first plan that suits."""
         plans = self._from(scale, self._plans[scale.index])
         found = next((place for place, plan in enumerate(plans) if suits(plan)), None)
-        if found is not None:
+        if found:  # else nothing ran out
             self._come_down(scale, len(plans) - found)
 
     def _come_down(self, first: Scale, left: int) -> None:
