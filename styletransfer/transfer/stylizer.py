@@ -9,6 +9,7 @@ from functools import partial
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from styletransfer.errors import ImageError, RecordError, StyleTransferError
 from styletransfer.machine.devices import prepare, resolve_precision
@@ -16,6 +17,7 @@ from styletransfer.machine.memory import peak_memory, reset_peak_memory
 from styletransfer.network.vgg_weights import Weights
 from styletransfer.objective.objective import Losses, Objective, Targets
 from styletransfer.settings import InitImage, Settings
+from styletransfer.sizes import size_to_fit
 from styletransfer.transfer.memory_ladder import MemoryLadder
 from styletransfer.transfer.memory_plan import MemoryPlan
 from styletransfer.transfer.optimize import Average, make_optimizer, resize
@@ -62,9 +64,9 @@ class Progress:
         """
         return self._run.read(self._losses)
 
-    def image(self) -> Tensor:
-        """The picture so far, (1, 3, H, W) on the CPU in [0, 1]. A sync point."""
-        return self._run.picture()
+    def image(self, longest: int | None = None) -> Tensor:
+        """The picture so far, (1, 3, H, W) on the CPU in [0, 1], at most `longest` px a side. A sync point."""
+        return self._run.picture(longest)
 
     def peak_memory(self) -> int | None:
         """Most memory in bytes that this scale has used so far."""
@@ -192,9 +194,12 @@ class _Run:
             self.replay.forget()  # else its memory would wait for the collector, and the next render for it
         return self.picture()
 
-    def picture(self) -> Tensor:
+    def picture(self, longest: int | None = None) -> Tensor:
         """The picture so far as it is to be seen, (1, 3, H, W) on the CPU. A sync point."""
         picture = self.running.picture()
+        if longest is not None:  # before it is finished, which takes its time
+            width, height = size_to_fit((picture.shape[3], picture.shape[2]), longest, enlarge=False)
+            picture = F.interpolate(picture, (height, width), mode="area")
         return picture if self._finish is None else self._finish(picture)
 
     def _run_scale(self, scale: Scale, callback: Callback | None) -> None:

@@ -76,6 +76,21 @@ def test_a_picture_so_far_has_the_colours_that_it_is_to_have():
         assert torch.equal(found, put_colours(plain, CONTENT))
 
 
+def test_a_picture_so_far_is_had_as_small_as_it_is_wanted():
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+    stylize(
+        CONTENT,
+        STYLES[0],
+        QUICK,
+        weights=WEIGHTS,
+        devices=["cpu"],
+        callback=lambda now: seen.append((now.image(), now.image(8))),
+    )
+    whole, small = seen[-1]
+    assert (whole.shape, small.shape) == ((1, 3, 16, 24), (1, 3, 5, 8))
+    assert small.mean() == pytest.approx(float(whole.mean()), abs=0.02)
+
+
 @pytest.mark.parametrize(
     "asked", [{"colours": "content"}, {"colours": "matched"}, {"init": {"image": "sketch.png"}}], ids=str
 )

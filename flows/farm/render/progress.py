@@ -147,7 +147,7 @@ class RenderProgress(Listener):
 
     def _show(self, pair: PlannedPair, progress: Progress) -> None:
         try:
-            image = progress.image()  # a sync point
+            image = progress.image(_PREVIEWS[0][0])  # a sync point
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise

@@ -32,7 +32,7 @@ class Progress:
         self.syncs.append("losses")
         return {"total": 0.01234}
 
-    def image(self):
+    def image(self, longest=None):
         self.syncs.append("image")
         return torch.rand(1, 3, 24, 32)
 
