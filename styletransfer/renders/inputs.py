@@ -170,7 +170,8 @@ def look_at_input(url: str, role: InputRole, known: Sequence[InputRecord] = ()) 
         unchanged = next((entry for entry in known if _is_unchanged(url, role, entry, stat)), None)
         if unchanged is not None:
             return FoundInput(stat, unchanged.sha256, unchanged.dimensions)
-        with nullcontext() if 0 <= stat.size <= _LARGE_BYTES else _LARGE_READS:
+        small = 0 <= stat.size <= _LARGE_BYTES and role not in MASKS  # these are decoded
+        with nullcontext() if small else _LARGE_READS:
             return _examine(storage.read(url, limit_bytes=largest_bytes(role)), storage.public(url), role, stat)
     except ImageError as error:
         return FoundInput(fault=str(error))
