@@ -116,7 +116,7 @@ def devices(hardware: Hardware = HARDWARE) -> Iterator[Finding]:
 def weights_finding(weights: WeightsSource) -> Finding:
     """Whether the weights are at hand, or can be had."""
     path = hub_folder() / IMAGENET.name
-    if weights.source == "imagenet" and not path.exists():
+    if weights.source == "imagenet" and not os.path.exists(path):  # noqa: PTH110  (that of a Path may raise)
         return _download(path)
     try:
         found = load_weights(weights.source, last_layer=Settings().layers()[-1])
@@ -143,7 +143,7 @@ def _download(path: Path) -> Finding:
 def disks() -> Iterator[Finding]:
     """Where files are kept that nobody asked for by name."""
     for what, folder in (("cache", cache_folder("")), ("temporary files", Path(tempfile.gettempdir()))):
-        there = next(each for each in (folder, *folder.parents) if each.exists())
+        there = next(each for each in (folder, *folder.parents) if os.path.exists(each))  # noqa: PTH110  (as above)
         free = shutil.disk_usage(there).free
         if not os.access(there, os.W_OK | os.X_OK):
             yield Finding(f"{what}: {there} can't be written to", "wrong", f"ls -ld {there}; id")
@@ -156,6 +156,8 @@ def disks() -> Iterator[Finding]:
 def writable(folder: str) -> Finding:
     """Whether results can be stored there: by a small file of its own name, which is gone afterwards."""
     shown = storage.public(folder)
+    if storage.is_local(folder) and not os.path.exists(folder):  # noqa: PTH110  (as above)
+        return Finding(f"{shown} is not there: is something to be mounted? Renders make it", "note")
     probe, contents = f".styletransfer-doctor-{uuid.uuid4().hex}", b"styletransfer doctor\n"
     try:
         url = storage.join(storage.resolve(".", folder), probe)
@@ -187,6 +189,8 @@ def server() -> Iterator[Finding]:
     theirs, ours = servers_version(url), metadata.version("prefect")
     if theirs is None:
         yield Finding(f"{shown}: no Prefect server answers there", "wrong", f"curl -i {shown.rstrip('/')}/health")
+    elif not theirs:
+        yield Finding(f"{shown}: answers, and tells no version without Prefect's client", "note")
     elif theirs != ours:
         yield Finding(f"{shown}: Prefect {theirs}, and here {ours}", "wrong", f"pip install 'prefect=={theirs}'")
     else:

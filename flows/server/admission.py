@@ -49,12 +49,14 @@ def check_admission(api_url: str) -> None:
 
 
 def servers_version(api_url: str) -> str | None:
-    """Prefect's version on the server; None if none answers."""
+    """Prefect's version on the server, empty if it does not tell; None if none answers."""
     answer = _ask(api_url)
+    if answer is None:
+        return None
     with contextlib.suppress(ValueError):
-        if answer is not None and answer.is_success and isinstance(version := answer.json(), str):
+        if answer.is_success and isinstance(version := answer.json(), str):
             return version
-    return None
+    return ""
 
 
 def _knows_another_way() -> bool:

@@ -8,7 +8,8 @@ from flows.commands.doctor_checks import Finding
 
 def test_a_machine_that_can_render_has_nothing_wrong(call, two_pictures, monkeypatch):
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
-    done = call("doctor", "new", "--weights", "random")
+    Path(two_pictures.url("new")).mkdir()
+    done = call("doctor", "new", "missing", "--weights", "random")
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[-1] == "nothing is wrong"
@@ -17,6 +18,8 @@ def test_a_machine_that_can_render_has_nothing_wrong(call, two_pictures, monkeyp
     assert "ok    new: written to, read from, and removed from again" in lines
     assert "      styletransfer up" in lines
     assert not list(Path(two_pictures.url("new")).iterdir())
+    assert "note  missing is not there: is something to be mounted? Renders make it" in lines
+    assert not Path(two_pictures.url("missing")).exists()
 
 
 def test_what_is_wrong_is_counted_and_told_with_its_remedy(call, two_pictures, monkeypatch):

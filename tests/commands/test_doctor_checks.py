@@ -122,7 +122,7 @@ def test_a_server_that_is_not_there_is_wrong(monkeypatch):
     assert (finding.state, "no Prefect server answers there" in finding.what) == ("wrong", True)
 
 
-@pytest.mark.parametrize(("theirs", "state"), [("3.9.1", "ok"), ("3.8.0", "wrong")])
+@pytest.mark.parametrize(("theirs", "state"), [("3.9.1", "ok"), ("3.8.0", "wrong"), ("", "note")])
 def test_a_servers_version_is_compared(monkeypatch, theirs, state):
     monkeypatch.setenv("PREFECT_API_URL", "http://farm.example/api")
     monkeypatch.setattr(doctor_checks, "check_admission", lambda url: None)
