@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, get_args
 
 from styletransfer import storage
@@ -117,6 +118,7 @@ def plan_job(job: Job) -> PlannedPair:
 
     Raises SettingsError, ImageError, WeightsError or StorageError for all that can be found wrong beforehand.
     """
+    _check_place(job)
     record = _own_record(job) if job.recorded else None
     planned = plan_alone(job.pair, job.places, job.weights, record, force=job.overwrite)
     _raise_faults(job, planned)
@@ -127,6 +129,17 @@ def plan_job(job: Job) -> PlannedPair:
     return planned
 
 
+def _check_place(job: Job) -> None:
+    """SettingsError where no picture can be, or where its record would lie elsewhere."""
+    fault = None
+    if storage.is_local(job.output) and Path(job.output).is_dir():
+        fault = "is a folder; name a file in it"
+    elif "//" in job.output.partition("://")[2]:
+        fault = f"is {storage.public(job.output)}; no part of it may be empty"
+    if fault:
+        raise SettingsError([Fault("--output", fault)])
+
+
 def _own_record(job: Job) -> Record | None:
     """The record of the picture's last render; SettingsError where another file has its place."""
     url = job.places.record(job.pair.id)
@@ -134,10 +147,26 @@ def _own_record(job: Job) -> Record | None:
         record = read_record(url)
     except RecordError:
         record = None
-    if (record is None and storage.exists(url)) or (record is not None and record.id != job.pair.id):
+    if not _is_of(job, record) and storage.exists(url):
         message = f"has its record in {storage.public(url)}, where another file is; move that, or give --no-record"
         raise SettingsError([Fault("--output", message)])
     return record
+
+
+def _is_of(job: Job, record: Record | None) -> bool:
+    """Whether it is of a picture at the job's place; a manifest's may have the same name there."""
+    return record is not None and (record.id, storage.name(record.output.url)) == (job.pair.id, job.pair.id)
+
+
+def forget_record(job: Job) -> None:
+    """Removes the record of the picture that is about to be replaced: it would vouch for another."""
+    url = job.places.record(job.pair.id)
+    try:
+        record = read_record(url)
+    except RecordError:
+        return  # somebody else's
+    if _is_of(job, record):
+        storage.delete(url)
 
 
 def _raise_faults(job: Job, planned: PlannedPair) -> None:
@@ -228,7 +257,7 @@ def _masks(option: str, texts: Sequence[str], styles: int, faults: list[Fault]) 
     """The mask of each style, from `N=MASK`, or a mask alone where there is one style."""
     masks: dict[int, str] = {}
     for text in texts:
-        number, mask = re.fullmatch(r"(?:(\d+)=)?(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
+        number, mask = re.fullmatch(r"(?:(\d{1,6})=)?(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
         style = int(number) if number else 1 if styles == 1 else 0
         if not mask or not 1 <= style <= styles:
             faults.append(Fault(option, f"is {text!r}; must be N=MASK, N the number of a style (1 to {styles})"))

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from flows.commands.image_job import Job
+from flows.commands.image_job import Job, forget_record
 from flows.commands.terminal import Lines
 from flows.pairs.signals import ending_signals
 from styletransfer import storage
@@ -112,6 +112,9 @@ def write_result(job: Job, fetched: Fetched, image: Tensor) -> bytes:
     except ImageError as error:
         raise ImageError(f"{error}; {_rescued(job, *_encode_otherwise(fetched, image, error))}") from error
     try:
+        if not job.overwrite and storage.exists(job.output):
+            raise StorageError(f"{storage.public(job.output)} came while it was rendered, and is left alone")
+        forget_record(job)
         storage.write(job.output, contents)
     except StorageError as error:
         raise StorageError(f"{error}; {_rescued(job, contents, picture_format)}") from error
@@ -120,7 +123,10 @@ def write_result(job: Job, fetched: Fetched, image: Tensor) -> bytes:
 
 def keep_record(job: Job, rendered: Rendered, contents: bytes) -> None:
     """Write the record of the picture whose file has these contents; its checkpoints go."""
-    write_record(job.places.record(job.pair.id), record_of(rendered, job.output, contents))
+    try:
+        write_record(job.places.record(job.pair.id), record_of(rendered, job.output, contents))
+    except StorageError as error:
+        raise StorageError(f"{storage.public(job.output)} is written, its record is not: {error}") from error
     remove_all(job.places, job.pair.id, rendered.fingerprint)
 
 
@@ -128,7 +134,9 @@ def is_resumable(job: Job, planned: PlannedPair) -> bool:
     """Whether the same job would go on from a checkpoint."""
     if not job.recorded or planned.fingerprint is None:
         return False
-    return storage.exists(job.places.checkpoint(job.pair.id, planned.fingerprint))
+    with suppress(StorageError):
+        return storage.exists(job.places.checkpoint(job.pair.id, planned.fingerprint))
+    return False
 
 
 def _encode_otherwise(fetched: Fetched, image: Tensor, error: ImageError) -> tuple[bytes, Format]:

@@ -80,6 +80,9 @@ def test_every_wrong_option_is_told_at_once(call):
         (["a.png", "b.png", "-o", "o.png", "-s", "30000", "--weights", "none.pth"], 2, "at most 512 megapixels"),
         (["a.png", "b.png", "-o", "o.png", "--devices", "gpu"], 2, "device 'gpu' is not known"),
         (["a.png", "b.png", "-o", "o.png", "--weights", "none.pth"], 1, "none.pth"),
+        (["a.png", "b.png", "-o", "../"], 2, "--output ends in ''"),
+        (["a.png", "b.png", "-o", "s3://b/x//o.png"], 2, "no part of it may be empty"),
+        (["a.png", "b.png", "-o", "o.png", "--region", f"{'9' * 5000}=a.png"], 1, "name too long"),
         (["a.png", "b.png", "-o", "o.png", "-sw", "0"], 2, "--style-weights has 0; must be finite numbers > 0"),
     ],
 )

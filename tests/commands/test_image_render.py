@@ -194,6 +194,23 @@ def test_no_other_file_is_replaced_by_a_record(call, two_pictures):
     assert call("image", "a.png", "b.png", "-o", "out.png", "--no-record", *QUICKLY).returncode == 0
 
 
+def test_a_record_of_what_was_replaced_is_gone(call, two_pictures):
+    assert call("image", "a.png", "b.png", "-o", "out.png", *QUICKLY).returncode == 0
+    other = ("-o", "out.png", "--seed", "7", "--overwrite", "--no-record", *QUICKLY)
+    assert call("image", "a.png", "b.png", *other).returncode == 0
+    assert not two_pictures.has("out.png.json")
+
+
+def test_a_picture_that_came_meanwhile_is_left_alone(call, two_pictures, monkeypatch):
+    monkeypatch.setattr(Lines, "progress", lambda *_: two_pictures.put("out.png", b"somebody's"))
+    done = call("image", "a.png", "b.png", "-o", "out.png", *QUICKLY)
+    assert done.returncode == 1
+    kept = re.search(r"out.png came while it was rendered, and is left alone; .* kept in (\S+)", done.stderr)
+    assert kept is not None
+    assert decode(Path(kept[1]).read_bytes(), "kept").size == (32, 24)
+    assert two_pictures.read("out.png") == b"somebody's"
+
+
 @pytest.mark.parametrize("how", ["stopped", "killed"])
 def test_a_stopped_render_goes_on_and_makes_the_same_picture(call, two_pictures, monkeypatch, how):
     monkeypatch.setattr("styletransfer.renders.checkpoints.WORTH_S", 0.0)
