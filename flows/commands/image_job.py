@@ -142,31 +142,28 @@ def _check_place(job: Job) -> None:
 
 def _own_record(job: Job) -> Record | None:
     """The record of the picture's last render; SettingsError where another file has its place."""
-    url = job.places.record(job.pair.id)
-    try:
-        record = read_record(url)
-    except RecordError:
-        record = None
-    if not _is_of(job, record) and storage.exists(url):
+    record, url = _find_record(job), job.places.record(job.pair.id)
+    if record is None and storage.exists(url):
         message = f"has its record in {storage.public(url)}, where another file is; move that, or give --no-record"
         raise SettingsError([Fault("--output", message)])
     return record
 
 
-def _is_of(job: Job, record: Record | None) -> bool:
-    """Whether it is of a picture at the job's place; a manifest's may have the same name there."""
-    return record is not None and (record.id, storage.name(record.output.url)) == (job.pair.id, job.pair.id)
-
-
 def forget_record(job: Job) -> None:
     """Removes the record of the picture that is about to be replaced: it would vouch for another."""
-    url = job.places.record(job.pair.id)
+    if _find_record(job) is not None:
+        storage.delete(job.places.record(job.pair.id))
+
+
+def _find_record(job: Job) -> Record | None:
+    """What there is of a picture at the job's place; a manifest's may have the same name there, and is none."""
+    name = job.pair.id
     try:
-        record = read_record(url)
+        record = read_record(job.places.record(name))
     except RecordError:
-        return  # somebody else's
-    if _is_of(job, record):
-        storage.delete(url)
+        return None
+    is_own = record is not None and (record.id, storage.name(record.output.url)) == (name, name)
+    return record if is_own else None
 
 
 def _raise_faults(job: Job, planned: PlannedPair) -> None:
