@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from styletransfer.pictures.icc_profile import linear_to_srgb, srgb_to_linear
-from styletransfer.pictures.picture import Picture, Pixels, resize, strips
+from styletransfer.pictures.picture import FLOATS_PX, Picture, Pixels, resize, strips
 
 if TYPE_CHECKING:
     import torch
 
 Floats = np.ndarray[Any, np.dtype[Any]]
-
-_FLOATS_PX: Final = 500_000                 # pixels worked on at a time: 12 MB an array
 
 # Oklab (Ottosson 2020, https://bottosson.github.io/posts/oklab/): linear sRGB to the cones' responses, whose cube
 # roots make lightness and two axes of colour.
@@ -88,7 +86,7 @@ def put_colours(image: torch.Tensor, content: Picture) -> torch.Tensor:
     """
     height, width = image.shape[-2:]
     planes, colours = image[0].numpy(), resize(content, (width, height))
-    for rows in strips((width, height), _FLOATS_PX):
+    for rows in strips((width, height), FLOATS_PX):
         lab = to_oklab(planes[:, rows].transpose(1, 2, 0).astype(np.float64))
         lab[..., 1:] = to_oklab(_floats(colours.pixels[rows]))[..., 1:]
         planes[:, rows] = from_oklab(lab).transpose(2, 0, 1)
@@ -123,7 +121,7 @@ class Palette:
 
 def _colours(picture: Picture) -> Iterator[tuple[Floats, Floats]]:
     """Colours (n, 3) of the picture and their opacities (n), strip by strip."""
-    for rows in strips(picture.size, _FLOATS_PX):
+    for rows in strips(picture.size, FLOATS_PX):
         colours = _floats(picture.pixels[rows]).reshape(-1, 3)
         yield colours, np.ones(len(colours)) if picture.alpha is None else _floats(picture.alpha[rows]).ravel()
 
@@ -137,7 +135,7 @@ def match_palette(style: Picture, content: Picture) -> Picture:
     own, wanted = Palette.of(style), Palette.of(content)
     matrix = gaussian_map(own.cov, wanted.cov)
     pixels = np.empty(style.pixels.shape, np.uint16)
-    for rows in strips(style.size, _FLOATS_PX):
+    for rows in strips(style.size, FLOATS_PX):
         moved = (_floats(style.pixels[rows]) - own.mean) @ matrix.T + wanted.mean
         pixels[rows] = np.rint(moved.clip(0, 1) * 65535)
     return replace(style, pixels=pixels)

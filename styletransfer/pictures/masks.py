@@ -10,14 +10,13 @@ import numpy as np
 from styletransfer.errors import ImageError
 from styletransfer.pictures.decode import decode
 from styletransfer.pictures.icc_profile import linear_to_srgb, srgb_to_linear
-from styletransfer.pictures.picture import Picture, resize, strips
+from styletransfer.pictures.picture import FLOATS_PX, Picture, resize, strips
 
 if TYPE_CHECKING:
     import torch
 
     from styletransfer.sizes import Size
 
-_FLOATS_PX: Final = 500_000                 # pixels worked on at a time: 12 MB an array
 _KEPT_HINT: Final = "; `alpha: keep` keeps it"
 _MOST_STRETCH: Final = 1.1
 """Between width and height; a mask that was drawn for another picture is told, not one with a rounded size."""
@@ -60,7 +59,7 @@ def put_back(image: torch.Tensor, content: Picture, mask: Picture) -> torch.Tens
     height, width = image.shape[-2:]
     planes = image[0].numpy()
     kept, weights = (resize(picture, (width, height)).pixels for picture in (content, mask))
-    for rows in strips((width, height), _FLOATS_PX):
+    for rows in strips((width, height), FLOATS_PX):
         weight = weights[rows].mean(axis=-1, keepdims=True) / np.iinfo(weights.dtype).max
         painted = planes[:, rows].transpose(1, 2, 0).astype(np.float64)
         photographed = kept[rows] / np.float64(np.iinfo(kept.dtype).max)

@@ -29,6 +29,7 @@ Dpi = tuple[float, float]
 """Dots per inch, across and down."""
 
 _STRIP_PX: Final = 4_000_000                # pixels worked on at a time
+FLOATS_PX: Final = 500_000                  # the same in float64: 12 MB an array
 
 
 @dataclass(frozen=True, eq=False)

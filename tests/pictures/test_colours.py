@@ -96,7 +96,7 @@ def test_lightness_is_the_results_and_chroma_the_contents():
 def test_strips_make_the_same_picture(monkeypatch):
     image, content = to_tensor(random_picture(), torch.float32), random_picture(40, 60, seed=1)
     whole = put_colours(image.clone(), content)
-    monkeypatch.setattr(colours, "_FLOATS_PX", 60)
+    monkeypatch.setattr(colours, "FLOATS_PX", 60)
     assert torch.equal(put_colours(image.clone(), content), whole)
 
 
@@ -130,7 +130,7 @@ def test_an_axis_without_variance_is_not_stretched():
 def test_a_palette_is_the_mean_and_covariance_in_strips_or_whole(monkeypatch):
     picture = random_picture(dtype=np.uint16)
     values = (picture.pixels / 65535).reshape(-1, 3)
-    monkeypatch.setattr(colours, "_FLOATS_PX", 70)
+    monkeypatch.setattr(colours, "FLOATS_PX", 70)
     found = Palette.of(picture)
     np.testing.assert_allclose(found.mean, values.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(found.cov, np.cov(values.T, bias=True), atol=1e-12)
