@@ -66,6 +66,8 @@ class Replay:
 
     def __init__(self, record: Callable[[Step, Sequence[Tensor]], Step] = cuda_graph) -> None:
         self._record = record
+        self.replayed = 0
+        """How many steps of the render were replays."""
         self._replay: Step | None = None
         self._taken = 0
         self._failed = False
@@ -77,6 +79,7 @@ class Replay:
     def take(self, step: Step, tensors: Sequence[Tensor], left: int) -> Losses:
         """One step, of `left` that are left; `tensors` are all that it changes."""
         if self._replay is not None:
+            self.replayed += 1
             return self._replay()
         self._taken += 1
         if self._failed or self._taken <= WARM_UP or left < LEAST_STEPS:

@@ -308,7 +308,8 @@ def less_memory(lab: Lab, stylizer: Stylizer, whole: MemoryPlan, picture: Tensor
     needs = [plan.bytes[lab.device] - FIXED_BYTES for plan in (whole, cheapest)]
     gc.collect()
     lab.release()  # else what torch has cached would do for the whole
-    most = torch.cuda.memory_reserved(lab.device) + sum(needs) // 2
+    # Not beside what is reserved: other checks have left gaps there, which would do as well.
+    most = torch.cuda.memory_allocated(lab.device) + sum(needs) // 2
     torch.cuda.set_per_process_memory_fraction(most / torch.cuda.mem_get_info(lab.device)[1], lab.device)
     try:
         yield

@@ -62,7 +62,7 @@ class Rendered:
     def replayed(self) -> bool:
         """Whether a graph was recorded, proved and used."""
         assert self.stylizer._run is not None
-        return self.stylizer._run.replay._replay is not None
+        return self.stylizer._run.replay.replayed > 0
 
     @property
     def plan(self) -> MemoryPlan:

@@ -21,6 +21,7 @@ from styletransfer.transfer.memory_plan import Budget, MemoryPlan, memory_plans
 from styletransfer.transfer.replay import LEAST_STEPS, WARM_UP, Replay, Step, graphs_wanted
 from styletransfer.transfer.running_state import RunningState
 from tests.fake_cuda import fake_gpus
+from tests.gpu.lab import FLOAT32, SHALLOW, Lab, Way
 from tests.transfer import test_fake_cuda
 from tests.transfer.small_renders import make_stylizer, render
 
@@ -201,6 +202,13 @@ def test_a_step_recorded_once_gives_the_bits_of_all_that_follow(changes, replaye
     assert torch.equal(found, expected)
     assert totals == losses
     assert replay._replay is None  # what held the graph's memory
+
+
+def test_a_render_that_has_ended_tells_whether_it_was_replayed(replayed, monkeypatch):
+    monkeypatch.setattr("styletransfer.transfer.stylizer.Replay", lambda: Replay(traced))
+    lab = Lab("cpu", px=16, iterations=STEPS, basic=SHALLOW)
+    assert lab.render(Way("float32", graph=True)).replayed
+    assert not lab.render(FLOAT32).replayed
 
 
 def test_each_scale_is_recorded_anew_and_short_ones_are_not(replayed, monkeypatch):
