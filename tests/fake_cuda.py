@@ -71,7 +71,7 @@ def fake_gpus(count: int = 1, gib: float = 80, *, greater: bool = False) -> Iter
         patch.setattr(Hardware, "free_memory", free)
         patch.setattr(Hardware, "has_bf16", lambda *_: True)
         patch.setattr(Hardware, "peak_memory", lambda *_: 0)
-        for name in ("allocate", "load_linear_algebra", "release_memory", "reset_peak_memory"):
+        for name in ("allocate", "load_linear_algebra", "release_memory", "reset_peak_memory", "wait"):
             patch.setattr(Hardware, name, lambda *_: None)
         patch.setattr(Losses, "read", read)
         vgg._per_channel.cache_clear()  # its tensors would be real ones, or another's fakes

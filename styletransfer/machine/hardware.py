@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -75,6 +76,24 @@ class Hardware:
 
         with torch.cuda.device(device):  # else a context is opened on the first GPU, which may be another's
             torch.cuda.empty_cache()
+
+    def new_stream(self, device: str) -> object:
+        """A stream of a CUDA `device`, beside the one that all threads share."""
+        import torch
+
+        return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+    def on_stream(self, stream: Any) -> AbstractContextManager[None]:
+        """What this thread has the device do within is put on the stream."""
+        import torch
+
+        return torch.cuda.stream(stream)
+
+    def wait(self, device: str) -> None:
+        """Until a CUDA `device` has done what was put on this thread's stream."""
+        import torch
+
+        torch.cuda.current_stream(device).synchronize()
 
     def free_memory(self, device: str) -> int:
         """Bytes that this process can still allocate on `device`.

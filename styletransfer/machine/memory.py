@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from styletransfer.machine.hardware import CPU, HARDWARE, Hardware, peak_rss
+from styletransfer.machine.streams import EXCLUSIVE
 
 
 def reset_peak_memory(*devices: str, hardware: Hardware = HARDWARE) -> None:
@@ -46,4 +47,5 @@ def is_out_of_memory(error: RuntimeError) -> bool:
 def release_memory(*devices: str, hardware: Hardware = HARDWARE) -> None:
     """Hand back to the devices what is cached but not in use."""
     for device in sorted(set(devices) - {CPU}):
-        hardware.release_memory(device)
+        with EXCLUSIVE:
+            hardware.release_memory(device)

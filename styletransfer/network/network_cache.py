@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from styletransfer.machine.memory import release_memory
+from styletransfer.machine.streams import wait_for
 from styletransfer.network.vgg import VGG19
 
 Key = tuple[Any, ...]
@@ -44,6 +45,7 @@ def shared_network(
         _drop_others(key)
         if network is None:
             network = VGG19(tensors, layers, devices=devices, **options)
+            wait_for(*names)
             _in_use[key] = network
         _kept[key] = network
     return network

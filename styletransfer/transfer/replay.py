@@ -15,6 +15,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from styletransfer.machine.streams import EXCLUSIVE
 from styletransfer.objective.objective import Losses
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ def cuda_graph(step: Step, tensors: Sequence[Tensor]) -> Step:
     graph, device = torch.cuda.CUDAGraph(), tensors[0].device
     # Other threads may allocate meanwhile: by default that spoils the recording.
     recording = torch.cuda.graph(graph, stream=_stream(device), capture_error_mode="thread_local")
-    with torch.cuda.device(device), recording:
+    with EXCLUSIVE, torch.cuda.device(device), recording:
         losses = step()
 
     def replay() -> Losses:

@@ -99,7 +99,9 @@ def test_a_network_that_could_not_be_built_leaves_nothing_behind(monkeypatch):
 
 def test_memory_is_given_back_on_the_devices_of_the_former(monkeypatch):
     released: list[tuple[str, ...]] = []
+    waited: list[tuple[str, ...]] = []
     monkeypatch.setattr(models, "release_memory", lambda *devices: released.append(devices))
+    monkeypatch.setattr(models, "wait_for", lambda *devices: waited.append(devices))
 
     def pretend(tensors, layers, *, devices):
         return type("Network", (), {})()
@@ -117,6 +119,8 @@ def test_memory_is_given_back_on_the_devices_of_the_former(monkeypatch):
     want("one", "cuda:0", "cuda:1")
     want("two", "cuda:1")
     assert released[2:] == [("cuda:0", "cuda:1")]
+    built = [("cuda:0", "cuda:0"), ("cuda:1", "cuda:1"), ("cuda:0", "cuda:1"), ("cuda:1", "cuda:1")]
+    assert waited == built  # other threads, on other streams, find it ready
 
 
 def test_threads_that_want_one_at_once_get_the_same(monkeypatch):
