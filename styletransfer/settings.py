@@ -170,6 +170,10 @@ class Shorthands(_Checked):
     )
 
 
+SWEEPABLE = (*PictureSettings.model_fields, *Shorthands.model_fields)
+"""Settings in whose place a manifest may have a list of values, in the order of their labels."""
+
+
 class ExecutionSettings(_Checked):
     """Settings that say how a picture is computed, not which."""
 
@@ -298,15 +302,23 @@ class Settings(PictureSettings, Shorthands, ExecutionSettings):
         return {name: value for name, value in self.model_dump(mode="json").items() if value != base[name]}
 
 
-def with_places(values: Mapping[str, Any], change: Callable[[tuple[str, ...], str], str]) -> dict[str, Any]:
-    """Plain settings with those that are places changed, each by its keys and what it is."""
-    changed = dict(values)
-    proof, init = values.get("proof"), values.get("init")
-    if isinstance(proof, str) and proof:
-        changed["proof"] = change(("proof",), proof)
-    if isinstance(init, Mapping) and isinstance(image := init.get("image"), str) and image:
-        changed["init"] = {**init, "image": change(("init", "image"), image)}
-    return changed
+Keys = tuple[str | int, ...]
+
+
+def with_places(values: Mapping[str, Any], change: Callable[[Keys, str], str]) -> dict[str, Any]:
+    """Plain settings with those that are places changed, each by its keys and what it is; also where lists of
+    values stand in their place."""
+    return {name: _with_places((name,), value, change) for name, value in values.items()}
+
+
+def _with_places(keys: Keys, value: Any, change: Callable[[Keys, str], str]) -> Any:
+    if keys[0] in ("proof", "init") and isinstance(value, list):
+        return [_with_places((*keys, number), each, change) for number, each in enumerate(value)]
+    if keys[0] == "proof" and isinstance(value, str) and value:
+        return change(keys, value)
+    if keys[0] == "init" and isinstance(value, Mapping) and isinstance(image := value.get("image"), str) and image:
+        return {**value, "image": change((*keys, "image"), image)}
+    return value
 
 
 def check_settings(values: Mapping[str, Any], place: str = "settings") -> Settings:

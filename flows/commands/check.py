@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -74,9 +75,24 @@ def show_plan(plan: Plan) -> None:
 
     headings = ("pair", "size", "scales", "iterations", "what", "why")
     show(table(headings, map(_cells, plan.pairs), right=("size", "iterations")))
-    for note in (*_what_qualities_are(plan.pairs), *plan.manifest.notes):
+    for note in (*_what_sweeps_make(plan.pairs), *_what_qualities_are(plan.pairs), *plan.manifest.notes):
         output().print(plain(f"note: {note}"), soft_wrap=True)
     output().print(plain(f"to {public(plan.places.folder)}: {_counts(plan.pairs)}"), soft_wrap=True)
+
+
+def _what_sweeps_make(pairs: Iterable[PlannedPair]) -> Iterator[str]:
+    """Of each entry that is swept: the values, and how many of its pairs are shown."""
+    entries: dict[str, list[PlannedPair]] = defaultdict(list)
+    for planned in pairs:
+        if planned.pair.swept:
+            entries[planned.pair.place].append(planned)
+    for place, swept in entries.items():
+        if len(swept) == 1:
+            continue
+        settings = [each.pair.settings.model_dump(mode="json", include={*each.pair.swept}) for each in swept]
+        axes = {name: dict.fromkeys(str(values[name]) for values in settings) for name in swept[0].pair.swept}
+        shown = " x ".join(f"{name} {', '.join(values)}" for name, values in axes.items())
+        yield f"`{place}` is swept: {shown}; {len(swept)} pairs"
 
 
 def _what_qualities_are(pairs: Iterable[PlannedPair]) -> Iterator[str]:

@@ -88,6 +88,8 @@ def _pair(pair: Pair, manifest: Manifest, shared: dict[str, str]) -> dict[str, J
     own = {name: value for name, value in _settings(pair).items() if name not in shared}
     if own:
         entry["settings"] = {name: json.loads(value) for name, value in own.items()}
+    if pair.swept:
+        entry["swept"] = [*pair.swept]
     entry["format"] = pair.format
     if pair.dpi is not None:
         entry["dpi"] = pair.dpi

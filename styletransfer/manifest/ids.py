@@ -36,11 +36,12 @@ class Draft:
     sound: bool
 
 
-def default_id(content: str, styles: Iterable[PairStyle]) -> str:
-    """`<content>--<style>[--<style>...]`, from the files' names."""
+def default_id(content: str, styles: Iterable[PairStyle], label: str = "") -> str:
+    """`<content>--<style>[--<style>...][-<label>]`, from the files' names and what a sweep calls it."""
     urls = [content, *(style.image for style in styles)]
     slugs = [slug(LocalPath(storage.name(url)).stem, _LONGEST_SLUG_BYTES) for url in urls]
-    return shorten("--".join(slugs), _LONGEST_DEFAULT_ID_BYTES)
+    behind = f"-{label}" if label else ""
+    return shorten("--".join(slugs), _LONGEST_DEFAULT_ID_BYTES - len(behind.encode())) + behind
 
 
 def settle_ids(

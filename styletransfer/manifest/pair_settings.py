@@ -1,15 +1,44 @@
-"""A pair's settings: its own over the manifest's defaults, and what the command line asks for over both."""
+"""A pair's settings: its own over the manifest's defaults, and what the command line asks for over both.
+
+Where lists stand in place of values, it has several: one for each combination.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from styletransfer.errors import SettingsError
+from styletransfer import storage
+from styletransfer.errors import Fault, SettingsError
 from styletransfer.manifest.locations import Locations
-from styletransfer.manifest.strict_yaml import Path
-from styletransfer.settings import Settings, check_settings, laid_over
+from styletransfer.manifest.strict_yaml import Path, place
+from styletransfer.manifest.sweeps import Combination, axes, axis_faults, combinations
+from styletransfer.settings import Settings, check_settings, laid_over, with_places
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Settings of one render, None where they are faulty; `swept`: those that a list gave it, which its `label`
+    tells in an id."""
+
+    settings: Settings | None
+    swept: tuple[str, ...] = ()
+    label: str = ""
+
+
+def checked_overrides(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What takes the place of a manifest's settings, with places relative to the working folder made absolute.
+
+    Raises SettingsError, for any value of a list, too.
+    """
+    lists = axes(settings)
+    if faults := [Fault(place(("settings", *keys)), message) for keys, message in axis_faults(lists)]:
+        raise SettingsError(faults)
+    for combination in combinations(settings, lists):
+        check_settings(combination.values)
+    return with_places(settings, lambda _, location: storage.resolve(".", location))
 
 
 class PairSettings:
@@ -26,24 +55,35 @@ class PairSettings:
         self._checked: dict[str, Settings | SettingsError] = {}
         self._defaults = self._sound(locations.in_settings(("defaults",), defaults))
 
-    def of(self, own: Mapping[str, Any], path: Path) -> Settings | None:
-        """The settings of a pair with these of its `own` at `path`, or None where they are faulty."""
+    def of(self, own: Mapping[str, Any], path: Path) -> tuple[Variant, ...]:
+        """Each combination of the settings of a pair with these of its `own` at `path`."""
         merged = laid_over(self._defaults, self._locations.in_settings(path, own), self._overrides)
-        checked = self._check(merged)
-        if isinstance(checked, Settings):
-            return checked
-        if own:  # else it is the defaults' fault, and reported there
-            self._add_faults(checked, path)
-        return None
+        variants, faults = self._variants(merged)
+        for keys, message in faults.items():
+            self._fault((*(path if own else ("defaults",)), *keys), message)
+        return variants
 
     def _sound(self, defaults: dict[str, Any]) -> dict[str, Any]:
         """The defaults whose values are sound by themselves; the others become faults here, once."""
-        checked = self._check(defaults)
-        if isinstance(checked, Settings):
-            return defaults
-        self._add_faults(checked, ("defaults",))
-        faulty = {fault.place for fault in checked.faults}
-        return {key: value for key, value in defaults.items() if key not in faulty}
+        _, faults = self._variants(defaults)
+        for keys, message in faults.items():
+            self._fault(("defaults", *keys), message)
+        return _without(defaults, faults)
+
+    def _variants(self, values: Mapping[str, Any]) -> tuple[tuple[Variant, ...], dict[Path, str]]:
+        """All combinations, and what is wrong with them, by its keys."""
+        lists = axes(values)
+        if faults := dict(axis_faults(lists)):
+            _, others = self._variants(_without(values, faults))
+            return (Variant(None),), faults | others
+        variants = []
+        for combination in combinations(values, lists):
+            checked = self._check(combination.values)
+            if isinstance(checked, SettingsError):
+                faults |= {keys: message for keys, message in _faults(checked, combination) if keys not in faults}
+            settings = None if isinstance(checked, SettingsError) else checked
+            variants.append(Variant(settings, tuple(combination.swept), combination.label))
+        return tuple(variants), faults
 
     def _check(self, values: Mapping[str, Any]) -> Settings | SettingsError:
         """Checked settings, or what is wrong; the same values are checked once for all pairs."""
@@ -55,6 +95,15 @@ class PairSettings:
                 self._checked[key] = error
         return self._checked[key]
 
-    def _add_faults(self, error: SettingsError, path: Path) -> None:
-        for fault in error.faults:
-            self._fault((*path, *([fault.place] if fault.place else [])), fault.message)
+
+def _without(values: Mapping[str, Any], faults: Mapping[Path, str]) -> dict[str, Any]:
+    """The settings that have none of the faults; no list where one is of all lists."""
+    faulty = {keys[0] for keys in faults if keys} | set(axes(values) if () in faults else ())
+    return {name: value for name, value in values.items() if name not in faulty}
+
+
+def _faults(error: SettingsError, combination: Combination) -> Iterator[tuple[Path, str]]:
+    """What is wrong, by the keys of the value that has it."""
+    for fault in error.faults:
+        name, swept = fault.place, combination.swept
+        yield ((name, swept[name]) if name in swept else (name,) if name else ()), fault.message

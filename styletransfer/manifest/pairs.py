@@ -29,7 +29,8 @@ class PairStyle:
 class Pair:
     """One picture to make. All locations are absolute URLs; dpi None takes the content's.
 
-    `keep`: mask of what of the content stays as photographed.
+    `keep`: mask of what of the content stays as photographed. `swept`: settings that a sweep gave it, the axes that
+    it is shown by.
     `place` (`pairs[3]`) and `line` say where the manifest asks for it, `lines` where each input is named.
     """
 
@@ -44,6 +45,7 @@ class Pair:
     line: int | None = None
     lines: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
     keep: str | None = None
+    swept: tuple[str, ...] = ()
 
     def line_of(self, key: str) -> int | None:
         """Line of a key of the entry (`styles[1]`), or else of the entry."""

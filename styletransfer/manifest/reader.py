@@ -8,6 +8,7 @@ pair. Whether the inputs exist is found out later, by `renders`; only globs are 
 from __future__ import annotations
 
 import itertools
+import math
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -21,15 +22,15 @@ from styletransfer.manifest import strict_yaml
 from styletransfer.manifest.ids import Draft, default_id, settle_ids
 from styletransfer.manifest.locations import Locations
 from styletransfer.manifest.names import name_fault, slug
-from styletransfer.manifest.pair_settings import PairSettings
+from styletransfer.manifest.pair_settings import PairSettings, Variant, checked_overrides
 from styletransfer.manifest.pairs import Manifest, Pair, PairStyle
 from styletransfer.manifest.schema import GridEntry, ManifestFile, PairEntry, StyleEntry, check_entry, shown
 from styletransfer.manifest.strict_yaml import Document, Path, place
 from styletransfer.manifest.weights_source import WeightsSource, seed_fault
-from styletransfer.settings import Settings, check_settings, with_places
+from styletransfer.settings import SWEEPABLE, Settings
 
 MOST_PAIRS = 10_000
-"""Of one manifest, its grids included."""
+"""Of one manifest, its grids and sweeps included."""
 
 
 def load_manifest(
@@ -39,7 +40,9 @@ def load_manifest(
     weights: str | WeightsSource | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Manifest:
-    """The manifest at a path or URL; `output`, `weights` and `settings` win over what it says.
+    """The manifest at a path or URL; `output`, `weights` and `settings` win over what it says, for every pair.
+
+    A list in place of a setting's value, there or here, is a sweep.
 
     Raises ManifestError with all its faults, SettingsError for `settings` that are wrong, and StorageError
     when the manifest can't be read, or a folder that a glob names can't be for the moment.
@@ -62,7 +65,7 @@ def parse_manifest(
     What is given as an argument is relative to the working folder, what the text says to `location`.
     """
     location = storage.resolve(".", location)
-    reader = _Reader(strict_yaml.load(text), location, _check_overrides(settings or {}))
+    reader = _Reader(strict_yaml.load(text), location, checked_overrides(settings or {}))
     manifest = reader.read()
     if manifest is None:
         raise ManifestError(_in_order(reader.faults), storage.name(location))
@@ -74,11 +77,6 @@ def parse_manifest(
             raise ManifestError([Fault("weights", f"is {shown(asked.source)}; {fault}")])
         manifest = replace(manifest, weights=asked.located())
     return manifest
-
-
-def _check_overrides(settings: Mapping[str, Any]) -> dict[str, Any]:
-    check_settings(settings)
-    return with_places(settings, lambda _, location: storage.resolve(".", location))
 
 
 def _in_order(faults: Iterable[Fault]) -> list[Fault]:
@@ -187,9 +185,11 @@ class _Reader:
                 styles = [PairStyle(self.locations.resolve((*path, "style"), entry.style))]
             else:
                 styles = list(self._styles(path, entry.styles or []))
-            checked = settings.of(entry.settings, (*path, "settings"))
-            if self._has_room(1, path, "is one render too many"):
-                yield self._draft(entry, head, path, content, styles, checked)
+            variants = settings.of(entry.settings, (*path, "settings"))
+            size = f"makes {len(variants):,} renders" if len(variants) > 1 else "is one render too many"
+            if self._has_room(len(variants), path, size):
+                for variant in variants:
+                    yield self._draft(entry, head, path, content, styles, variant)
 
     def _styles(self, path: Path, entries: Iterable[StyleEntry]) -> Iterator[PairStyle]:
         for number, entry in enumerate(entries):
@@ -205,11 +205,12 @@ class _Reader:
         for path, entry in self._entries(value, "grid", GridEntry):
             contents = self.locations.find((*path, "contents"), entry.contents)
             styles = self.locations.find((*path, "styles"), entry.styles)
-            checked = settings.of(entry.settings, (*path, "settings"))
-            size = f"makes {len(contents):,} x {len(styles):,} renders"
-            if self._has_room(len(contents) * len(styles), path, size):
-                for content, style in itertools.product(contents, styles):
-                    yield self._draft(entry, head, path, content, [PairStyle(style)], checked)
+            variants = settings.of(entry.settings, (*path, "settings"))
+            sizes = [len(contents), len(styles), *([len(variants)] if len(variants) > 1 else [])]
+            size = f"makes {' x '.join(f'{size:,}' for size in sizes)} renders"
+            if self._has_room(math.prod(sizes), path, size):
+                for content, style, variant in itertools.product(contents, styles, variants):
+                    yield self._draft(entry, head, path, content, [PairStyle(style)], variant)
 
     def _lines(self, path: Path, styles: int) -> dict[str, int]:
         """Lines of the keys that name inputs; a key that isn't there has the entry's."""
@@ -234,14 +235,14 @@ class _Reader:
         path: Path,
         content: str,
         styles: list[PairStyle],
-        settings: Settings | None,
+        variant: Variant,
     ) -> Draft:
         asked = entry.id if isinstance(entry, PairEntry) else None
         pair = Pair(
-            id=default_id(content, styles) if asked is None else unicodedata.normalize("NFC", asked),
+            id=default_id(content, styles, variant.label) if asked is None else _swept_id(asked, variant.label),
             content=content,
             styles=tuple(styles),
-            settings=settings or Settings(),
+            settings=variant.settings or Settings(),
             format=entry.format or head.format,
             dpi=entry.dpi or head.dpi,
             priority=entry.priority or head.priority or "normal",
@@ -249,5 +250,17 @@ class _Reader:
             line=self.document.line(path),
             lines=self._lines(path, len(styles)),
             keep=self._optional((*path, "keep"), entry.keep if isinstance(entry, PairEntry) else None),
+            swept=_in_order_of_labels(variant.swept, entry.swept if isinstance(entry, PairEntry) else ()),
         )
-        return Draft(pair, path, explicit=asked is not None, sound=settings is not None)
+        return Draft(pair, path, explicit=asked is not None, sound=variant.settings is not None)
+
+
+def _in_order_of_labels(*names: Iterable[str]) -> tuple[str, ...]:
+    found = set(itertools.chain(*names))
+    return tuple(name for name in SWEEPABLE if name in found)
+
+
+def _swept_id(asked: str, label: str) -> str:
+    """The id that is asked for, and what a sweep calls this one of its renders."""
+    name = unicodedata.normalize("NFC", asked)
+    return f"{name}-{label}" if label else name

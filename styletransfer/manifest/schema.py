@@ -13,6 +13,7 @@ import sys
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -30,7 +31,7 @@ from styletransfer.hints import hint
 from styletransfer.manifest.max_failed import SHARE, MaxFailed, parse_max_failed
 from styletransfer.manifest.strict_yaml import Document, Path, place
 from styletransfer.pictures.formats import Format
-from styletransfer.settings import Settings
+from styletransfer.settings import SWEEPABLE, Settings
 
 Priority = Literal["low", "normal", "high"]
 
@@ -67,6 +68,15 @@ def _whole_number(value: object) -> object:
     if isinstance(value, bool | float):
         raise PydanticCustomError("literal_error", "is no whole number")
     return value
+
+
+def _sweepable(name: str) -> str:
+    if name not in SWEEPABLE:
+        raise PydanticCustomError("swept", f"is {shown(name)}; no setting that is swept{hint(name, SWEEPABLE)}")
+    return name
+
+
+_Swept = Annotated[str, AfterValidator(_sweepable), WithJsonSchema({"enum": [*SWEEPABLE]})]
 
 
 class _Checked(BaseModel):
@@ -133,6 +143,9 @@ class PairEntry(_Rendered):
     keep: _Location | None = Field(
         None, description="mask over the content, white where it stays as photographed"
     )
+    swept: list[_Swept] = Field(
+        [], description="settings that are axes of the contact sheet; a sweep's are without being named here"
+    )
 
     @model_validator(mode="after")
     def _check_styles(self) -> Self:
@@ -179,7 +192,9 @@ def json_schema() -> dict[str, Any]:
     definitions: dict[str, Any] = schema["$defs"]
     settings = Settings.model_json_schema(ref_template="#/$defs/{model}")
     definitions |= {"Settings": settings, **settings.pop("$defs", {})}
-    settings["description"] = "Settings of a render. What is not given has its default."
+    settings["description"] = "Settings of a render. What is not given has its default; a list is a sweep."
+    for name in SWEEPABLE:
+        settings["properties"][name] = _one_or_several(settings["properties"][name])
     for model, key in (
         (schema, "defaults"),
         (definitions["PairEntry"], "settings"),
@@ -194,6 +209,14 @@ def json_schema() -> dict[str, Any]:
     schema["anyOf"] = [_needs("pairs", {"minItems": 1}), _needs("grid", {"minItems": 1})]
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Style transfer manifest"}
     return {**schema, **head}
+
+
+def _one_or_several(schema: dict[str, Any]) -> dict[str, Any]:
+    """A setting's schema, or a list of what that takes."""
+    told: dict[str, Any] = {key: schema[key] for key in ("default", "description", "title") if key in schema}
+    one = {key: part for key, part in schema.items() if key not in told}
+    several = {"type": "array", "items": one, "minItems": 1, "uniqueItems": True}
+    return {**told, "anyOf": [*one.get("anyOf", [one]), several]}
 
 
 def _needs(key: str, schema: dict[str, Any]) -> dict[str, Any]:

@@ -155,7 +155,8 @@ class SummaryInput(_Document):
 
 
 class SummaryPair(_Document):
-    """One pair's line of the summary. `reason` says why it failed, waits or is rendered at all."""
+    """One pair's line of the summary. `reason` says why it failed, waits or is rendered at all; `sweep` has the
+    settings that a sweep gave it."""
 
     id: str
     state: PairState
@@ -163,6 +164,7 @@ class SummaryPair(_Document):
     content: SummaryInput
     styles: tuple[SummaryInput, ...]
     settings: PlainSettings = {}
+    sweep: PlainSettings = {}
     fingerprint: str | None = None
     picture: str | None = None
     sha256: str | None = None

@@ -107,6 +107,7 @@ def _summary_pair(places: OutputPlaces, pair: Pair, outcome: Outcome, hashes: Ma
         content=described(pair.content),
         styles=tuple(described(style.image, style.weight) for style in pair.styles),
         settings=pair.settings.differences(),
+        sweep=pair.settings.model_dump(mode="json", include={*pair.swept}),
         attempts=outcome.attempts,
     )
     return entry if record is None else _with_record(entry, places, record)

@@ -70,3 +70,12 @@ def test_check_says_what_a_quality_is(call, studio):
     shown = call("check", "demo.yaml").stdout
     assert "note: `quality: draft` is end_scale: 256, schedule: fast, initial_iterations: 60, " in shown
     assert "48x36" in shown
+
+
+def test_check_shows_what_a_sweep_makes(call, studio):
+    settings = {"content_weight": [0.5, 2], "pooling": ["max", "l2"]}
+    write_manifest(studio, {"content": "a.png", "style": "b.png", "settings": settings})
+    shown = call("check", "demo.yaml").stdout
+    assert "note: `pairs[0]` is swept: content_weight 0.5, 2.0 x pooling max, l2; 4 pairs" in shown.splitlines()
+    assert "a--b-cw0.5-pooling-l2" in shown
+    assert "4 to render" in shown

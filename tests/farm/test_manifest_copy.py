@@ -37,6 +37,7 @@ def everything(studio):
                 "keep": "in/y.png",
             },
             {"id": "sampled", "content": "in/a.png", "styles": [{"image": "in/x.png", "from": "in/y.png"}]},
+            {"id": "swept", "content": "in/a.png", "style": "in/x.png", "settings": {"pooling": ["l2", "max"]}},
         ],
         "grid": [{"contents": ["in/[ab].png"], "styles": ["in/y.png"], "settings": {"seed": 9, "gpus": 2}}],
     }
@@ -46,7 +47,10 @@ def everything(studio):
 def meaning(manifest):
     """All of a manifest but where in a file it is said."""
     pairs = [
-        (pair.id, pair.content, pair.styles, pair.settings, pair.format, pair.dpi, pair.priority, pair.keep)
+        (
+            *(pair.id, pair.content, pair.styles, pair.settings, pair.swept),
+            *(pair.format, pair.dpi, pair.priority, pair.keep),
+        )
         for pair in manifest.pairs
     ]
     return manifest.name, manifest.output, manifest.weights, manifest.max_failed, pairs
@@ -56,7 +60,7 @@ def test_the_copy_means_the_same_wherever_it_lies(any_studio):
     manifest = everything(any_studio)
     url = manifest_copy.store(manifest)
     assert meaning(load_manifest(url)) == meaning(manifest)
-    assert len({pair.id for pair in manifest.pairs}) == 8
+    assert len({pair.id for pair in manifest.pairs}) == 10
 
 
 def test_the_copy_gives_the_same_fingerprints(studio):

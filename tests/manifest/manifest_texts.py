@@ -108,7 +108,7 @@ BAD = {
     "version: 1\npairs: [{content: a, style: b, style_weight: 3}]": (
         "demo.yaml: pairs[0].style_weight (line 2) is not a key of a pair (`content_weight` is relative to a "
         "style weight of 1; a blend of styles is `styles: [{image, weight}]`); allowed: "
-        "settings, format, dpi, priority, id, content, style, styles, keep"
+        "settings, format, dpi, priority, id, content, style, styles, keep, swept"
     ),
     "version: 1\nsteps: 300\nimage_size: 512\npairs: [{content: a, style: b}]": (
         "demo.yaml: steps (line 2) is not a key of a manifest (here: `iterations`); allowed: "
@@ -120,7 +120,7 @@ BAD = {
     "version: 1\npairs: [{contents: a, style: b}]": (
         "demo.yaml: pairs[0].content (line 2) is missing\n"
         "demo.yaml: pairs[0].contents (line 2) is not a key of a pair (did you mean 'content'?); allowed: "
-        "settings, format, dpi, priority, id, content, style, styles, keep"
+        "settings, format, dpi, priority, id, content, style, styles, keep, swept"
     ),
     "version: 1\npairs:\n- content: a\n  style: b\n  seed: 3": (
         "demo.yaml: pairs[0].seed (line 5) is a setting; write it below settings"

@@ -61,6 +61,19 @@ def test_a_finished_pair_is_described_by_its_record(manifest):
     assert [(storage.name(style.url), style.weight) for style in pair.styles] == [("b.png", 3), ("c.png", 1)]
     assert pair.content.sha256 == record.inputs[0].sha256
     assert pair.settings == {**QUICK, "seed": 4}
+    assert pair.sweep == {}
+
+
+def test_a_swept_pair_has_its_place_on_the_axes_defaults_too(studio, manifest):
+    settings = {"pooling": ["l2", "max"], "content_layers": [["relu1_1"], ["relu2_1"]]}
+    entry = {"content": "in/a.png", "style": "in/b.png", "settings": settings}
+    pairs = summary_of(studio.manifest(entry)).pairs
+    assert [pair.sweep for pair in pairs[:3]] == [
+        {"content_layers": ["relu1_1"], "pooling": "l2"},
+        {"content_layers": ["relu1_1"], "pooling": "max"},
+        {"content_layers": ["relu2_1"], "pooling": "l2"},
+    ]
+    assert "pooling" not in pairs[1].settings
 
 
 def test_a_fault_of_one_input_is_the_reason_of_its_pair(manifest, studio):
