@@ -28,6 +28,7 @@ examples:
   styletransfer check harbour.yaml
   styletransfer check s3://studio/harbour.yaml --only harbour--wave
   styletransfer check harbour.yaml --devices cuda:0 cuda:1
+  styletransfer check harbour.yaml --end-scale 1024 --set schedule=fast
 """
 
 _WORDS: Final = {"queued": "render", "skipped": "skip", "failed": "wrong"}

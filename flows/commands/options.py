@@ -14,6 +14,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, get_args
 
+from flows.commands.settings_options import add_settings, as_typed, given_settings
 from styletransfer.hints import did_you_mean, hint
 from styletransfer.redaction import legible_lines
 
@@ -144,6 +145,7 @@ def add_manifest_options(parser: Parser) -> None:
     parser.add_list("--only", belongs=_is_no_manifest, metavar="ID", help="only the pairs with these ids")
     parser.add_argument("--force", action="store_true", help="render again what is done")
     parser.add_argument("--output", metavar="FOLDER", help="path or URL, in place of the manifest's output")
+    add_settings(parser)
     add_weights(parser, "in place of the manifest's")
 
 
@@ -153,11 +155,14 @@ def _is_no_manifest(word: str) -> bool:
 
 def load(options: argparse.Namespace) -> Manifest:
     """The manifest that the command line asks for. One that isn't there is a ManifestError, too."""
-    from styletransfer.errors import Fault, ManifestError, StorageError
+    from styletransfer.errors import Fault, ManifestError, SettingsError, StorageError
     from styletransfer.manifest.reader import load_manifest
 
+    settings = given_settings(options)
     try:
-        return load_manifest(options.manifest, output=options.output, weights=options.weights)
+        return load_manifest(options.manifest, output=options.output, weights=options.weights, settings=settings)
+    except SettingsError as error:
+        raise as_typed(error) from error
     except StorageError as error:
         if error.transient:
             raise

@@ -9,6 +9,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from flows.commands.options import DONE, FAILED, INTERRUPTED, Parser, add_devices, add_manifest_options, load
+from flows.commands.settings_options import given_settings
 
 if TYPE_CHECKING:
     from flows.commands.terminal import Lines
@@ -32,6 +33,7 @@ manifest or an option is wrong, 130 stopped
 examples:
   styletransfer render harbour.yaml
   styletransfer render harbour.yaml --only harbour--wave --force
+  styletransfer render harbour.yaml --set 'content_weight=[0.005, 0.05]'
   styletransfer render s3://studio/harbour.yaml --devices cuda:0 cuda:1
   styletransfer render harbour.yaml --weights random --output /tmp/dry-run
 """
@@ -118,6 +120,7 @@ def _run_flow(options: argparse.Namespace, plan: Plan, lines: Lines) -> int:
 def _told_prefect(options: argparse.Namespace) -> dict[str, Any]:
     """The flow's parameters, which Prefect keeps and shows: no credentials, as the plan is made already."""
     from styletransfer import storage
+    from styletransfer.settings import with_places
 
     return {
         "manifest": storage.public(storage.resolve(".", options.manifest)),
@@ -126,6 +129,7 @@ def _told_prefect(options: argparse.Namespace) -> dict[str, Any]:
         "devices": options.devices,
         "weights": options.weights and storage.public(options.weights),
         "output": options.output and storage.public(options.output),
+        "settings": with_places(given_settings(options), lambda _, url: storage.public(url)),
     }
 
 

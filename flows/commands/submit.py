@@ -35,6 +35,7 @@ examples:
   styletransfer submit harbour.yaml --priority high --wait
   styletransfer submit harbour.yaml --at 'tomorrow 01:00' --until 07:00
   styletransfer submit harbour.yaml --only harbour--wave --force
+  styletransfer submit harbour.yaml --end-scale 2896+
 """
 
 

@@ -64,15 +64,16 @@ def render_manifest(
     devices: list[str] | None = None,
     weights: str | None = None,
     output: str | None = None,
+    settings: dict[str, Any] | None = None,
 ) -> State[Any]:
     """Render what is left to do of the manifest at this path or URL, on this host's devices.
 
     `only` keeps the pairs with these ids, `force` renders what is done again, `devices` default to all GPUs,
-    else the CPU; `weights` and `output` replace the manifest's. Ends Failed, naming each failed pair and why,
-    when one failed; Cancelled when stopped by Ctrl-C.
+    else the CPU; `weights`, `output` and `settings` replace the manifest's. Ends Failed, naming each failed pair
+    and why, when one failed; Cancelled when stopped by Ctrl-C.
     """
     caller = _caller.get() or FlowCaller(Listener())
-    plan = caller.plan or make_plan(manifest, only or [], force, weights, output)
+    plan = caller.plan or make_plan(manifest, only or [], force, weights, output, settings=settings)
     plan.check(troubles=False)
     _describe_run(plan)
     sheet, stopped = Retries(log.warning).call(lambda: LiveSheet(plan)), False

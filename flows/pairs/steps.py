@@ -6,7 +6,7 @@ Nothing that they return is kept: a picture in hand is worth less than the memor
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from prefect import task
@@ -42,6 +42,7 @@ def make_plan(
     weights: str | None,
     output: str | None,
     as_submitted: bool = False,
+    settings: Mapping[str, Any] | None = None,
 ) -> Plan:
     """Read the manifest and look at every input, or, `as_submitted`, at those only that its copy says nothing of.
 
@@ -50,7 +51,9 @@ def make_plan(
     retries = Retries(log.warning)
     location = storage.resolve(".", location)
     text = retries.call(lambda: storage.read(location, limit_bytes=MANIFEST_BYTES))
-    manifest = retries.call(lambda: parse_manifest(text, location, weights=weights, output=output))
+    manifest = retries.call(
+        lambda: parse_manifest(text, location, weights=weights, output=output, settings=settings)
+    )
     known = known_inputs(text, location) if as_submitted else None
     return plan_manifest(manifest, force=force, only=only, retries=retries, known=known)
 

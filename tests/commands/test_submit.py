@@ -47,6 +47,17 @@ def test_a_manifest_on_shared_storage_is_handed_to_a_driver(any_studio):
     assert [pair.id for pair in copy.pairs] == ["a--b"]
 
 
+def test_settings_of_the_command_line_are_kept_with_the_run(studio):
+    name = written(studio)
+    more = ("--shared-filesystem", "--set", "pooling=[l2, max]", "--end-scale", "48")
+    assert call("submit", studio.url("manifest.yaml"), *more).status == 0
+    (run,) = runs_of(name)
+    pairs = load_manifest(run.parameters["manifest"]).pairs
+    assert [pair.id for pair in pairs] == ["a--b-pooling-l2", "a--b-pooling-max"]
+    assert [(pair.settings.pooling, pair.settings.end_scale) for pair in pairs] == [("l2", 48), ("max", 48)]
+    assert {pair.swept for pair in pairs} == {("pooling",)}
+
+
 def test_local_paths_are_refused_unless_all_hosts_see_them(studio):
     name = written(studio)
     done = call("submit", studio.url("manifest.yaml"))
