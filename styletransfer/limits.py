@@ -20,6 +20,9 @@ PICTURE_BYTES: Final = 4 * _GIB
 JPEG_SCANS: Final = 64
 """Each goes over all pixels. Progressive files have 4 to 20."""
 
+XMP_BYTES: Final = 4 * _MIB
+"""Of a picture. What is written here has 65 kB at most; programs for photographers add to it."""
+
 PROFILE_BYTES: Final = 64 * _MIB
 """Profiles of printing presses have 0.5 to 3 MB."""
 

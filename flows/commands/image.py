@@ -20,7 +20,7 @@ iteration in hand and writes the picture as far as it has got.
 Beside OUT lies its record, OUT.json, with all that it was made of: the same
 command again finds the picture done. While it is rendered, a hidden checkpoint
 lies there, too: after a crash the same command goes on, after Ctrl-C with
---overwrite.
+--overwrite. Inside OUT is its recipe, which `styletransfer recipe OUT` shows.
 
 exit status: 0 done, 1 failed, 2 an option is wrong, 130 stopped by Ctrl-C
 
@@ -99,6 +99,7 @@ def add_options(parser: Parser) -> None:
     parser.add_argument(
         "--keep", metavar="MASK", help="picture laid over CONTENT: white where it stays as photographed"
     )
+    parser.add_shared("--embed-inputs")
     add_weights(parser, "of the network", "imagenet")
     add_devices(parser, "cpu, cuda or cuda:N; several share the render (default: the first GPU, else the CPU)")
     parser.add_argument("--preview", metavar="FILE", help="write the picture so far to this file now and then")
@@ -186,7 +187,8 @@ def run(options: argparse.Namespace) -> int:
     if render.image is None:
         lines.say("stopped before the first iteration; nothing is written")
         return INTERRUPTED
-    contents = write_result(job, fetched, render.image)
+    recipe = render.rendered.recipe if render.rendered else None  # none makes what was stopped half-way
+    contents = write_result(job, fetched, render.image, recipe)
     height, width = render.image.shape[-2:]
     took = f"{width}x{height} px, {time.monotonic() - began:.1f} s"
     if render.rendered is None:

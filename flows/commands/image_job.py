@@ -100,6 +100,7 @@ def make_job(options: argparse.Namespace) -> Job:
         priority="normal",
         place="",
         keep=keep,
+        embed_inputs=options.embed_inputs,
     )
     return Job(
         pair=pair,

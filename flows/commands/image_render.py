@@ -104,11 +104,11 @@ class Render:
                 signal.signal(number, handler)
 
 
-def write_result(job: Job, fetched: Fetched, image: Tensor) -> bytes:
+def write_result(job: Job, fetched: Fetched, image: Tensor, recipe: str | None = None) -> bytes:
     """Write the picture where and as it was asked for, or else where and as it is not lost; the file's contents."""
     picture_format = job.pair.format
     try:
-        contents = encoded(fetched, image, picture_format)
+        contents = encoded(fetched, image, picture_format, recipe)
     except ImageError as error:
         raise ImageError(f"{error}; {_rescued(job, *_encode_otherwise(fetched, image, error))}") from error
     try:

@@ -35,6 +35,10 @@ _SHARED: Final[Mapping[str, Mapping[str, Any]]] = {
     "--timezone": {"metavar": "ZONE", "help": "like Europe/Berlin (default: this host's)"},
     "--shared-filesystem": {"action": "store_true", "help": "every worker sees this host's paths"},
     "--wait": {"action": "store_true", "help": "follow the run to its end"},
+    "--embed-inputs": {
+        "action": "store_true",
+        "help": "have the recipe inside each result tell where its inputs were, not their names alone",
+    },
     "--state": {
         "metavar": "DIR",
         "help": "state folder of the `up` to speak to"
@@ -160,13 +164,16 @@ def load(options: argparse.Namespace) -> Manifest:
 
     settings = given_settings(options)
     try:
-        return load_manifest(options.manifest, output=options.output, weights=options.weights, settings=settings)
+        manifest = load_manifest(
+            options.manifest, output=options.output, weights=options.weights, settings=settings
+        )
     except SettingsError as error:
         raise as_typed(error) from error
     except StorageError as error:
         if error.transient:
             raise
         raise ManifestError([Fault("", str(error))]) from error
+    return manifest.embedding_inputs() if getattr(options, "embed_inputs", False) else manifest
 
 
 def add_weights(parser: Parser, what: str, default: str | None = None) -> None:

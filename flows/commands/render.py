@@ -41,6 +41,7 @@ examples:
 
 def add_options(parser: Parser) -> None:
     add_manifest_options(parser)
+    parser.add_shared("--embed-inputs")
     add_devices(parser, "cpu, cuda (every GPU) or cuda:N, any number of them (default: all GPUs, else the CPU)")
 
 

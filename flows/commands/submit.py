@@ -45,6 +45,7 @@ def add_options(parser: Parser) -> None:
     parser.add_argument(
         "--max-failed", type=max_failed, metavar="N", help="stop once N pairs (or '10%%' of them) have failed"
     )
+    parser.add_shared("--embed-inputs")
     parser.add_argument("--at", metavar="TIME", help="begin then, not now")
     parser.add_shared("--until", "--timezone", "--shared-filesystem", "--wait", "--state")
 

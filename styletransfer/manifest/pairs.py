@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from styletransfer.manifest.max_failed import MaxFailed
 from styletransfer.manifest.schema import Priority
@@ -30,7 +30,7 @@ class Pair:
     """One picture to make. All locations are absolute URLs; dpi None takes the content's.
 
     `keep`: mask of what of the content stays as photographed. `swept`: settings that a sweep gave it, the axes that
-    it is shown by.
+    it is shown by. `embed_inputs`: the result's recipe tells where its inputs were.
     `place` (`pairs[3]`) and `line` say where the manifest asks for it, `lines` where each input is named.
     """
 
@@ -46,6 +46,7 @@ class Pair:
     lines: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
     keep: str | None = None
     swept: tuple[str, ...] = ()
+    embed_inputs: bool = False
 
     def line_of(self, key: str) -> int | None:
         """Line of a key of the entry (`styles[1]`), or else of the entry."""
@@ -64,3 +65,7 @@ class Manifest:
     priority: Priority = "normal"
     notes: tuple[str, ...] = ()
     max_failed: MaxFailed | None = None
+
+    def embedding_inputs(self) -> Manifest:
+        """The same with results whose recipes tell where their inputs were."""
+        return replace(self, pairs=tuple(replace(pair, embed_inputs=True) for pair in self.pairs))

@@ -251,6 +251,7 @@ class _Reader:
             lines=self._lines(path, len(styles)),
             keep=self._optional((*path, "keep"), entry.keep if isinstance(entry, PairEntry) else None),
             swept=_in_order_of_labels(variant.swept, entry.swept if isinstance(entry, PairEntry) else ()),
+            embed_inputs=head.embed_inputs,
         )
         return Draft(pair, path, explicit=asked is not None, sound=variant.settings is not None)
 

@@ -181,6 +181,9 @@ class ManifestFile(_Checked):
     max_failed: _MaxFailed | None = Field(
         None, description="on a farm: stop once so many pairs have failed; default: 20, if none is done by then"
     )
+    embed_inputs: bool = Field(
+        False, description="whether the recipe inside each result tells where its inputs were, not only their names"
+    )
     defaults: _SettingsMapping = Field({}, description="settings of all renders")
     pairs: list[PairEntry] = Field([], description="renders, one by one")
     grid: list[GridEntry] = Field([], description="renders as cross products, added to `pairs`")
@@ -259,6 +262,7 @@ _MUST = {
     "string_too_short": "text, not empty",
     "string_pattern_mismatch": "64 hexadecimal digits",
     "literal_error": "{expected}",
+    "bool_type": "true or false",
     "float_type": "a number",
     "finite_number": "a finite number",
     "greater_than": "> {gt:g}",

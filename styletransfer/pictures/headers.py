@@ -39,6 +39,7 @@ _INCHES: Final = {2: 1.0, 3: 2.54}          # EXIF's and TIFF's resolution units
 
 # Of TIFF: tags that Pillow has no name for, and values of some.
 _PHOTOMETRIC, _COMPRESSION, _PROFILE = 262, 259, 34675
+XMP_TAG: Final = 700
 _YCBCR, _LAB, _ICC_LAB = 6, 8, 9
 _JPEG: Final = 7
 
@@ -189,14 +190,14 @@ def _check_mode(image: Image.Image, name: str) -> None:
 def _exif(image: Image.Image, data: bytes) -> tuple[int, Dpi | None]:
     """Orientation and resolution from EXIF. A damaged EXIF block says nothing, but spoils no picture."""
     try:
-        tags = _png_without_pixels(data).getexif() if image.format == "PNG" else image.getexif()
+        tags = png_without_pixels(data).getexif() if image.format == "PNG" else image.getexif()
         # Pillow turns TIFFs by itself on loading.
         return 1 if image.format == "TIFF" else _orientation(tags), _tagged_dpi(tags)
     except (SyntaxError, LookupError, TypeError, ValueError, OSError, struct.error, UserWarning):
         return 1, None
 
 
-def _png_without_pixels(data: bytes) -> Image.Image:
+def png_without_pixels(data: bytes) -> Image.Image:
     """The PNG's EXIF blocks and texts in a picture of one pixel.
 
     They may stand behind the pixels: to look there Pillow would decode them all.
@@ -247,7 +248,7 @@ def _credible(across: float, down: float) -> Dpi | None:
 
 
 def _tiff_header(data: bytes, name: str, max_megapixels: float) -> Header:
-    tags = _tiff_tags(data, name)
+    tags = tiff_tags(data, name)
     _check_end(missing_pixels(tags, len(data)), name)
     if _is_rare_tiff(tags):
         return _pillow_header(data, name, max_megapixels)
@@ -266,7 +267,7 @@ def _tiff_header(data: bytes, name: str, max_megapixels: float) -> Header:
     )
 
 
-def _tiff_tags(data: bytes, name: str) -> TiffImagePlugin.ImageFileDirectory_v2:
+def tiff_tags(data: bytes, name: str) -> TiffImagePlugin.ImageFileDirectory_v2:
     """The first directory of a TIFF file."""
     prefix = data[:16] if data[2:4] in {b"+\0", b"\0+"} else data[:8]
     tags = TiffImagePlugin.ImageFileDirectory_v2(prefix)

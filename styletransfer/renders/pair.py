@@ -34,6 +34,7 @@ from styletransfer.renders.fingerprint import fingerprint, fingerprint_parts
 from styletransfer.renders.inputs import MASKS, InputUse, input_uses, largest_bytes
 from styletransfer.renders.output_folder import find_record, picture_is_there
 from styletransfer.renders.plan import PlannedPair, plan_manifest
+from styletransfer.renders.recipe import recipe_of
 from styletransfer.renders.records import (
     InputRecord,
     OutputRecord,
@@ -95,6 +96,12 @@ class Rendered:
     precision: str
     seconds: float
     started: datetime
+
+    @property
+    def recipe(self) -> str:
+        """What makes the picture again, as text that goes into its file."""
+        pair, hashes = self.fetched.planned.pair, self.fetched.hashes
+        return recipe_of(pair, hashes, self.weights, self.fingerprint).text()
 
 
 def fetch(planned: PlannedPair) -> Fetched:
@@ -296,7 +303,7 @@ def store(rendered: Rendered, *, attempts: int = 1) -> Record:
     before = find_record(planned.places, planned.id)
     if before is not None and _stored_meanwhile(before, rendered):
         return before
-    contents = encoded(fetched, rendered.image, planned.pair.format)
+    contents = encoded(fetched, rendered.image, planned.pair.format, rendered.recipe)
     url = planned.places.picture(planned.id, planned.pair.format)
     _write_picture(url, contents)
     record = record_of(rendered, url, contents, attempts)
@@ -308,10 +315,10 @@ def store(rendered: Rendered, *, attempts: int = 1) -> Record:
     return record
 
 
-def encoded(fetched: Fetched, image: Tensor, picture_format: Format) -> bytes:
+def encoded(fetched: Fetched, image: Tensor, picture_format: Format, recipe: str | None = None) -> bytes:
     """The file of an image (1, 3, H, W), finished or not, with the content's transparency where that is kept."""
     height, width = image.shape[-2:]
-    return encode(image, picture_format, _dpi(fetched), fetched.content.alpha_at((width, height)))
+    return encode(image, picture_format, _dpi(fetched), fetched.content.alpha_at((width, height)), recipe)
 
 
 def _stored_meanwhile(record: Record, rendered: Rendered) -> bool:

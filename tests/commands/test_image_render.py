@@ -107,10 +107,10 @@ def test_where_a_picture_can_be_kept_nowhere_all_places_are_told(two_pictures):
 
 @pytest.fixture
 def no_jpeg(monkeypatch):
-    def fail_at_jpeg(image, file_format, dpi=None, alpha=None):
+    def fail_at_jpeg(image, file_format, *details):
         if file_format == "jpeg":
             raise ImageError("no JPEG today")
-        return encode(image, file_format, dpi, alpha)
+        return encode(image, file_format, *details)
 
     for module in ("flows.commands.image_render", "styletransfer.renders.pair"):
         monkeypatch.setattr(f"{module}.encode", fail_at_jpeg)

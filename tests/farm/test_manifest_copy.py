@@ -1,5 +1,6 @@
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -24,6 +25,7 @@ def everything(studio):
         "dpi": 300,
         "priority": "low",
         "max_failed": "10%",
+        "embed_inputs": True,
         "defaults": {"end_scale": 32, "min_scale": 20, "style_layers": {"relu2_1": 1, "relu1_1": 5}},
         "pairs": [
             {"content": "in/a.png", "style": "in/x.png", "priority": "high", "settings": {"seed": 3}},
@@ -46,13 +48,7 @@ def everything(studio):
 
 def meaning(manifest):
     """All of a manifest but where in a file it is said."""
-    pairs = [
-        (
-            *(pair.id, pair.content, pair.styles, pair.settings, pair.swept),
-            *(pair.format, pair.dpi, pair.priority, pair.keep),
-        )
-        for pair in manifest.pairs
-    ]
+    pairs = [replace(pair, place="", line=None, lines={}) for pair in manifest.pairs]
     return manifest.name, manifest.output, manifest.weights, manifest.max_failed, pairs
 
 
