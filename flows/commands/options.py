@@ -212,6 +212,23 @@ def add_slots(parser: Parser) -> None:
         metavar="N",
         help="GPUs of a slot; from 2 on it serves pairs with `gpus: 2` and more (default: 1)",
     )
+    add_renders_per_gpu(parser)
+
+
+def add_renders_per_gpu(parser: Parser) -> None:
+    parser.add_argument(
+        "--renders-per-gpu",
+        type=_renders_per_gpu,
+        default=1,
+        metavar="N",
+        help="small pairs rendered side by side on a GPU, or auto (default: 1)",
+    )
+
+
+def _renders_per_gpu(text: str) -> int:
+    from styletransfer.machine.devices import RENDERS_PER_GPU
+
+    return RENDERS_PER_GPU if text == "auto" else whole_number(1)(text)
 
 
 def max_failed(text: str) -> int | str:

@@ -8,7 +8,16 @@ import sys
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
-from flows.commands.options import DONE, FAILED, INTERRUPTED, Parser, add_devices, add_manifest_options, load
+from flows.commands.options import (
+    DONE,
+    FAILED,
+    INTERRUPTED,
+    Parser,
+    add_devices,
+    add_manifest_options,
+    add_renders_per_gpu,
+    load,
+)
 from flows.commands.settings_options import given_settings
 
 if TYPE_CHECKING:
@@ -42,6 +51,7 @@ examples:
 def add_options(parser: Parser) -> None:
     add_manifest_options(parser)
     parser.add_shared("--embed-inputs")
+    add_renders_per_gpu(parser)
     add_devices(parser, "cpu, cuda (every GPU) or cuda:N, any number of them (default: all GPUs, else the CPU)")
 
 
@@ -128,6 +138,7 @@ def _told_prefect(options: argparse.Namespace) -> dict[str, Any]:
         "only": options.only,
         "force": options.force,
         "devices": options.devices,
+        "renders_per_gpu": options.renders_per_gpu,
         "weights": options.weights and storage.public(options.weights),
         "output": options.output and storage.public(options.output),
         "settings": with_places(given_settings(options), lambda _, url: storage.public(url)),

@@ -171,7 +171,7 @@ class LiveTable(Lines):
         with self._lock:
             self._rows[pair.id] = Row(pair.id, slot)
         if self._estimate:
-            self._estimate.started(pair.id)
+            self._estimate.started(pair.id, slot.share)
 
     def progress(self, pair: DisplayedPair, progress: Progress) -> None:
         row = self._rows.get(pair.id)

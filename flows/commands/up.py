@@ -69,7 +69,8 @@ def run(options: argparse.Namespace) -> int:
     from flows.server.connection import Farm, default_state, record, withdraw
 
     state = Path(options.state).expanduser().resolve() if options.state else default_state()
-    specs = [driver_worker(), *render_workers(options.gpus, options.cpu, options.gpus_per_render)]
+    slots = render_workers(options.gpus, options.cpu, options.gpus_per_render, options.renders_per_gpu)
+    specs = [driver_worker(), *slots]
     signals = Signals()
     with ExitStack() as stack:
         stack.enter_context(handled(interrupt, signal.SIGINT, *ending_signals()))

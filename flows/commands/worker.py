@@ -72,7 +72,7 @@ def _specs(options: argparse.Namespace) -> list[WorkerSpec]:
     drivers = [driver_worker()] if options.driver else []
     if options.driver and options.gpus is None and options.cpu is None:
         return drivers
-    return [*render_workers(options.gpus, options.cpu, options.gpus_per_render), *drivers]
+    return [*render_workers(options.gpus, options.cpu, options.gpus_per_render, options.renders_per_gpu), *drivers]
 
 
 def _hours(text: str | None) -> Callable[[], bool]:

@@ -129,6 +129,9 @@ end in it: its worker then knows that the slot is good for something."""
 SLOT_VARIABLE: Final = "NST_SLOT"
 """Environment variable that tells a render run its slot's name on this host: `gpu0`, `gpu0+1`, `cpu1`."""
 
+SHARES_VARIABLE: Final = "NST_RENDERS_PER_GPU"
+"""Environment variable that tells a render run how many pairs it renders side by side on each GPU."""
+
 
 def manifest_tag(name: str) -> str:
     """Tag of all runs for manifests of this name."""

@@ -19,7 +19,8 @@ class _Running:
 class Estimate:
     """Time left of several pairs rendered side by side on `at_once` devices. Safe from any thread.
 
-    Pairs to come are as fast as those so far, per pixel and iteration; two devices give room, not speed.
+    Pairs to come are as fast as those so far, per pixel and iteration; two devices give room, not speed. They take
+    as large a share of a device as the last one that began.
     Small scales take longer per pixel than large ones, so the first figures are on the high side.
     """
 
@@ -28,6 +29,8 @@ class Estimate:
     ) -> None:
         self._work = {pair.id: pair.work.total for pair in pairs}
         self._devices = {pair.id: min(at_once, pair.pair.settings.gpus) for pair in pairs}
+        self._shares: dict[str, float] = {}
+        self._share = 1.0
         self._at_once = at_once
         self._clock = clock
         self._running: dict[str, _Running] = {}
@@ -36,8 +39,10 @@ class Estimate:
         self._done_s = 0.0
         self._lock = threading.Lock()
 
-    def started(self, pair_id: str) -> None:
+    def started(self, pair_id: str, share: float = 1.0) -> None:
+        """The pair has its devices, or this share of one."""
         with self._lock:
+            self._shares[pair_id] = self._share = share
             self._running[pair_id] = _Running(0.0, self._clock())
 
     def progress(self, pair_id: str, fraction: float, seconds: float | None = None) -> None:
@@ -61,7 +66,7 @@ class Estimate:
     def fraction(self) -> float:
         """Share of the whole work that is behind us, 0 to 1."""
         with self._lock:
-            total = sum(self._work[i] * self._devices[i] for i in self._work)
+            total = sum(self._work[i] * self._occupied(i) for i in self._work)
             return 1 - self._remaining() / total if total else 1.0
 
     def seconds_left(self) -> float | None:
@@ -80,10 +85,13 @@ class Estimate:
         """Work that is left, counted once for each device that it occupies."""
         done = {i: running.fraction for i, running in self._running.items()}
         return sum(
-            (1 - done.get(i, 0.0)) * amount * self._devices[i]
+            (1 - done.get(i, 0.0)) * amount * self._occupied(i)
             for i, amount in self._work.items()
             if i not in self._over
         )
+
+    def _occupied(self, pair_id: str) -> float:
+        return self._devices[pair_id] * self._shares.get(pair_id, self._share)
 
 
 def pair_seconds_left(seconds: float, fraction: float) -> float | None:

@@ -65,12 +65,14 @@ def render_manifest(
     weights: str | None = None,
     output: str | None = None,
     settings: dict[str, Any] | None = None,
+    renders_per_gpu: int = 1,
 ) -> State[Any]:
     """Render what is left to do of the manifest at this path or URL, on this host's devices.
 
     `only` keeps the pairs with these ids, `force` renders what is done again, `devices` default to all GPUs,
-    else the CPU; `weights`, `output` and `settings` replace the manifest's. Ends Failed, naming each failed pair
-    and why, when one failed; Cancelled when stopped by Ctrl-C.
+    else the CPU; `weights`, `output` and `settings` replace the manifest's. Each GPU renders `renders_per_gpu`
+    small pairs at a time. Ends Failed, naming each failed pair and why, when one failed; Cancelled when stopped by
+    Ctrl-C.
     """
     caller = _caller.get() or FlowCaller(Listener())
     plan = caller.plan or make_plan(manifest, only or [], force, weights, output, settings=settings)
@@ -80,7 +82,7 @@ def render_manifest(
     listener = Listeners(sheet, caller.listener, LogListener(get_run_logger()))
     try:
         with sheet:
-            render_queued(plan, devices or [], listener)
+            render_queued(plan, devices or [], listener, renders_per_gpu)
     except KeyboardInterrupt:
         stopped = True
     except (WeightsError, StorageError) as error:  # the weights': pairs keep theirs to themselves
@@ -95,7 +97,7 @@ def render_manifest(
     return final_state(result, stopped=stopped)
 
 
-def render_queued(plan: Plan, devices: Sequence[str], listener: Listener) -> None:
+def render_queued(plan: Plan, devices: Sequence[str], listener: Listener, renders_per_gpu: int = 1) -> None:
     """Render the plan's queued pairs in this process, on these devices or all there are."""
     queued = plan.having("queued")
     if not queued:
@@ -108,7 +110,7 @@ def render_queued(plan: Plan, devices: Sequence[str], listener: Listener) -> Non
             log.warning("there is only %s for pairs with `gpus: %d`, so they are rendered there", Slot(held), most)
         weights = load_weights(plan, queued)
         listener.planned(plan, len(held))
-        Renderer(Slots(held), weights, listener).run(queued)
+        Renderer(Slots(held, renders_per_gpu), weights, listener).run(queued)
 
 
 def final_state(result: Result, *, stopped: bool) -> State[Any]:

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Final
 
@@ -18,9 +19,12 @@ from flows.pairs.signals import wait_heeding_signals
 from flows.pairs.slots import MemoryPlace, Slots
 from styletransfer.errors import Cancelled, StyleTransferError, may_be_of_host
 from styletransfer.machine.devices import Slot
+from styletransfer.machine.memory import memory_budgets
+from styletransfer.machine.streams import own_streams
 from styletransfer.network.vgg_weights import Weights
 from styletransfer.redaction import redacted
 from styletransfer.renders import pair
+from styletransfer.renders.gpu_share import gpu_share
 from styletransfer.renders.pair import Fetched, Rendered
 from styletransfer.renders.plan import PlannedPair
 from styletransfer.renders.records import Record
@@ -59,10 +63,13 @@ class Renderer:
         self._store = steps.store if store_delays is None else with_delays(steps.store, store_delays)
         self._stopped: Outcome | None = None
         self._begun: set[str] = set()
-        # Per device three pairs with pictures in memory: of one being fetched, one stylized, one stored.
-        self._places = threading.Semaphore(3 * len(slots.devices))
-        # What computes keeps memory for each thread that it is called from: no more threads than devices.
-        self._stylizers = ThreadPoolExecutor(len(slots.devices), thread_name_prefix="stylize")
+        # Pairs with pictures in memory: those stylized, and per device one being fetched and one stored.
+        self._most = slots.at_once + 2 * len(slots.devices)
+        self._places = threading.Semaphore(self._most)
+        # What computes keeps memory for each thread that it is called from: no more threads than renders at once.
+        self._stylizers = ThreadPoolExecutor(slots.at_once, thread_name_prefix="stylize")
+        # Of the smallest, before anything is rendered.
+        self._free = min(memory_budgets(device)[device] for device in slots.devices) if slots.shared else 0
 
     def run(self, pairs: Sequence[PlannedPair]) -> None:
         """Render and store the pairs; the listener is told how each ends. Returns when all have.
@@ -70,8 +77,8 @@ class Renderer:
         A pair that fails doesn't stop the others. When a signal raises an exception here (KeyboardInterrupt,
         say), all are stopped, and the exception goes on.
         """
-        # Those for two devices first: two are got together once, and small ones fill the gaps at the end.
-        ordered = sorted(pairs, key=lambda planned: -planned.pair.settings.gpus)
+        # The largest first: their devices are got together once, and small ones fill the gaps at the end.
+        ordered = sorted(pairs, key=lambda planned: (-planned.pair.settings.gpus, -self._share(planned)))
         try:
             self._run(ordered)
         finally:
@@ -79,8 +86,7 @@ class Renderer:
 
     def _run(self, ordered: Sequence[PlannedPair]) -> None:
         # Threads for all that have a place in memory, and for those whose fetch waits for another try.
-        count = 3 * len(self.slots.devices) + WAITING
-        with ThreadPoolExecutor(count, thread_name_prefix="pair") as threads:
+        with ThreadPoolExecutor(self._most + WAITING, thread_name_prefix="pair") as threads:
             futures = [threads.submit(copy_context().run, self._render, planned) for planned in ordered]
             try:
                 wait_heeding_signals(futures)
@@ -127,7 +133,7 @@ class Renderer:
         place.take()
         self.check_stopped()
         fetched = steps.fetch(planned, place)
-        with self.slots.take(planned.pair.settings.gpus) as slot:
+        with self.slots.take(planned.pair.settings.gpus, self._share(planned)) as slot:
             self._begun.add(planned.id)
             self.listener.started(planned, slot)
             stylizing = self._stylizers.submit(copy_context().run, steps.stylize, fetched, slot, self.stylize)
@@ -147,4 +153,11 @@ class Renderer:
             self.check_stopped()
             self.listener.progress(fetched.planned, progress)
 
-        return pair.stylize_pair(fetched, self.weights, devices=slot.devices, callback=callback)
+        with own_streams(*slot.devices) if self.slots.shared else nullcontext():
+            return pair.stylize_pair(
+                fetched, self.weights, devices=slot.devices, share=slot.share, callback=callback
+            )
+
+    def _share(self, planned: PlannedPair) -> float:
+        """What the pair's render needs of a GPU that several may share."""
+        return gpu_share(planned, self.slots.devices[0], self._free) if self.slots.shared else 1.0

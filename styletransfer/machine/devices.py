@@ -95,12 +95,17 @@ def prove(device: str, hardware: Hardware = HARDWARE) -> None:
 
 @dataclass(frozen=True)
 class Slot:
-    """The devices that one render has to itself."""
+    """The devices that one render has to itself, or the `share` that it has of a GPU."""
 
     devices: tuple[str, ...]
+    share: float = 1.0
 
     def __str__(self) -> str:
         return "+".join(self.devices)
+
+
+RENDERS_PER_GPU = 2
+"""That `auto` puts side by side: by roofline one small render leaves half of a GPU's time and more to others."""
 
 
 def slots(devices: Sequence[str], per_render: int = 1) -> tuple[Slot, ...]:

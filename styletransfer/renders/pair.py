@@ -84,7 +84,7 @@ class Fetched:
 class Rendered:
     """A finished picture, not yet stored: `image` (1, 3, H, W), floats in [0, 1], on the CPU.
 
-    `started`: when its device began with it, in this process; its inputs were fetched before.
+    `started`: when its device began with it, in this process; its inputs were fetched before. `share`: of its GPU.
     """
 
     fetched: Fetched
@@ -96,6 +96,7 @@ class Rendered:
     precision: str
     seconds: float
     started: datetime
+    share: float = 1.0
 
     @property
     def recipe(self) -> str:
@@ -191,10 +192,11 @@ def stylize_pair(
     weights: Weights,
     *,
     devices: Sequence[str] = (CPU,),
+    share: float = 1.0,
     callback: Callable[[Progress], None] | None = None,
     resumable: bool = True,
 ) -> Rendered:
-    """Render the pair on `devices`, from its checkpoint if there is one that fits; writes checkpoints.
+    """Render the pair on `devices`, or its `share` of one; from its checkpoint if one fits. Writes checkpoints.
 
     Without `resumable` there are none. What `callback` raises stops the render; Cancelled keeps a last
     checkpoint. Raises DeviceError, ImageError or WeightsError.
@@ -219,6 +221,7 @@ def stylize_pair(
         stylizer.precision,
         sum(report.seconds for report in reports),  # also those before it was resumed
         started,
+        share,
     )
 
 
@@ -373,6 +376,7 @@ def record_of(rendered: Rendered, url: str, contents: bytes, attempts: int = 1) 
         started=rendered.started,
         finished=now(),
         seconds=round(rendered.seconds, 3),
+        share=rendered.share,
         attempts=attempts,
         warnings=fetched.warnings,
     )

@@ -119,7 +119,8 @@ class OutputRecord(_Document):
 class Record(_Document):
     """`<id>.json`: everything about one finished pair. Written last, so that it marks the pair done.
 
-    `fingerprint_parts` are what the fingerprint is the hash of; empty in older records.
+    `fingerprint_parts` are what the fingerprint is the hash of; empty in older records. `share`: of its GPU that it
+    was rendered with, beside others.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -138,8 +139,14 @@ class Record(_Document):
     started: UtcTime
     finished: UtcTime
     seconds: float
+    share: float = 1.0
     attempts: int = 1
     warnings: tuple[str, ...] = ()
+
+    @property
+    def slot_seconds(self) -> float:
+        """Seconds that a slot has spent on it: of one that renders several pairs at once, their share."""
+        return self.seconds * self.share
 
     def input(self, role: InputRole) -> InputRecord | None:
         """The first input with this role."""

@@ -1,5 +1,7 @@
 """Time left: known answers, by a clock that stands until it is set."""
 
+from dataclasses import replace
+
 import pytest
 
 from flows.pairs.estimate import Estimate, clock_text, pair_seconds_left
@@ -40,6 +42,20 @@ def test_nothing_is_said_before_anything_is_done(pairs):
     estimate.started("a")
     assert estimate.seconds_left() is None
     assert estimate.fraction() == 0
+
+
+def test_pairs_that_share_a_device_are_through_the_sooner(pairs):
+    clock = Clock()
+    estimate = Estimate([replace(pairs[0], pair=replace(pairs[0].pair, id=name)) for name in "abcd"], 1, clock)
+    estimate.started("a", 0.5)
+    estimate.started("b", 0.5)
+    clock.now = 10.0
+    estimate.progress("a", 1.0)
+    estimate.progress("b", 1.0)
+    assert estimate.fraction() == pytest.approx(0.5)
+    assert estimate.seconds_left() == pytest.approx(10)  # the other two, side by side
+    estimate.started("c", 1.0)
+    assert estimate.seconds_left() == pytest.approx(20)  # one after the other
 
 
 def test_one_after_the_other(pairs):

@@ -1,7 +1,9 @@
 """Pairs side by side in one process: what is at work, in memory and waiting at a time."""
 
+import json
 import threading
 from collections import Counter
+from contextlib import contextmanager
 
 import pytest
 
@@ -146,6 +148,53 @@ def test_reasons_hold_no_credentials(flow, studio, monkeypatch):
     assert state.message.splitlines() == ["1 failed", f"one: {reason}"]
     assert [pair["reason"] for pair in summary(studio)["pairs"]] == [reason]
     assert b"Signature" not in studio.read("out/demo/index.html")
+
+
+def test_small_pairs_share_a_gpu_and_a_large_one_has_it_to_itself(flow, studio, monkeypatch):
+    """Two small renders wait for each other; the large one, begun first, is alone meanwhile."""
+    from flows.pairs import flow as flow_module
+    from flows.pairs import renderer
+    from styletransfer.renders import pair as render
+
+    both, seen, on_streams = threading.Barrier(2), [], []
+    at_work: Counter[str] = Counter()
+    stylize_pair = render.stylize_pair
+
+    def noted(fetched, weights, *, devices, share, **options):
+        name = fetched.planned.id
+        at_work[name] += 1
+        if name != "large":
+            both.wait(timeout=60)
+        seen.append((name, devices, share, sorted(+at_work)))
+        rendered = stylize_pair(fetched, weights, share=share, **options)
+        at_work[name] -= 1
+        return rendered
+
+    @contextmanager
+    def held(devices, *, all_of_them):
+        yield ("cuda:0",), []
+
+    @contextmanager
+    def own_streams(*devices):
+        on_streams.append(devices)
+        yield
+
+    monkeypatch.setattr(flow_module, "parse_devices", lambda devices: ("cuda:0",))
+    monkeypatch.setattr(flow_module, "lock_devices", held)
+    monkeypatch.setattr(renderer, "memory_budgets", lambda device: {device: 100})
+    monkeypatch.setattr(renderer, "gpu_share", lambda planned, device, free: 1.0 if planned.id == "large" else 0.1)
+    monkeypatch.setattr(renderer, "own_streams", own_streams)
+    monkeypatch.setattr(render, "stylize_pair", noted)
+    studio.picture("a.png", 1)
+    pair = {"content": "a.png", "style": "a.png"}
+    manifest = write_manifest(studio, *({**pair, "id": name} for name in ("small", "smaller", "large")))
+    state = flow(manifest, devices=["cuda:0"], renders_per_gpu=2, return_state=True)
+    assert state.message == "3 done"
+    assert seen[0] == ("large", ("cuda:0",), 1.0, ["large"])
+    assert sorted(seen[1:]) == [(name, ("cuda:0",), 0.5, ["small", "smaller"]) for name in ("small", "smaller")]
+    assert on_streams == [("cuda:0",)] * 3
+    records = {name: json.loads(studio.read(f"out/demo/{name}.json")) for name in ("small", "large")}
+    assert {name: record["share"] for name, record in records.items()} == {"small": 0.5, "large": 1.0}
 
 
 def test_two_slots_work_at_once(flow, studio, monkeypatch):

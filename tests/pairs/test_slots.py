@@ -80,6 +80,71 @@ def test_whatever_the_mix_every_render_gets_its_devices_and_none_is_shared(devic
             future.result(timeout=30)
 
 
+def test_renders_share_a_gpu_until_it_is_full():
+    slots = Slots(GPUS[:2], renders_per_gpu=4)
+    assert (slots.at_once, slots.shared) == (8, True)
+    with slots.take(1, 0.5) as half, slots.take(1, 0.01) as quarter, slots.take(1, 0.75) as rest:
+        assert (half, quarter) == (Slot(("cuda:0",), 0.5), Slot(("cuda:1",), 0.25))  # where most is free
+        assert rest == Slot(("cuda:1",), 0.75)
+        with slots.take(1, 0.26) as last:
+            assert last == Slot(("cuda:0",), 0.5)
+    with slots.take(1) as whole, slots.take(1, 7.0) as too_much:
+        assert (whole, too_much) == (Slot(("cuda:0",)), Slot(("cuda:1",)))
+    with slots.take(2, 0.1) as both:  # who asks for two GPUs has them to itself
+        assert both == Slot(("cuda:0", "cuda:1"))
+
+
+def test_the_cpu_is_not_cut_into_shares():
+    slots = Slots(["cpu", "cpu"], renders_per_gpu=4)
+    assert (slots.at_once, slots.shared) == (2, False)
+
+
+def test_small_renders_wait_for_one_that_needs_the_whole_gpu():
+    slots, order = Slots(["cuda:0"], renders_per_gpu=2), []
+
+    def render(name, share):
+        with slots.take(1, share):
+            order.append(name)
+
+    def in_line(count):
+        return len(slots._queue) == count
+
+    with ThreadPoolExecutor(2) as threads, slots.take(1, 0.5):
+        for place, (name, share) in enumerate([("whole", 1.0), ("small", 0.5)], start=1):
+            threads.submit(render, name, share)
+            until(partial(in_line, place), f"{name} in line")
+        assert order == []
+    assert order == ["whole", "small"]
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.integers(1, 3),
+    st.integers(1, 5),
+    st.lists(st.tuples(st.integers(1, 2), st.floats(0.01, 1.0)), min_size=1, max_size=30),
+)
+def test_whatever_the_mix_no_gpu_is_shared_out_beyond_itself(devices, renders, asked):
+    slots = Slots([f"cuda:{i}" for i in range(devices)], renders)
+    held = dict.fromkeys(slots.devices, 0.0)
+    lock = threading.Lock()
+
+    def render(count, share):
+        with slots.take(count, share) as slot:
+            with lock:
+                for device in slot.devices:
+                    held[device] += slot.share
+                assert max(held.values()) <= 1 + 1e-9
+            assert slot.share >= (share if count == 1 else 1.0)
+            with lock:
+                for device in slot.devices:
+                    held[device] -= slot.share
+
+    with ThreadPoolExecutor(8) as threads:
+        for future in [threads.submit(render, *one) for one in asked]:
+            future.result(timeout=30)
+    assert slots._free == [renders] * devices
+
+
 def test_closing_cancels_who_waits_and_who_comes_later():
     slots = Slots(["cpu"])
 

@@ -53,7 +53,7 @@ class Speed:
         """A pair was finished."""
         gpus = gpus_of(planned)
         self._work[gpus] = self._work.get(gpus, 0.0) + planned.work.total
-        self._seconds[gpus] = self._seconds.get(gpus, 0.0) + max(record.seconds, 1e-3)
+        self._seconds[gpus] = self._seconds.get(gpus, 0.0) + max(record.slot_seconds, 1e-3)
 
     def is_known(self, gpus: GpuCount) -> bool:
         """Whether any pair has been finished on so many GPUs."""

@@ -61,8 +61,9 @@ def report(
 
     `forecast`: when it was to be through, as said when the speed was first known.
     """
+    records = list(records)
     seconds = {record.id: record.seconds for record in records}
-    slot_hours, ended = sum(seconds.values()) / 3600, now()
+    slot_hours, ended = sum(record.slot_seconds for record in records) / 3600, now()
     there_hours = slots * (ended - began).total_seconds() / 3600
     slowest = sorted(seconds, key=lambda pair: (-seconds[pair], pair))[:SLOWEST]
     failed_on = Counter(str(place) for standing in standings.values() for place in standing.places)

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
-from flows.farm.names import SLOT_VARIABLE
+from flows.farm.names import SHARES_VARIABLE, SLOT_VARIABLE
+from flows.pairs.slots import Slots
 from styletransfer.errors import DeviceError, DeviceInUseError
 from styletransfer.machine.devices import Slot, available_devices, prove
 from styletransfer.machine.hardware import CPU
@@ -40,6 +41,11 @@ def hold_devices(wait_s: float = WAIT_S) -> Iterator[tuple[str, ...]]:
                 held.enter_context(device_lock(slot, wait_s=wait_s))
             prove(device)
         yield devices
+
+
+def slots_of(devices: Sequence[str]) -> Slots:
+    """The devices, each GPU cut into as many shares as the slot's worker says."""
+    return Slots(devices, int(os.environ.get(SHARES_VARIABLE, "1")))
 
 
 def _check_slot(slot: str, devices: Sequence[str]) -> None:

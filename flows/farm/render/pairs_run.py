@@ -23,7 +23,7 @@ from prefect.states import Cancelled, Completed, Failed
 
 from flows.farm.artifacts import Artifacts
 from flows.farm.names import FINISHED_VARIABLE, HELD, GpuCount
-from flows.farm.render.held_devices import WAIT_S, hold_devices
+from flows.farm.render.held_devices import WAIT_S, hold_devices, slots_of
 from flows.farm.render.missing_inputs import missing_alone
 from flows.farm.render.note_keeper import NoteKeeper
 from flows.farm.render.progress import RenderProgress
@@ -33,7 +33,6 @@ from flows.farm.times import shown
 from flows.pairs.listeners import Listener, Listeners, LogListener
 from flows.pairs.renderer import Renderer
 from flows.pairs.signals import ignore_further_signals, wait_heeding_signals
-from flows.pairs.slots import Slots
 from flows.pairs.steps import load_weights
 from flows.server.environment import HEARTBEAT_S
 from styletransfer.errors import DeviceInUseError
@@ -152,7 +151,8 @@ class PairsRun:
         weights = load_weights(plan, queued)
         with RenderProgress(queued, len(devices), Artifacts(self.assignment.run)) as board:
             listeners = Listeners(listener, board)
-            renders = Renderer(Slots(devices), weights, listeners, self.assignment.attempts, NIGHT_DELAYS_S)
+            slots = slots_of(devices)
+            renders = Renderer(slots, weights, listeners, self.assignment.attempts, NIGHT_DELAYS_S)
             with self._window(renders), self._giving_way(renders, notes):
                 self._run(renders, queued, notes)
 

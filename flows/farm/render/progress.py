@@ -114,10 +114,9 @@ class RenderProgress(Listener):
         self._artifacts.close()
 
     def started(self, pair: PlannedPair, slot: Slot) -> None:
-        del slot  # each has its own in the log
         with self._lock:
             self._rows[pair.id] = FigureReader(self._clock)
-        self._estimate.started(pair.id)
+        self._estimate.started(pair.id, slot.share)
 
     def progress(self, pair: PlannedPair, progress: Progress) -> None:
         row = self._rows.get(pair.id)

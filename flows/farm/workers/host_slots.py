@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from flows.farm.names import DRIVER_POOL, RENDER_POOLS, SLOT_VARIABLE, pool_for
+from flows.farm.names import DRIVER_POOL, RENDER_POOLS, SHARES_VARIABLE, SLOT_VARIABLE, pool_for
 from flows.server.environment import farm_environment, python_path
 from styletransfer.errors import NoSuchDeviceError
 
@@ -29,17 +29,22 @@ class WorkerSpec:
     limit: int = 1
 
 
-def render_workers(gpus: str | None, cpu: int | None, gpus_per_render: int = 1) -> tuple[WorkerSpec, ...]:
+def render_workers(
+    gpus: str | None, cpu: int | None, gpus_per_render: int = 1, renders_per_gpu: int = 1
+) -> tuple[WorkerSpec, ...]:
     """A worker for each slot: of these GPUs (`0,1`, `all`), or so many shares of the CPU.
 
-    With neither: all GPUs, or the whole CPU of a host without any. Raises NoSuchDeviceError.
+    With neither: all GPUs, or the whole CPU of a host without any. A slot of one GPU renders up to
+    `renders_per_gpu` pairs at a time. Raises NoSuchDeviceError.
     """
+    if min(gpus_per_render, renders_per_gpu) > 1:
+        raise NoSuchDeviceError("--gpus-per-render and --renders-per-gpu: a slot has several GPUs or shares of one")
     if cpu is not None:
         return _cpu_workers(cpu)
     there = visible_gpus()
     if gpus is None and not there:
         return _cpu_workers(1)
-    return _gpu_workers(_chosen(gpus or "all", there), gpus_per_render)
+    return _gpu_workers(_chosen(gpus or "all", there), gpus_per_render, renders_per_gpu)
 
 
 def driver_worker() -> WorkerSpec:
@@ -73,16 +78,21 @@ def _chosen(gpus: str, there: Sequence[str]) -> list[tuple[str, str]]:
     return [(number, there[int(number)]) for number in asked]
 
 
-def _gpu_workers(gpus: Sequence[tuple[str, str]], per_render: int) -> tuple[WorkerSpec, ...]:
+def _gpu_workers(gpus: Sequence[tuple[str, str]], per_render: int, renders: int) -> tuple[WorkerSpec, ...]:
     if len(gpus) % per_render:
         numbers = ",".join(number for number, _ in gpus)
         raise NoSuchDeviceError(f"--gpus {numbers}: {len(gpus)} can't be shared out by {per_render}")
+    shared = {SHARES_VARIABLE: str(renders)}
     slots = [gpus[start : start + per_render] for start in range(0, len(gpus), per_render)]
     return tuple(
         _spec(
             "gpu" + "+".join(number for number, _ in slot),
             RENDER_POOLS[pool_for(per_render)],
-            {"CUDA_VISIBLE_DEVICES": ",".join(name for _, name in slot), "CUDA_DEVICE_ORDER": "PCI_BUS_ID"},
+            {
+                "CUDA_VISIBLE_DEVICES": ",".join(name for _, name in slot),
+                "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+                **shared,
+            },
         )
         for slot in slots
     )

@@ -56,7 +56,7 @@ def groups(pairs, wanted=100, slots=2, seen=True, **options):
 class Done:
     """A record, as far as it counts here."""
 
-    seconds: float
+    slot_seconds: float
 
 
 def test_small_pairs_share_a_run_of_which_the_start_is_a_twentieth():

@@ -27,20 +27,24 @@ def test_slots_are_averaged_over_time():
     assert slots.mean == pytest.approx((4 * 30 + 2 * 60) / 90)
 
 
+def record(name, seconds, share=1.0):
+    return SimpleNamespace(id=name, seconds=seconds, slot_seconds=share * seconds)
+
+
 @pytest.fixture
 def night(monkeypatch):
     """Two slots for an hour, three pairs, of which two had to be tried again."""
     ended = now()
     monkeypatch.setattr(night_report, "now", lambda: ended)
     monkeypatch.setenv(COST_VARIABLE, "1.50 EUR")
-    records = [SimpleNamespace(id=f"p{number}", seconds=seconds) for number, seconds in enumerate([900, 3600, 900])]
+    records = [record(f"p{number}", seconds) for number, seconds in enumerate([900, 3600, 900])]
     standings = {
         "p0": PairStanding(places=(WORSE, BAD)),
         "p1": PairStanding(places=(BAD,)),
         "p2": PairStanding(),
     }
     began = ended - timedelta(hours=1)
-    return report(records, standings, 2.0, began, began + timedelta(minutes=50))  # type: ignore[arg-type]
+    return report(records, standings, 2.0, began, began + timedelta(minutes=50))
 
 
 def test_hours_money_what_was_slow_and_who_failed(night):
@@ -48,6 +52,14 @@ def test_hours_money_what_was_slow_and_who_failed(night):
     assert night.cost == "2.25 EUR"
     assert [(pair.id, pair.seconds) for pair in night.slowest] == [("p1", 3600), ("p0", 900), ("p2", 900)]
     assert list(night.failed_on.items()) == [("bert gpu0", 2), ("carl gpu1", 1)]
+
+
+def test_pairs_that_shared_a_gpu_took_their_share_of_its_slot():
+    began = now() - timedelta(hours=1)
+    records = [record(f"p{number}", 3600, share=0.25) for number in range(4)]
+    told = report(records, {}, 1.0, began, None)
+    assert told.slot_hours == 1
+    assert {pair.seconds for pair in told.slowest} == {3600}
 
 
 def test_the_message_at_the_end_has_it(night):

@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from flows.farm.names import SLOT_VARIABLE
+from flows.farm.names import SHARES_VARIABLE, SLOT_VARIABLE
 from flows.farm.render import held_devices
-from flows.farm.render.held_devices import hold_devices
+from flows.farm.render.held_devices import hold_devices, slots_of
 from styletransfer.errors import DeviceError, DeviceInUseError
 from styletransfer.machine.devices import Slot
 from styletransfer.machine.locks import device_lock
@@ -34,6 +34,13 @@ def one_gpu(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setattr(held_devices, "available_devices", lambda: (GPU,))
     monkeypatch.setattr(held_devices, "prove", lambda device: None)
+
+
+def test_each_gpu_of_a_slot_is_cut_into_as_many_shares_as_its_worker_says(monkeypatch):
+    monkeypatch.delenv(SHARES_VARIABLE, raising=False)
+    assert slots_of(["cuda:0"]).at_once == 1
+    monkeypatch.setenv(SHARES_VARIABLE, "3")
+    assert slots_of(["cuda:0", "cuda:1"]).at_once == 6
 
 
 def test_without_gpus_it_is_the_cpu_which_is_shared(monkeypatch):

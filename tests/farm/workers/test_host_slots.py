@@ -32,6 +32,15 @@ def test_two_gpus_have_a_worker(four_gpus):
     ]
 
 
+def test_a_slot_of_a_gpu_is_told_how_many_pairs_it_renders_at_a_time(four_gpus):
+    for asked, told in ((1, "1"), (3, "3")):
+        workers = host_slots.render_workers("0,1", None, renders_per_gpu=asked)
+        assert seen(workers) == [("harbour-gpu0", "nst-gpu1", "4"), ("harbour-gpu1", "nst-gpu1", "5")]
+        assert {worker.environment["NST_RENDERS_PER_GPU"] for worker in workers} == {told}
+    with pytest.raises(NoSuchDeviceError, match=r"^--gpus-per-render and --renders-per-gpu: "):
+        host_slots.render_workers("0,1", None, 2, 2)
+
+
 @pytest.mark.parametrize(
     ("gpus", "per_render", "message"),
     [
@@ -73,7 +82,10 @@ def test_gpus_are_counted_as_torch_sees_them(monkeypatch):
     assert set(host_slots.visible_gpus()) <= {"2", "3"}
 
 
-@pytest.mark.parametrize("wrong", [["--cpu", "0"], ["--cpu", "1", "--gpus", "0"], ["--gpus-per-render", "0"]])
+@pytest.mark.parametrize(
+    "wrong",
+    [["--cpu", "0"], ["--cpu", "1", "--gpus", "0"], ["--gpus-per-render", "0"], ["--renders-per-gpu", "all"]],
+)
 @pytest.mark.parametrize("command", ["worker", "up"])
 def test_options_that_make_no_sense_are_refused(command, wrong, capsys):
     with pytest.raises(SystemExit) as ended:
