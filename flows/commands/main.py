@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "render": "render every pair of a manifest that is not done yet",
     "image": "render one picture",
     "check": "check a manifest and show what would be rendered",
+    "preview": "render the first scales of every pair, to choose by",
     "recipe": "show how a picture was made, from its file",
     "submit": "hand a manifest to the farm",
     "schedule": "render a manifest, or all in a folder, night by night",

@@ -79,13 +79,21 @@ def run(options: argparse.Namespace) -> int:
 def _plan(options: argparse.Namespace, lines: Lines) -> Plan:
     """The plan, without faults of the manifest; pairs whose inputs stay out of reach have failed in it."""
     from styletransfer.renders.plan import plan_manifest
+    from styletransfer.renders.previews import preview_plan
     from styletransfer.storage.retries import Retries
 
     retries = Retries(lines.note)
     manifest = retries.call(lambda: load(options))
     plan = plan_manifest(manifest, force=options.force, only=options.only, retries=retries)
     plan.check(troubles=False)
-    return plan
+    preview = _preview(options)
+    return plan if preview is None else retries.call(lambda: preview_plan(plan, preview))
+
+
+def _preview(options: argparse.Namespace) -> int | None:
+    """Px of the last scale, where no more than the first are asked for."""
+    px: int | None = getattr(options, "preview", None)
+    return px
 
 
 def _sum_up(plan: Plan, lines: Lines) -> int:
@@ -141,6 +149,7 @@ def _told_prefect(options: argparse.Namespace) -> dict[str, Any]:
         "renders_per_gpu": options.renders_per_gpu,
         "weights": options.weights and storage.public(options.weights),
         "output": options.output and storage.public(options.output),
+        "preview": _preview(options),
         "settings": with_places(given_settings(options), lambda _, url: storage.public(url)),
     }
 

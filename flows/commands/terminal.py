@@ -139,7 +139,8 @@ def outcome_text(pair_id: str, outcome: Outcome) -> str:
     if outcome.record is None:
         return f"{pair_id}: {outcome.state}" + (f": {outcome.reason}" if outcome.reason else "")
     output = outcome.record.output
-    return f"{pair_id}: done in {outcome.record.seconds:.1f} s, {output.width}x{output.height} px"
+    done = "done" if outcome.state == "done" else "preview"
+    return f"{pair_id}: {done} in {outcome.record.seconds:.1f} s, {output.width}x{output.height} px"
 
 
 class LiveTable(Lines):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -25,6 +26,7 @@ from styletransfer import storage
 from styletransfer.errors import StorageError, WeightsError
 from styletransfer.machine.devices import Slot, parse_devices
 from styletransfer.renders.plan import Plan
+from styletransfer.renders.previews import preview_plan
 from styletransfer.storage.retries import Retries
 
 log = logging.getLogger(__name__)
@@ -66,17 +68,20 @@ def render_manifest(
     output: str | None = None,
     settings: dict[str, Any] | None = None,
     renders_per_gpu: int = 1,
+    preview: int | None = None,
 ) -> State[Any]:
     """Render what is left to do of the manifest at this path or URL, on this host's devices.
 
     `only` keeps the pairs with these ids, `force` renders what is done again, `devices` default to all GPUs,
     else the CPU; `weights`, `output` and `settings` replace the manifest's. Each GPU renders `renders_per_gpu`
-    small pairs at a time. Ends Failed, naming each failed pair and why, when one failed; Cancelled when stopped by
-    Ctrl-C.
+    small pairs at a time. With `preview` no more is rendered than each pair's scales up to so many px, from where the
+    next run goes on. Ends Failed, naming each failed pair and why, when one failed; Cancelled when stopped by Ctrl-C.
     """
     caller = _caller.get() or FlowCaller(Listener())
     plan = caller.plan or make_plan(manifest, only or [], force, weights, output, settings=settings)
     plan.check(troubles=False)
+    if preview is not None:
+        plan = Retries(log.warning).call(partial(preview_plan, plan, preview))
     _describe_run(plan)
     sheet, stopped = Retries(log.warning).call(lambda: LiveSheet(plan)), False
     listener = Listeners(sheet, caller.listener, LogListener(get_run_logger()))

@@ -109,7 +109,7 @@ class LogListener(Listener):
     def finished(self, pair: PlannedPair, outcome: Outcome) -> None:
         if outcome.record is not None:
             seconds, url = outcome.record.seconds, outcome.record.output.url
-            self._log.info("%s: done: %.1f s, %s", pair.id, seconds, url)
+            self._log.info("%s: %s: %.1f s, %s", pair.id, outcome.state, seconds, url)
         else:
             level = logging.ERROR if outcome.state == "failed" else logging.WARNING
             self._log.log(level, "%s: %s: %s", pair.id, outcome.state, outcome.reason)

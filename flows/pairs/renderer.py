@@ -27,6 +27,7 @@ from styletransfer.renders import pair
 from styletransfer.renders.gpu_share import gpu_share
 from styletransfer.renders.pair import Fetched, Rendered
 from styletransfer.renders.plan import PlannedPair
+from styletransfer.renders.previews import reason
 from styletransfer.renders.records import Record
 from styletransfer.renders.summary import Outcome
 from styletransfer.storage.retries import is_transient
@@ -110,7 +111,7 @@ class Renderer:
         attempt = self.attempt(planned.id)
         try:
             with MemoryPlace(self._places) as place:
-                outcome = Outcome("done", record=self._steps(planned, place), attempts=attempt)
+                outcome = _stored(self._steps(planned, place), attempt)
         except Cancelled:
             if planned.id not in self._begun or self._stopped is None:
                 return
@@ -161,3 +162,9 @@ class Renderer:
     def _share(self, planned: PlannedPair) -> float:
         """What the pair's render needs of a GPU that several may share."""
         return gpu_share(planned, self.slots.devices[0], self._free) if self.slots.shared else 1.0
+
+
+def _stored(record: Record, attempt: int) -> Outcome:
+    """Done, or held behind its preview."""
+    why = reason(record) if record.state == "held" else None
+    return Outcome(record.state, why, record, attempts=attempt)

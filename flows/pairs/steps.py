@@ -23,7 +23,7 @@ from styletransfer.limits import MANIFEST_BYTES
 from styletransfer.machine.devices import Slot
 from styletransfer.manifest.reader import parse_manifest
 from styletransfer.network.vgg_weights import Weights
-from styletransfer.renders import pair
+from styletransfer.renders import pair, previews
 from styletransfer.renders import weights_loading as weights_files
 from styletransfer.renders.known_inputs import known_inputs
 from styletransfer.renders.pair import Fetched, Rendered
@@ -88,8 +88,13 @@ def stylize(fetched: Fetched, slot: Slot, render: Callable[[Fetched, Slot], Rend
 
 @network_task("store", "store {rendered.fetched.planned.id}")
 def store(rendered: Rendered, attempts: int = 1) -> Record:
-    """Write picture and record. Trying again renders nothing again."""
-    return pair.store(rendered, attempts=attempts)
+    """Write picture and record, or a preview's. Trying again renders nothing again."""
+    planned = rendered.fetched.planned
+    if planned.whole:
+        return previews.store_preview(rendered)
+    record = pair.store(rendered, attempts=attempts)
+    previews.remove_preview(planned)
+    return record
 
 
 @network_task("write contact sheet", "write contact sheet")

@@ -81,10 +81,11 @@ class Checkpoints:
         if self._due(scale_ends=progress.iteration == progress.iterations):
             self.save(progress)
 
-    def save(self, progress: Progress) -> None:
-        """Writes the state now, if the render has run long enough. A failure costs no more than a warning."""
+    def save(self, progress: Progress, *, always: bool = False) -> None:
+        """Writes the state now, if the render has run long enough, or `always`. A failure costs no more than a
+        warning."""
         began = self._clock()
-        if began - self._saved_at < self._worth_s:
+        if began - self._saved_at < self._worth_s and not always:
             return
         try:
             storage.write(self.url, progress.state().to_bytes())

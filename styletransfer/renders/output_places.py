@@ -1,7 +1,8 @@
 """Where results land: names that are safe as file names, and the place of each file of a manifest.
 
     <output>/<manifest name>/<id>.<ext>, <id>.json, summary.json, index.html, index-2.html ...,
-                             .checkpoints/<id>-<fingerprint>.safetensors, .thumbnails/<id>.jpg, .farm/<id>.json
+                             .checkpoints/<id>-<fingerprint>.safetensors, .thumbnails/<id>.jpg, .farm/<id>.json,
+                             .<id>.preview.jpg, .<id>.preview.json
 
 Ids become file names on local disks, on S3 and on network shares that ignore case, so they are kept plain.
 """
@@ -66,6 +67,13 @@ class OutputPlaces:
 
     def record(self, pair_id: str) -> str:
         return storage.join(self.folder, f"{_safe(pair_id)}.json")
+
+    def preview(self, pair_id: str) -> str:
+        """The picture of the first scales of a render that is to go on. No id begins with a dot."""
+        return storage.join(self.folder, f".{_safe(pair_id)}.preview.jpg")
+
+    def preview_record(self, pair_id: str) -> str:
+        return storage.join(self.folder, f".{_safe(pair_id)}.preview.json")
 
     def checkpoint(self, pair_id: str, fingerprint: str) -> str:
         return storage.join(self.checkpoints, f"{_safe(pair_id)}-{_safe(fingerprint)}.safetensors")

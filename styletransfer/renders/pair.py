@@ -198,7 +198,8 @@ def stylize_pair(
 ) -> Rendered:
     """Render the pair on `devices`, or its `share` of one; from its checkpoint if one fits. Writes checkpoints.
 
-    Without `resumable` there are none. What `callback` raises stops the render; Cancelled keeps a last
+    Of a pair planned for its first scales only, the picture so far and what it took. Without `resumable` there are
+    no checkpoints, and no such pairs. What `callback` raises stops the render; Cancelled keeps a last
     checkpoint. Raises DeviceError, ImageError or WeightsError.
     """
     from styletransfer.renders.stylize import make_stylizer  # loads torch: only when something is rendered
@@ -206,11 +207,15 @@ def stylize_pair(
     pair, started = fetched.planned.pair, now()
     made = _fingerprint(fetched, weights.identity)
     stylizer = make_stylizer(weights, pair.settings, devices)
-    if resumable:
-        image = _run_resumably(stylizer, fetched, _checkpoints(fetched.planned, made), callback)
-    else:
-        image = _run(stylizer, fetched, callback)
-    reports = stylizer.scales_report
+    try:
+        if resumable:
+            image = _run_resumably(stylizer, fetched, _checkpoints(fetched.planned, made), callback)
+        else:
+            image = _run(stylizer, fetched, callback)
+        reports = stylizer.scales_report
+        seconds = sum(report.seconds for report in reports)  # also those before it was resumed
+    except _FarEnough as stopped:
+        image, reports, seconds = stopped.image, stopped.reports, stopped.seconds
     return Rendered(
         fetched,
         image,
@@ -219,10 +224,25 @@ def stylize_pair(
         tuple(replace(report, seconds=round(report.seconds, 3)) for report in reports),
         tuple(describe(device) for device in devices),
         stylizer.precision,
-        sum(report.seconds for report in reports),  # also those before it was resumed
+        seconds,
         started,
         share,
     )
+
+
+class _FarEnough(Cancelled):
+    """The scales that were asked for are done: how far the render is."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__("the scales that were asked for are done")
+        self.image, self.reports, self.seconds = progress.image(), progress.reports, progress.seconds
+
+
+def _is_far_enough(planned: PlannedPair, progress: Progress) -> bool:
+    """Whether all of the first scales is done; a checkpoint may be beyond them."""
+    last = len(planned.scales) - 1
+    ends = progress.scale_index == last and progress.iteration == progress.iterations
+    return bool(planned.whole) and (ends or progress.scale_index > last)
 
 
 def _checkpoints(planned: PlannedPair, made: str) -> Checkpoints:
@@ -266,10 +286,13 @@ def _run_resumably(
     def watch(progress: Progress) -> None:
         try:
             if callback is not None:
-                callback(progress)
+                callback(replace(progress, fraction=min(progress.fraction / fetched.planned.share, 1.0)))
         except Cancelled:
             checkpoints.save(progress)
             raise
+        if _is_far_enough(fetched.planned, progress):
+            checkpoints.save(progress, always=True)
+            raise _FarEnough(progress)
         checkpoints.reached(progress)
 
     size = fetched.planned.size or fetched.content.size

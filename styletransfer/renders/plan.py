@@ -40,7 +40,7 @@ from styletransfer.vgg_layers import last_layer
 READERS = 16
 """Inputs and records read at once: enough to hide an object store's latency, few enough for its limits."""
 
-PlanState = Literal["queued", "skipped", "failed"]
+PlanState = Literal["queued", "skipped", "failed", "held"]
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,10 @@ class PlannedPair:
     """A pair with all that is known before it is rendered.
 
     `hashes` are those of the inputs by location. `state` is "queued", "skipped" (done before: `record`
-    tells) or "failed" (see `faults`; size, scales and fingerprint may be missing then). `reason` says
-    why, in a few words. `alone`: it failed because of a storage, no matter for the other pairs; `of_host`: what
-    failed it may be this host's fault (`errors.may_be_of_host`). `size` of the result in px.
+    tells), "failed" (see `faults`; size, scales and fingerprint may be missing then) or "held" (its preview is
+    there: `record` tells). `whole`: all scales, where `scales` are the first ones, and no more are to be rendered.
+    `reason` says why, in a few words. `alone`: it failed because of a storage, no matter for the other pairs;
+    `of_host`: what failed it may be this host's fault (`errors.may_be_of_host`). `size` of the result in px.
     """
 
     pair: Pair
@@ -66,6 +67,7 @@ class PlannedPair:
     faults: tuple[Fault, ...] = ()
     alone: bool = False
     of_host: bool = False
+    whole: tuple[int, ...] = ()
 
     @property
     def id(self) -> str:
@@ -80,6 +82,12 @@ class PlannedPair:
     def work(self) -> Work:
         """What there is to do over all scales; none if the size is not known."""
         return Work.of(self.pair.settings, self.size or (0, 0), self.scales)
+
+    @cached_property
+    def share(self) -> float:
+        """Of the work over the whole pyramid, what there is to do."""
+        whole = Work.of(self.pair.settings, self.size or (0, 0), self.whole or self.scales)
+        return self.work.total / whole.total if whole.total else 1.0
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,11 @@ def summarise(
     plan: Plan, outcomes: Mapping[str, Outcome], others: Mapping[str, SummaryPair], started: datetime
 ) -> Summary:
     """The summary of a manifest. A planned pair without an outcome stands as planned; `others` are the
-    rest."""
-    planned = {pair.id: _planned_pair(pair, outcomes.get(pair.id)) for pair in plan.pairs}
+    rest, and those that have a preview."""
+    planned = {
+        pair.id: _with_preview(_planned_pair(pair, outcomes.get(pair.id)), others.get(pair.id))
+        for pair in plan.pairs
+    }
     return Summary(
         manifest=plan.manifest.name,
         location=plan.manifest.location,
@@ -56,27 +59,48 @@ def summarise(
 
 def other_pairs(plan: Plan) -> dict[str, SummaryPair]:
     """The manifest's pairs that the plan leaves out, as the last summary has them, else as their records
-    say."""
+    say; and those that are to be rendered and have a preview, as the last summary has it."""
     planned = {pair.id for pair in plan.pairs}
     left_out = [pair for pair in plan.manifest.pairs if pair.id not in planned]
-    if not left_out:
+    queued = {pair.id: pair.fingerprint for pair in plan.having("queued")}
+    if not left_out and not queued:
         return {}
     before = _former_pairs(plan.places)
+    previewed = {
+        name: before[name]
+        for name, fingerprint in queued.items()
+        if name in before and _is_preview(plan.places, before[name]) and before[name].fingerprint == fingerprint
+    }
     with ThreadPoolExecutor(READERS, thread_name_prefix="summary") as readers:
         found = readers.map(lambda pair: before.get(pair.id) or _unplanned_pair(plan.places, pair), left_out)
-        return dict(zip((pair.id for pair in left_out), found, strict=True))
+        return previewed | dict(zip((pair.id for pair in left_out), found, strict=True))
 
 
 def _former_pairs(places: OutputPlaces) -> dict[str, SummaryPair]:
     """The last summary's pairs by id, without those that were under way: nobody knows what became of
-    them."""
+    them, but that what has a preview goes on from there."""
     try:
         summary = read_summary(places.summary)
     except RecordError as error:
         log.warning("%s; made anew from the records", error)
         return {}
     settled = ("done", "skipped", "failed", "cancelled")
-    return {pair.id: pair for pair in summary.pairs if pair.state in settled} if summary else {}
+    pairs = summary.pairs if summary else ()
+    previewed = (pair for pair in pairs if pair.state not in settled and _is_preview(places, pair))
+    held = {pair.id: pair.model_copy(update={"state": "held"}) for pair in previewed}
+    return {pair.id: pair for pair in pairs if pair.state in settled} | held
+
+
+def _is_preview(places: OutputPlaces, pair: SummaryPair) -> bool:
+    return pair.picture == storage.name(places.preview(pair.id))
+
+
+def _with_preview(entry: SummaryPair, former: SummaryPair | None) -> SummaryPair:
+    """The pair's line with the preview that it had, as long as it has no other picture."""
+    if former is None or entry.picture is not None:
+        return entry
+    kept = ("fingerprint", "picture", "sha256", "format", "width", "height")
+    return entry.model_copy(update={name: getattr(former, name) for name in kept})
 
 
 def _unplanned_pair(places: OutputPlaces, pair: Pair) -> SummaryPair:
@@ -87,8 +111,8 @@ def _unplanned_pair(places: OutputPlaces, pair: Pair) -> SummaryPair:
 
 def _planned_pair(planned: PlannedPair, outcome: Outcome | None) -> SummaryPair:
     if outcome is None:
-        skipped = planned.record if planned.state == "skipped" else None
-        outcome = Outcome(planned.state, planned.reason, skipped)
+        record = planned.record if planned.state in ("skipped", "held") else None
+        outcome = Outcome(planned.state, planned.reason, record)
     return _summary_pair(planned.places, planned.pair, outcome, planned.hashes)
 
 
@@ -114,11 +138,14 @@ def _summary_pair(places: OutputPlaces, pair: Pair, outcome: Outcome, hashes: Ma
 
 
 def _with_record(entry: SummaryPair, places: OutputPlaces, record: Record) -> SummaryPair:
-    """The pair's line with what its record knows."""
+    """The pair's line with what its record knows, which may be that of its preview."""
+    picture = places.picture(record.id, record.output.format)
+    if record.state == "held":
+        picture = places.preview(record.id)
     return entry.model_copy(
         update={
             "fingerprint": record.fingerprint,
-            "picture": storage.name(places.picture(record.id, record.output.format)),
+            "picture": storage.name(picture),
             "sha256": record.output.sha256,
             "format": record.output.format,
             "width": record.output.width,

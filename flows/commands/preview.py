@@ -1,0 +1,54 @@
+"""`styletransfer preview`: the first scales of every pair, from which `render` goes on."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Final
+
+from flows.commands import render
+from flows.commands.options import DONE, Parser, whole_number
+
+USAGE: Final = "MANIFEST [options]"
+
+HELP: Final = """\
+Renders each pair's first scales, up to --scale, and shows them on the contact
+sheet. They are the first scales of the final picture, and where a render
+stands is kept: `render` goes on from there, or `submit` where the farm sees
+the same folder. What comes is, on a CPU, byte for byte what it had been without
+the preview, and no work is done twice. `render --only ID` takes the chosen.
+
+A pair with no more scales than these is rendered to its end. A preview that is
+there is not made again. The same settings must be given again by --set.
+
+exit status: 0 all previews are there, 1 some pair failed or a device is in use,
+2 the manifest or an option is wrong, 130 stopped
+
+examples:
+  styletransfer preview harbour.yaml
+  styletransfer preview harbour.yaml --scale 512 --set 'seed=[1, 2, 3]'
+  styletransfer render harbour.yaml --only harbour--wave
+"""
+
+PREVIEW_PX: Final = 256
+
+
+def add_options(parser: Parser) -> None:
+    render.add_options(parser)
+    parser.add_argument(
+        "--scale",
+        dest="preview",
+        type=whole_number(1),
+        default=PREVIEW_PX,
+        metavar="N",
+        help=f"render scales of at most N px, the first one anyhow (default: {PREVIEW_PX})",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Render the first scales of what is not done; returns the exit status."""
+    from flows.commands.tables import output, plain
+
+    status = render.run(options)
+    if status == DONE:
+        output().print(plain(f"to go on: styletransfer render {options.manifest} [--only ID ...]"), soft_wrap=True)
+    return status

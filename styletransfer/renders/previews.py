@@ -1,0 +1,85 @@
+"""Previews: the first scales of renders, whose state is kept, so that they go on from there: nothing is done twice.
+
+The pyramid is counted from its end: the first scales of a render are those of the finished picture. What a pair's
+preview is and what it took is told by a record beside its picture; both go when the pair is done.
+"""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from styletransfer import storage
+from styletransfer.errors import RecordError, StorageError
+from styletransfer.pictures.encode import encode, from_tensor
+from styletransfer.renders.pair import Rendered, record_of
+from styletransfer.renders.plan import READERS, Plan, PlannedPair
+from styletransfer.renders.records import Record, read_record, write_record
+from styletransfer.renders.thumbnails import Thumbnails
+
+log = logging.getLogger(__name__)
+
+
+def preview_plan(plan: Plan, px: int) -> Plan:
+    """The plan of previews of its queued pairs: the scales up to `px`, and never less than the first.
+
+    Pairs whose preview is there are held; those that have no scale beyond it are rendered to their end.
+    Raises StorageError.
+    """
+    with ThreadPoolExecutor(READERS, thread_name_prefix="previews") as readers:
+        return replace(plan, pairs=tuple(readers.map(lambda planned: _previewed(planned, px), plan.pairs)))
+
+
+def _previewed(planned: PlannedPair, px: int) -> PlannedPair:
+    scales = tuple(scale for scale in planned.scales if scale <= px) or planned.scales[:1]
+    if planned.state != "queued" or scales == planned.scales:
+        return planned
+    planned = replace(planned, scales=scales, whole=planned.scales)
+    if (record := _find(planned)) is not None:
+        return replace(planned, state="held", record=record, reason=reason(record))
+    return planned
+
+
+def _find(planned: PlannedPair) -> Record | None:
+    """The preview of what the pair is now, if it has these scales and the render's state is kept."""
+    try:
+        record = read_record(planned.places.preview_record(planned.id))
+    except RecordError as error:
+        log.warning("%s: plan: %s; it is previewed anew", planned.id, error)
+        return None
+    if record is None or (record.id, record.fingerprint) != (planned.id, planned.fingerprint):
+        return None
+    fine_enough = max(record.output.width, record.output.height) >= planned.scales[-1]
+    kept = (planned.places.preview(planned.id), planned.places.checkpoint(planned.id, record.fingerprint))
+    return record if fine_enough and all(map(storage.exists, kept)) else None
+
+
+def reason(record: Record) -> str:
+    """Why the pair is held."""
+    longest = max(record.output.width, record.output.height)
+    return f"preview at {longest} px; `render` and `submit` go on from here"
+
+
+def store_preview(rendered: Rendered) -> Record:
+    """Write the picture so far, then the record that tells of it; returns the record. Raises StorageError."""
+    planned = rendered.fetched.planned
+    picture, url = from_tensor(rendered.image), planned.places.preview(planned.id)
+    contents = encode(rendered.image, "jpeg")
+    storage.write(url, contents)
+    record = record_of(rendered, url, contents)
+    record = record.model_copy(
+        update={"state": "held", "output": record.output.model_copy(update={"format": "jpeg"})}
+    )
+    Thumbnails(planned.places).keep(record.output.sha256, picture)
+    write_record(planned.places.preview_record(planned.id), record)
+    return record
+
+
+def remove_preview(planned: PlannedPair) -> None:
+    """The pair is done. A failure costs no more than a warning."""
+    try:
+        storage.delete(planned.places.preview_record(planned.id))
+        storage.delete(planned.places.preview(planned.id))
+    except StorageError as error:
+        log.warning("%s: store: its preview stays: %s", planned.id, error)
