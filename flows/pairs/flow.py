@@ -74,8 +74,9 @@ def render_manifest(
 
     `only` keeps the pairs with these ids, `force` renders what is done again, `devices` default to all GPUs,
     else the CPU; `weights`, `output` and `settings` replace the manifest's. Each GPU renders `renders_per_gpu`
-    small pairs at a time. With `preview` no more is rendered than each pair's scales up to so many px, from where the
-    next run goes on. Ends Failed, naming each failed pair and why, when one failed; Cancelled when stopped by Ctrl-C.
+    small pairs at a time. With `preview` no more is rendered than each pair's scales up to so many px, from where
+    the next run goes on. Ends Failed, naming each failed pair and why, when one failed; Cancelled when stopped by
+    Ctrl-C.
     """
     caller = _caller.get() or FlowCaller(Listener())
     plan = caller.plan or make_plan(manifest, only or [], force, weights, output, settings=settings)
