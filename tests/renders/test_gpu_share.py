@@ -63,7 +63,7 @@ def test_one_that_keeps_a_gpu_busy_has_it_to_itself(busy):
 
 def test_so_has_one_for_which_there_is_hardly_memory():
     assert share(planned(1024), gib=1.3) == 1  # only in tiles
-    assert share(planned(), gib=0.1) == 1  # not at all; told when it is rendered
+    assert share(planned(), gib=0.1) == 1  # not at all: told when it is rendered
 
 
 def test_without_graphs_no_gpu_is_shared(monkeypatch):
