@@ -111,59 +111,80 @@ Init = NamedInit | InitImage
 class PictureSettings(_Checked):
     """Settings that change the picture."""
 
-    end_scale: EndScale = Field(512, description="longest edge of the result in px, or 'N+'")
-    min_scale: int = Field(
-        128, ge=1, le=LARGEST_SCALE_PX, description="longest edge of the coarsest scale in px"
+    end_scale: EndScale = Field(
+        512,
+        description="longest edge of the result in px; 'N+': as many pixels as a square of N px,"
+        " whatever the shape",
     )
-    initial_iterations: Iterations = Field(1000, description="iterations at the coarsest scale")
-    iterations: Iterations = Field(500, description="iterations at each other scale")
+    min_scale: int = Field(
+        128,
+        ge=1,
+        le=LARGEST_SCALE_PX,
+        description="longest edge in px of the coarsest scale; scales grow by √2 from about there",
+    )
+    initial_iterations: Iterations = Field(
+        1000, description="iterations at the coarsest scale; with schedule fast 250 unless given"
+    )
+    iterations: Iterations = Field(
+        500, description="iterations at each other scale; with schedule fast 125 unless given"
+    )
     content_weight: NotNegative = Field(0.015, description="how much the content counts")
     tv_weight: NotNegative = Field(2.0, description="how much smoothness (total variation) counts")
-    content_layers: ContentLayers = Field(
-        ("relu4_2",), description="layers that compare content, in equal shares"
-    )
+    content_layers: ContentLayers = Field(("relu4_2",), description="layers that compare content, in equal shares")
     style_layers: StyleLayers = Field(
         {"relu1_1": 256.0, "relu2_1": 64.0, "relu3_1": 16.0, "relu4_1": 4.0, "relu5_1": 1.0},
         description="layers that compare style, with their weights (divided by their sum)",
     )
-    pooling: Pooling = Field("max", description="the network's pooling")
-    optimizer: Optimizer = Field("adam", description="Adam, or L-BFGS")
+    pooling: Pooling = Field("max", description="of the network: max, average or l2")
+    optimizer: Optimizer = Field("adam", description="adam, or lbfgs (L-BFGS)")
     step_size: Positive = Field(0.02, description="Adam's learning rate")
     avg_decay: Decay = Field(0.99, description="decay of the moving average of iterates")
     schedule: Schedule = Field(
         "original",
-        description="the original's constant step size, or the fast schedule: 250 and 125 iterations unless given",
+        description="original: a constant step size; fast: steps that begin larger and shrink to nothing within"
+        " each scale, for a quarter of the iterations",
     )
-    init: Init = Field("content", description="what the first scale starts from; a picture: {image: PLACE}")
+    init: Init = Field(
+        "content",
+        description="the first scale's start: content, gray, uniform, normal or style_stats; or a picture,"
+        " {image: PLACE}, as an option its path or URL",
+    )
     start_scale: int | None = Field(
         None,
         ge=1,
         le=LARGEST_SCALE_PX,
-        description="longest edge in px of the first scale, of those that min_scale allows; with `iterations`",
+        description="longest edge in px of the first scale: those below are left out, and it takes `iterations`",
     )
-    seed: int = Field(0, ge=0, lt=2**63, description="seed of random starts")
+    seed: int = Field(0, ge=0, lt=2**63, description="of random starts")
     style_scale_fac: Positive = Field(1.0, description="size of the styles relative to the scale")
     style_size: Annotated[int, Field(ge=1, le=LARGEST_SCALE_PX)] | None = Field(
         None, description="fixed longest edge of the styles in px; replaces style_scale_fac"
     )
     colours: Colours = Field(
         "style",
-        description="the style's; the content's, put into the result; or the style's, matched to the content's",
+        description="style: the style's; content: the photograph's, put into the result; matched: the style's,"
+        " matched to the photograph's before the render",
     )
     alpha: Alpha = Field(
-        "ignore", description="the content's transparency: left out, or kept in the result (not in JPEG)"
+        "ignore", description="the content's transparency: ignore, or keep: the result has it, too (not in JPEG)"
     )
     proof: str | None = Field(
         None, min_length=1, description="CMYK ICC profile that the inputs are soft-proofed with"
     )
-    precision: Precision = Field("auto", description="of the network; auto is what the device is good at")
+    precision: Precision = Field(
+        "auto",
+        description="of the network: float32, float64, or auto: bfloat16 where the device has it in hardware (CUDA"
+        " 8.0 and up, CPUs with AMX or AVX512-BF16), else float32. What is summed and stepped is float32 at least",
+    )
 
 
 class Shorthands(_Checked):
     """Settings that stand for others: what these then are tells the picture."""
 
     strength: Annotated[float, Field(ge=0, le=1)] | None = Field(
-        None, description="how far from the photograph, 0 to 1; instead of content_weight, whose default is 0.5"
+        None,
+        description="how far from the photograph, evenly from 0 to 1; instead of content_weight, whose default"
+        " is 0.5",
     )
     quality: Quality | None = Field(
         None, description="a set of settings: draft, good or print; what is given beside it wins"
@@ -179,12 +200,18 @@ class ExecutionSettings(_Checked):
 
     gpus: int = Field(1, ge=1, le=64, description="GPUs that share one render")
     split: Split = Field(
-        "picture", description="what GPUs share: the picture, in strips; or the network's layers, over two of them"
+        "picture",
+        description="what GPUs share: picture, each a strip of it, at sizes where that is faster or one has no"
+        " room; layers of the network, over two GPUs, which brings room, not speed",
     )
     tiles: Literal["auto", "off"] | Annotated[int, Field(ge=1, le=LARGEST_SCALE_PX)] = Field(
-        "auto", description="tile edge in px, 'off', or 'auto': what the memory plan needs"
+        "auto",
+        description="auto: the picture is cut into tiles where it would not fit in memory whole; off; or a tile"
+        " edge in px. Tiles give the same picture but for rounding",
     )
-    checkpoint_s: Positive = Field(60.0, description="least seconds between two checkpoints")
+    checkpoint_s: Positive = Field(
+        60.0, description="least seconds between two checkpoints, which also cost at most 2 % of the time"
+    )
     trace: bool = Field(False, description="keep the loss of every iteration in the record")
 
 
