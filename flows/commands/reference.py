@@ -84,8 +84,8 @@ def _spellings(name: str) -> Sequence[str]:
 
 
 def _kind(name: str) -> str:
-    kinds = {"picture": PictureSettings, "execution": ExecutionSettings}
-    return next((kind for kind, model in kinds.items() if name in model.model_fields), "shorthand")
+    kinds = {"picture": PictureSettings.model_fields, "execution": ExecutionSettings.model_fields}
+    return next((kind for kind, fields in kinds.items() if name in fields), "shorthand")
 
 
 def _shown(value: object) -> str:
