@@ -13,10 +13,10 @@ from flows.commands.options import DONE
 from flows.commands.tables import show, table
 from flows.commands.terminal import Lines
 from flows.farm import names, times
+from flows.farm.live_workers import live_workers
 from flows.farm.overnight import cron_deployments
 from flows.farm.overnight.cron_deployments import Schedule
 from flows.farm.overnight.inbox import is_manifest, manifests_in
-from flows.farm.submissions import live_workers
 from flows.server.connection import is_on_this_host
 from styletransfer import storage
 from styletransfer.errors import Fault, SettingsError, StorageError, StyleTransferError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
 from itertools import islice
 from typing import Final
@@ -15,7 +15,10 @@ from flows.commands.following import follow
 from flows.commands.options import DONE, load
 from flows.commands.terminal import Lines
 from flows.farm import manifest_copy, names, orders, submissions, times
-from flows.farm.submissions import LiveWorker, Submission
+from flows.farm.driver.groups import needs_of
+from flows.farm.live_workers import LiveWorker, live_workers
+from flows.farm.names import Needs, tags_text
+from flows.farm.submissions import Submission
 from flows.server.connection import is_on_this_host
 from styletransfer import storage
 from styletransfer.errors import Fault, ManifestError, SettingsError
@@ -99,7 +102,9 @@ def notes(plan: Plan, client: SyncPrefectClient) -> Iterable[str]:
     """What whoever submits should know."""
     queued = plan.having("queued")
     yield f"{len(queued)} to render, {len(plan.pairs) - len(queued)} done before"
-    yield from worker_notes({pair.pair.settings.gpus for pair in queued}, submissions.live_workers(client))
+    workers = live_workers(client)
+    yield from worker_notes({pair.pair.settings.gpus for pair in queued}, workers)
+    yield from tag_notes(map(needs_of, queued), workers)
     for run in submissions.live(client, plan.places):
         yield (
             f"run {submissions.short_id(run)} for the same results is {submissions.state_text(run)}; "
@@ -118,4 +123,17 @@ def worker_notes(gpu_counts: Iterable[int], workers: Iterable[LiveWorker]) -> It
             yield (
                 f"no worker for pairs with `gpus: {gpus}` is there now; they wait for one "
                 f"(styletransfer worker{option})"
+            )
+
+
+def tag_notes(needs: Iterable[Needs], workers: Collection[LiveWorker]) -> Iterator[str]:
+    """For which tags no slot is there now, and which there are."""
+    for each in sorted(set(needs), key=str):
+        if each.requires and not any(worker.has(each) for worker in workers):
+            same = {worker.tags for worker in workers if worker.has(Needs(each.gpus))}
+            there = "; ".join(sorted(map(tags_text, filter(None, same)))) or "none with tags"
+            options = "".join(f" --tag {tag}" for tag in sorted(each.requires))
+            yield (
+                f"no slot of {each} is there now (there are: {there}); the pairs that require it wait for one "
+                f"(styletransfer worker{options})"
             )

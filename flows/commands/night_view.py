@@ -12,6 +12,7 @@ from rich.console import Group, RenderableType
 
 from flows.commands.tables import plain, table
 from flows.farm import submissions, times
+from flows.farm.names import tags_text
 from flows.farm.night import PAUSED_TEXT, Night, NightManifest, bar, read_night, slots_text
 from flows.farm.night_page import night_link, through_text
 from flows.farm.slot_work import SlotWork, read_slots
@@ -46,8 +47,18 @@ def slots_view(slots: Iterable[SlotWork]) -> RenderableType:
     found = list(slots)
     if not found:
         return plain(NO_SLOT)
-    rows = ((slot.host, slot.slot, slot.pool, slot.manifest, slot.text, slot.left) for slot in found)
-    return table(("host", "slot", "pool", "manifest", "pair", "left"), rows, right=("left",))
+    columns = {
+        "host": [slot.host for slot in found],
+        "slot": [slot.slot for slot in found],
+        "pool": [slot.pool for slot in found],
+        "tags": [tags_text(slot.tags) for slot in found],
+        "manifest": [slot.manifest for slot in found],
+        "pair": [slot.text for slot in found],
+        "left": [slot.left for slot in found],
+    }
+    if not any(columns["tags"]):
+        del columns["tags"]
+    return table(tuple(columns), zip(*columns.values(), strict=True), right=("left",))
 
 
 def _manifests(night: Night) -> RenderableType:
@@ -135,6 +146,7 @@ def slots_json(slots: Iterable[SlotWork]) -> list[dict[str, Any]]:
             "host": slot.host,
             "slot": slot.slot,
             "pool": slot.pool,
+            "tags": sorted(slot.tags),
             "run": slot.run or None,
             "manifest": slot.manifest or None,
             "pairs": dict(slot.pairs),

@@ -212,6 +212,8 @@ def add_slots(parser: Parser) -> None:
         metavar="N",
         help="GPUs of a slot; from 2 on it serves pairs with `gpus: 2` and more (default: 1)",
     )
+    what = "tag of the slots, for pairs with `requires: [TAG]`"
+    parser.add_argument("--tag", type=_tag, action="append", default=[], metavar="TAG", help=what)
     add_renders_per_gpu(parser)
 
 
@@ -229,6 +231,16 @@ def _renders_per_gpu(text: str) -> int:
     from styletransfer.machine.devices import RENDERS_PER_GPU
 
     return RENDERS_PER_GPU if text == "auto" else whole_number(1)(text)
+
+
+def _tag(text: str) -> str:
+    """As argparse has it."""
+    from styletransfer.manifest.tags import parse_tag
+
+    try:
+        return parse_tag(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} {error}") from error
 
 
 def max_failed(text: str) -> int | str:

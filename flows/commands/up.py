@@ -63,14 +63,14 @@ def add_options(parser: Parser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Returns the exit status, when all has ended."""
-    from flows.farm.workers.host_slots import driver_worker, render_workers
+    from flows.farm.workers.host_slots import driver_worker, render_workers, tagged
     from flows.farm.workers.supervisor import Supervisor
     from flows.pairs.signals import Signals, ending_signals, handled, interrupt
     from flows.server.connection import Farm, default_state, record, withdraw
 
     state = Path(options.state).expanduser().resolve() if options.state else default_state()
     slots = render_workers(options.gpus, options.cpu, options.gpus_per_render, options.renders_per_gpu)
-    specs = [driver_worker(), *slots]
+    specs = [driver_worker(), *tagged(slots, options.tag)]
     signals = Signals()
     with ExitStack() as stack:
         stack.enter_context(handled(interrupt, signal.SIGINT, *ending_signals()))

@@ -27,6 +27,9 @@ Ctrl-C or SIGTERM drains: no run is taken any more, renders save their state
 after the iteration in hand and are handed back, to go on elsewhere. A second
 signal stops at once; what was rendered since the last checkpoint is lost.
 
+--tag a100 gives the slots a tag: pairs with `requires: [a100]` are rendered by
+such slots alone, which render others, too. It may be given several times.
+
 --sleep 09:00-18:00 leaves the GPUs to others for these hours, each day: renders
 are saved and go on elsewhere. Drivers stay.
 
@@ -36,6 +39,7 @@ wrong, the server refuses the password, or its clock differs by over 30 s
 examples:
   styletransfer worker --gpus 0,1,2,3
   styletransfer worker --gpus all --gpus-per-render 2
+  styletransfer worker --gpus 0 --tag a100 --tag 80gb
   styletransfer worker --cpu 2 --driver
   styletransfer worker --gpus all --sleep 09:00-18:00
 """
@@ -67,12 +71,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _specs(options: argparse.Namespace) -> list[WorkerSpec]:
-    from flows.farm.workers.host_slots import driver_worker, render_workers
+    from flows.farm.workers.host_slots import driver_worker, render_workers, tagged
 
     drivers = [driver_worker()] if options.driver else []
     if options.driver and options.gpus is None and options.cpu is None:
         return drivers
-    return [*render_workers(options.gpus, options.cpu, options.gpus_per_render, options.renders_per_gpu), *drivers]
+    slots = render_workers(options.gpus, options.cpu, options.gpus_per_render, options.renders_per_gpu)
+    return [*tagged(slots, options.tag), *drivers]
 
 
 def _hours(text: str | None) -> Callable[[], bool]:

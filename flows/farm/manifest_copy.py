@@ -96,6 +96,8 @@ def _pair(pair: Pair, manifest: Manifest, shared: dict[str, str]) -> dict[str, J
         entry["dpi"] = pair.dpi
     if pair.priority != manifest.priority:
         entry["priority"] = pair.priority
+    if pair.requires:
+        entry["requires"] = [*sorted(pair.requires)]
     return entry
 
 

@@ -103,6 +103,23 @@ MOST_REVIVALS: Final = 5
 """How often a driver that crashed is begun again: one that can't even start would otherwise be for ever."""
 
 
+class Needs(NamedTuple):
+    """What a slot must have for a pair: GPUs, and tags."""
+
+    gpus: GpuCount
+    requires: frozenset[str] = frozenset()
+
+    def __str__(self) -> str:
+        """`nst-gpu1`, `nst-gpu1 with the tags 80gb, a100`."""
+        tags = f" with the tag{'s' * (len(self.requires) > 1)} {tags_text(self.requires)}" if self.requires else ""
+        return f"{RENDER_POOLS[self.gpus]}{tags}"
+
+
+def tags_text(tags: Iterable[str]) -> str:
+    """`80gb, a100`."""
+    return ", ".join(sorted(tags))
+
+
 DRAIN_LIMIT_S: Final = 120
 """How long a run that was asked to end may take to save its state: an iteration may take a minute."""
 
@@ -161,6 +178,19 @@ def style_tag(styles: Iterable[str]) -> str:
 def size_tag(end_scale: int) -> str:
     """Tag of render runs of one pair: its longest edge in px."""
     return f"size:{end_scale}"
+
+
+_REQUIRES: Final = "requires:"
+
+
+def requirement_tags(requires: Iterable[str]) -> list[str]:
+    """Tags of a render run that name the tags which a slot must have for it."""
+    return [f"{_REQUIRES}{tag}" for tag in sorted(requires)]
+
+
+def required_by(run_tags: Iterable[str]) -> frozenset[str]:
+    """The tags which a slot must have for a render run that has these of its own."""
+    return frozenset(tag.removeprefix(_REQUIRES) for tag in run_tags if tag.startswith(_REQUIRES))
 
 
 PROGRESS_ARTIFACT: Final = "progress"

@@ -10,7 +10,7 @@ import hashlib
 import re
 from contextlib import suppress
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import VariableCreate, VariableUpdate
@@ -46,7 +46,7 @@ class SlotService(BaseModel):
 
 def read_services(client: SyncPrefectClient) -> dict[str, SlotService]:
     """Every slot that takes no runs now, by its worker's name."""
-    found = filter(None, map(_parsed, _variables(client)))
+    found = filter(None, map(_parsed, variables(client, TAG)))
     return {service.worker: service for service in found if service.holds(now())}
 
 
@@ -59,11 +59,7 @@ def read_service(client: SyncPrefectClient, worker: str) -> SlotService | None:
 
 def write_service(client: SyncPrefectClient, service: SlotService) -> None:
     """Have the slot take no more runs, in place of whatever was set for it before."""
-    name, value = variable_name(service.worker), service.model_dump(mode="json")
-    if client.read_variable_by_name(name) is None:
-        client.create_variable(VariableCreate(name=name, value=value, tags=[TAG]))
-    else:
-        client.update_variable(VariableUpdate(name=name, value=value, tags=[TAG]))
+    write_variable(client, variable_name(service.worker), service.model_dump(mode="json"), TAG)
 
 
 def resume(client: SyncPrefectClient, worker: str) -> bool:
@@ -74,15 +70,25 @@ def resume(client: SyncPrefectClient, worker: str) -> bool:
     return False
 
 
-def variable_name(worker: str) -> str:
+def variable_name(worker: str, kind: str = "slot") -> str:
     """Legible, and another for each worker: Prefect takes no dots and no `+`."""
     plain = re.sub(r"[^a-z0-9]+", "_", worker.lower())
-    return f"nst_slot_{plain[:100]}_{hashlib.sha256(worker.encode()).hexdigest()[:8]}"
+    return f"nst_{kind}_{plain[:100]}_{hashlib.sha256(worker.encode()).hexdigest()[:8]}"
 
 
-def _variables(client: SyncPrefectClient) -> list[Variable]:
+def write_variable(client: SyncPrefectClient, name: str, value: dict[str, Any], tag: str) -> None:
+    """In place of what it was before, if it was there."""
+    if client.read_variable_by_name(name) is None:
+        client.create_variable(VariableCreate(name=name, value=value, tags=[tag]))
+    else:
+        client.update_variable(VariableUpdate(name=name, value=value, tags=[tag]))
+
+
+def variables(client: SyncPrefectClient, tag: str) -> list[Variable]:
+    """All with this tag."""
+
     def read(limit: int, offset: int) -> list[Variable]:
-        asked = {"variables": {"tags": {"all_": [TAG]}}, "limit": limit, "offset": offset}
+        asked = {"variables": {"tags": {"all_": [tag]}}, "limit": limit, "offset": offset}
         return Variable.model_validate_list(client.request("POST", "/variables/filter", json=asked).json())
 
     return list(submissions.all_pages(read))

@@ -18,9 +18,9 @@ from prefect.client.schemas.objects import Artifact, FlowRun, StateType
 from prefect.client.schemas.sorting import ArtifactSort
 
 from flows.farm import names, submissions
+from flows.farm.live_workers import LiveWorker, live_workers
 from flows.farm.markdown import unmarked
 from flows.farm.slot_service import SlotService, read_services
-from flows.farm.submissions import LiveWorker
 
 STARTING: Final = "(starting)"
 
@@ -32,7 +32,7 @@ _BETWEEN = re.compile(r"(?<!&lt)(?<!&gt)(?<!&amp); ")  # pairs, not the letters 
 class SlotWork:
     """One slot, with the render run in it and how far each of its `pairs` is. `left`: of the run, where known.
 
-    `service`: why it takes no more pairs, if it does not.
+    `service`: why it takes no more pairs, if it does not. `tags`: of the slot.
     """
 
     host: str
@@ -43,6 +43,7 @@ class SlotWork:
     pairs: Mapping[str, str] = field(default_factory=dict)
     left: str = ""
     service: SlotService | None = None
+    tags: frozenset[str] = frozenset()
 
     @property
     def worker(self) -> str:
@@ -61,7 +62,7 @@ class SlotWork:
 
 def read_slots(client: SyncPrefectClient) -> list[SlotWork]:
     """Every live slot, by name; and those with a run whose worker is not heard of."""
-    workers = [worker for worker in submissions.live_workers(client) if worker.pool != names.DRIVER_POOL]
+    workers = [worker for worker in live_workers(client) if worker.pool != names.DRIVER_POOL]
     runs = submissions.with_tags(client, [names.RENDER_TAG], states=[StateType.RUNNING])
     return slots(workers, runs, read_progress(client, runs), read_services(client))
 
@@ -77,7 +78,7 @@ def slots(
     found = []
     for worker in workers:
         run = by_worker.pop(worker.name, None)
-        found.append(_work(worker.name, worker.pool, run, progress))
+        found.append(replace(_work(worker.name, worker.pool, run, progress), tags=worker.tags))
     for name, run in by_worker.items():
         found.append(_work(name or "?", run.work_pool_name or "", run, progress))
     found = [replace(slot, service=services.get(slot.worker)) for slot in found]

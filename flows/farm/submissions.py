@@ -19,7 +19,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterTags,
 )
 from prefect.client.schemas.filters import FlowRunFilterState as StateFilter
-from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType, WorkerStatus
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from prefect.states import Scheduled
@@ -279,27 +279,3 @@ def manifest_of(run: FlowRun) -> Manifest:
     if not isinstance(given.get("manifest"), str):
         raise StyleTransferError("the run names no manifest")
     return load_manifest(given["manifest"], output=given.get("output"), weights=given.get("weights"))
-
-
-# Workers
-
-
-@dataclass(frozen=True)
-class LiveWorker:
-    """A worker that is there: one slot, or a host's drivers."""
-
-    name: str
-    pool: str
-
-
-def live_workers(client: SyncPrefectClient) -> list[LiveWorker]:
-    """Workers of all pools that have been heard of lately. Raises StyleTransferError where a pool is missing."""
-    found = []
-    for pool in names.POOLS:
-        with deployed():
-            found += [
-                LiveWorker(worker.name, pool)
-                for worker in all_pages(partial(client.read_workers_for_work_pool, pool))
-                if worker.status == WorkerStatus.ONLINE
-            ]
-    return found

@@ -31,6 +31,7 @@ class Pair:
 
     `keep`: mask of what of the content stays as photographed. `swept`: settings that a sweep gave it, the axes that
     it is shown by. `embed_inputs`: the result's recipe tells where its inputs were.
+    `requires`: tags that a farm's slot must have to render it.
     `place` (`pairs[3]`) and `line` say where the manifest asks for it, `lines` where each input is named.
     """
 
@@ -47,6 +48,7 @@ class Pair:
     keep: str | None = None
     swept: tuple[str, ...] = ()
     embed_inputs: bool = False
+    requires: frozenset[str] = frozenset()
 
     def line_of(self, key: str) -> int | None:
         """Line of a key of the entry (`styles[1]`), or else of the entry."""

@@ -161,7 +161,8 @@ class _Reader:
 
     def _notes(self, value: dict[str, Any]) -> tuple[str, ...]:
         entries = [value, *(value.get("pairs") or []), *(value.get("grid") or [])]
-        asked = [key for key in ("priority", "max_failed") if any(entry.get(key) is not None for entry in entries)]
+        keys = ("priority", "requires", "max_failed")
+        asked = [key for key in keys if any(entry.get(key) is not None for entry in entries)]
         return tuple(f"`{key}` has an effect on a farm only" for key in asked)
 
     # Pairs and grids
@@ -252,6 +253,7 @@ class _Reader:
             keep=self._optional((*path, "keep"), entry.keep if isinstance(entry, PairEntry) else None),
             swept=_in_order_of_labels(variant.swept, entry.swept if isinstance(entry, PairEntry) else ()),
             embed_inputs=head.embed_inputs,
+            requires=frozenset((head.requires or ()) if entry.requires is None else entry.requires),
         )
         return Draft(pair, path, explicit=asked is not None, sound=variant.settings is not None)
 

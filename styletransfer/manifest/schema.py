@@ -30,6 +30,7 @@ from styletransfer.errors import Fault
 from styletransfer.hints import hint
 from styletransfer.manifest.max_failed import SHARE, MaxFailed, parse_max_failed
 from styletransfer.manifest.strict_yaml import Document, Path, place
+from styletransfer.manifest.tags import TAG, parse_tag
 from styletransfer.pictures.formats import Format
 from styletransfer.settings import SWEEPABLE, Settings
 
@@ -50,6 +51,17 @@ _MaxFailed = Annotated[
         {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": SHARE}]},
     ),
 ]
+
+
+def _tag(value: object) -> str:
+    """As `parse_tag` has it."""
+    try:
+        return parse_tag(value)
+    except ValueError as error:
+        raise PydanticCustomError("tag", f"is {shown(value)}; {error}") from error
+
+
+_Tags = list[Annotated[str, BeforeValidator(_tag), WithJsonSchema({"type": "string", "pattern": TAG})]]
 
 # Settings are checked on their own, merged with the defaults; here they are any mapping.
 _SettingsMapping = dict[str, Any]
@@ -129,6 +141,9 @@ class _Rendered(_Checked):
     format: Format | None = Field(None, description="file format of the result, instead of the manifest's")
     dpi: _Dpi | None = Field(None, description="resolution noted in the result; default: the content's")
     priority: Priority | None = Field(None, description="on a farm: of these renders, over the manifest's")
+    requires: _Tags | None = Field(
+        None, description="on a farm: tags of slots, in place of the manifest's; only slots with all of them render"
+    )
 
 
 class PairEntry(_Rendered):
@@ -178,6 +193,9 @@ class ManifestFile(_Checked):
     format: Format = Field("png", description="file format of the results")
     dpi: _Dpi | None = Field(None, description="resolution noted in the results; default: each content's")
     priority: Priority | None = Field(None, description="on a farm: who is rendered first; default: normal")
+    requires: _Tags | None = Field(
+        None, description="on a farm: tags that a slot must have, all of them, to render the pairs"
+    )
     max_failed: _MaxFailed | None = Field(
         None, description="on a farm: stop once so many pairs have failed; default: 20, if none is done by then"
     )

@@ -3,9 +3,10 @@
 from functools import partial
 
 from flows.commands import handing_over
-from flows.commands.handing_over import worker_notes
+from flows.commands.handing_over import tag_notes, worker_notes
 from flows.farm import names
-from flows.farm.submissions import LiveWorker
+from flows.farm.live_workers import LiveWorker
+from flows.farm.names import Needs
 from styletransfer.storage.retries import Retries
 from tests.farm.commands import call
 
@@ -22,6 +23,19 @@ def test_workers_that_are_missing_are_said():
     assert "--gpus-per-render 4" in of_four
     several = LiveWorker("h-gpu0+1+2+3", names.RENDER_POOLS[2])
     assert list(worker_notes([1, 2, 4], [driver, one, several])) == []
+
+
+def test_tags_that_no_slot_has_are_said_with_those_that_there_are():
+    big = LiveWorker("h-gpu0", names.RENDER_POOLS[1], frozenset({"a100", "80gb"}))
+    slots = [LiveWorker("h-driver", names.DRIVER_POOL), big, LiveWorker("h-gpu1", names.RENDER_POOLS[1])]
+    assert list(tag_notes([Needs(1), Needs(1, frozenset({"a100"}))], slots)) == []
+    (note,) = tag_notes(2 * [Needs(1, frozenset({"a100", "h100"}))], slots)
+    assert note == (
+        "no slot of nst-gpu1 with the tags a100, h100 is there now (there are: 80gb, a100); the pairs that require "
+        "it wait for one (styletransfer worker --tag a100 --tag h100)"
+    )
+    (note,) = tag_notes([Needs(2, frozenset({"a100"}))], slots)
+    assert "(there are: none with tags)" in note
 
 
 def test_a_wrong_endpoint_is_told_within_seconds(farm, aws_environment, monkeypatch):

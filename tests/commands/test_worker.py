@@ -28,6 +28,17 @@ def test_a_host_gets_a_worker_for_each_slot_and_one_for_drivers(arguments, slots
     assert [pool for pool, _ in found[slots:]] == [names.DRIVER_POOL] * drivers
 
 
+def test_tags_are_those_of_the_slots_and_not_of_drivers():
+    specs = _specs(make_parser("worker").parse_args(["--cpu", "1", "--tag", "a100", "--tag=80gb", "--driver"]))
+    assert [spec.tags for spec in specs] == [("a100", "80gb"), ()]
+
+
+def test_a_tag_that_is_none_is_told(run):
+    done = run("worker", "--tag", "two words")
+    assert done.returncode == 2
+    assert "'two words' must be letters, digits" in done.stderr
+
+
 def test_without_a_server_there_are_no_workers(run):
     done = run("worker", "--cpu", "1", PREFECT_HOME=os.devnull)
     assert done.returncode == 1

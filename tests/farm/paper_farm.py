@@ -7,7 +7,8 @@ from itertools import count
 from flows.farm.driver.reconciler import Reconciler
 from flows.farm.driver.render_runs import RenderRequest, RenderRun
 from flows.farm.driver.stored_results import StoredResults
-from flows.farm.names import LOST_MESSAGE, Place
+from flows.farm.live_workers import LiveWorker
+from flows.farm.names import LOST_MESSAGE, RENDER_POOLS, Needs
 from flows.farm.pair_notes import PairNote, delete_note, write_note
 from styletransfer.errors import StorageError
 from styletransfer.renders.pair import store
@@ -15,13 +16,15 @@ from styletransfer.renders.plan import plan_manifest
 from styletransfer.renders.records import now
 from tests.studio import pretend_rendered
 
+ONE = Needs(1)
+
 
 class PaperFarm:
     """What all drivers share: runs, workers, and the clock."""
 
     def __init__(self, manifest, slots=1):
         self.manifest = manifest
-        self.slots = {1: slots, 2: 0}
+        self.slots, self.tags = {1: slots, 2: 0}, frozenset[str]()
         self.clock = 0.0
         self.runs = {}
         self.attempts = {}
@@ -41,8 +44,8 @@ class PaperFarm:
     def live(self, phase=None):
         return [run for run in self.runs.values() if run.live and phase in (None, run.phase)]
 
-    def submit(self, submission, pairs, gpus=1):
-        run = RenderRun(f"run {next(self._numbers)}", "demo", "waiting", tuple(pairs), submission, gpus)
+    def submit(self, submission, pairs, needs=ONE):
+        run = RenderRun(f"run {next(self._numbers)}", "demo", "waiting", tuple(pairs), submission, needs)
         self.runs[run.id] = run
         return run
 
@@ -105,8 +108,11 @@ class PaperRuns:
 
     def slots_in_service(self):
         self._ask()
-        slots = self.farm.slots.items()
-        return {gpus: [Place("h", f"slot{number}") for number in range(count)] for gpus, count in slots}
+        return [
+            LiveWorker(f"h-slot{number}", RENDER_POOLS[gpus], self.farm.tags)
+            for gpus, count in self.farm.slots.items()
+            for number in range(count)
+        ]
 
     def beats_since(self, run_id, moment):
         return run_id in self.farm.beating
@@ -114,7 +120,7 @@ class PaperRuns:
     def submit(self, group, attempts):
         self._ask()
         self.farm.priorities.append(group.priority)
-        run = self.farm.submit(self.submission, group.ids, group.gpus)
+        run = self.farm.submit(self.submission, group.ids, group.needs)
         self.farm.attempts |= {(run.id, pair): attempt for pair, attempt in attempts.items()}
         return run
 

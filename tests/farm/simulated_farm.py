@@ -7,7 +7,8 @@ from types import SimpleNamespace
 from flows.farm.driver.attempts import PAUSES_S
 from flows.farm.driver.reconciler import Reconciler
 from flows.farm.driver.render_runs import RenderRequest, RenderRun
-from flows.farm.names import Place
+from flows.farm.live_workers import LiveWorker
+from flows.farm.names import RENDER_POOLS, Place
 from flows.farm.pair_notes import PairNote
 from flows.farm.workers.slot_health import SlotHealth
 from styletransfer.manifest.pairs import Manifest, Pair, PairStyle
@@ -137,10 +138,11 @@ class SimulatedFarm:
         return {run_id: self.runs[run_id] for run_id in run_ids}
 
     def slots_in_service(self):
-        return {1: [slot.place for slot in self.slots if self.clock >= slot.out_until], 2: []}
+        there = [slot.place for slot in self.slots if self.clock >= slot.out_until]
+        return [LiveWorker(f"{place.host}-{place.slot}", RENDER_POOLS[1]) for place in there]
 
     def submit(self, group, attempts):
-        run = RenderRun(f"run {next(self._numbers)}", "demo", "waiting", group.ids, "night", group.gpus)
+        run = RenderRun(f"run {next(self._numbers)}", "demo", "waiting", group.ids, "night", group.needs)
         self.runs[run.id] = run
         return run
 

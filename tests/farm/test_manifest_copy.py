@@ -24,12 +24,14 @@ def everything(studio):
         "format": "webp",
         "dpi": 300,
         "priority": "low",
+        "requires": ["a100", "80gb"],
         "max_failed": "10%",
         "embed_inputs": True,
         "defaults": {"end_scale": 32, "min_scale": 20, "style_layers": {"relu2_1": 1, "relu1_1": 5}},
         "pairs": [
             {"content": "in/a.png", "style": "in/x.png", "priority": "high", "settings": {"seed": 3}},
             {"content": "in/a.png", "style": "in/x.png", "settings": {"checkpoint_s": 5}},  # its id gets a hash
+            {"id": "anywhere", "content": "in/a.png", "style": "in/x.png", "requires": []},
             {"id": "blend", "content": "in/b.png", "styles": ["in/x.png", {"image": "in/y.png", "weight": 2}]},
             {"content": "in/b.png", "styles": [{"image": "in/y.png", "weight": 3}], "dpi": 72.5, "format": "png"},
             {
@@ -56,7 +58,7 @@ def test_the_copy_means_the_same_wherever_it_lies(any_studio):
     manifest = everything(any_studio)
     url = manifest_copy.store(manifest)
     assert meaning(load_manifest(url)) == meaning(manifest)
-    assert len({pair.id for pair in manifest.pairs}) == 10
+    assert len({pair.id for pair in manifest.pairs}) == 11
 
 
 def test_the_copy_gives_the_same_fingerprints(studio):

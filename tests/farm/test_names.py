@@ -33,6 +33,19 @@ def test_a_style_is_tagged_by_its_pictures_names():
     assert names.style_tag(["s3://studio/styles/wave.v2.png", "/styles/ink"]) == "style:wave.v2+ink"
 
 
+def test_what_a_run_requires_is_known_from_its_tags():
+    tags = ["nst", "style:wave", *names.requirement_tags({"a100", "80gb"})]
+    assert tags[2:] == ["requires:80gb", "requires:a100"]
+    assert names.required_by(tags) == {"a100", "80gb"}
+    assert names.required_by(["nst"]) == frozenset()
+
+
+def test_what_is_needed_is_told():
+    assert str(names.Needs(1)) == "nst-gpu1"
+    assert str(names.Needs(2, frozenset({"a100"}))) == "nst-gpu2 with the tag a100"
+    assert str(names.Needs(1, frozenset({"a100", "80gb"}))) == "nst-gpu1 with the tags 80gb, a100"
+
+
 def test_names_do_not_wait_for_prefect():
     code = "import sys, flows.farm.names; sys.exit('prefect' in sys.modules or 'torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

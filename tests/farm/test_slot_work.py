@@ -4,10 +4,10 @@ from datetime import datetime
 from types import SimpleNamespace
 
 from flows.farm import slot_work
+from flows.farm.live_workers import LiveWorker
 from flows.farm.names import WORKER_LABEL
 from flows.farm.render.progress import Figures
 from flows.farm.slot_service import SlotService
-from flows.farm.submissions import LiveWorker
 
 
 def render_run(number, worker, manifest="harbour"):
@@ -35,3 +35,9 @@ def test_slots_tell_their_pair_and_the_time_that_it_has_left():
     ]
     assert [slot.manifest for slot in found] == ["harbour", "", "harbour", "harbour"]
     assert found[0].pairs == {"a--b": str(figures)}
+
+
+def test_slots_have_their_tags():
+    workers = [LiveWorker("h-gpu0", "nst-gpu1", frozenset({"a100"})), LiveWorker("h-gpu1", "nst-gpu1")]
+    found = slot_work.slots(workers, [render_run("1", "h-gpu0")], {}, {})
+    assert [(slot.slot, slot.tags) for slot in found] == [("gpu0", frozenset({"a100"})), ("gpu1", frozenset())]

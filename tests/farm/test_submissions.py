@@ -1,13 +1,11 @@
 """Drivers as the commands see them: one of each submission, found by manifest and by id, live or over."""
 
 import json
-from types import SimpleNamespace
 
 import httpx
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import WorkerStatus
 from prefect.exceptions import PrefectHTTPStatusError
 from prefect.states import Cancelled, Completed, Crashed, Pending, Running, Scheduled
 
@@ -141,22 +139,6 @@ def test_a_run_that_names_no_manifest_is_told(farm):
     """Somebody made one by hand: `clean` passes it over with its name."""
     with get_client(sync_client=True) as client, pytest.raises(StyleTransferError, match="names no manifest"):
         submissions.manifest_of(client.create_flow_run(some_flow, state=Scheduled()))
-
-
-class Pool:
-    """A client of a server that has so many workers in each pool, and gives at most a page of them."""
-
-    def __init__(self, count):
-        self.workers = [SimpleNamespace(name=f"w{number}", status=WorkerStatus.ONLINE) for number in range(count)]
-
-    def read_workers_for_work_pool(self, _pool, *, limit, offset):
-        return self.workers[offset : offset + min(limit, submissions.PAGE)]
-
-
-@pytest.mark.parametrize("count", [0, 199, 200, 201, 1000])
-def test_however_many_workers_there_are_all_are_found(count):
-    found = submissions.live_workers(Pool(count))  # type: ignore[arg-type]
-    assert len(found) == len(set(found)) == count * len(names.POOLS)
 
 
 @pytest.mark.parametrize(("status", "told"), [(404, "run: styletransfer deploy"), (500, "status 500")])

@@ -44,7 +44,7 @@ BAD = {
     # The top level
     f"version: 1\nfromat: png\n{PAIR}": (
         "demo.yaml: fromat (line 2) is not a key of a manifest (did you mean 'format'?); allowed: "
-        "version, name, output, weights, format, dpi, priority, max_failed, embed_inputs, defaults, pairs, grid"
+        "version, name, output, weights, format, dpi, priority, requires, max_failed, embed_inputs, defaults, pairs, grid"
     ),
     **{
         f"version: 1\nmax_failed: {value}\n{PAIR}": (
@@ -89,6 +89,11 @@ BAD = {
     f"version: 1\npriority: urgent\n{PAIR}": (
         "demo.yaml: priority (line 2) is 'urgent'; must be 'low', 'normal' or 'high'"
     ),
+    f"version: 1\nrequires: a100\n{PAIR}": "demo.yaml: requires (line 2) is 'a100'; must be a list",
+    f"version: 1\nrequires: [a100, 'two words']\n{PAIR}": (
+        "demo.yaml: requires[1] (line 2) is 'two words'; must be letters, digits, '.', '_' and '-', at most 40, "
+        "the first a letter or digit"
+    ),
     "version: 1\npairs: {content: a}": "demo.yaml: pairs (line 2) is a mapping; must be a list",
     # Pairs
     "version: 1\ngrid: [[a]]": "demo.yaml: grid[0] (line 2) is a list; must be a mapping",
@@ -108,19 +113,19 @@ BAD = {
     "version: 1\npairs: [{content: a, style: b, style_weight: 3}]": (
         "demo.yaml: pairs[0].style_weight (line 2) is not a key of a pair (`content_weight` is relative to a "
         "style weight of 1; a blend of styles is `styles: [{image, weight}]`); allowed: "
-        "settings, format, dpi, priority, id, content, style, styles, keep, swept"
+        "settings, format, dpi, priority, requires, id, content, style, styles, keep, swept"
     ),
     "version: 1\nsteps: 300\nimage_size: 512\npairs: [{content: a, style: b}]": (
         "demo.yaml: steps (line 2) is not a key of a manifest (here: `iterations`); allowed: "
-        "version, name, output, weights, format, dpi, priority, max_failed, embed_inputs, defaults, pairs, grid\n"
+        "version, name, output, weights, format, dpi, priority, requires, max_failed, embed_inputs, defaults, pairs, grid\n"
         "demo.yaml: image_size (line 3) is not a key of a manifest (here: `end_scale`); allowed: "
-        "version, name, output, weights, format, dpi, priority, max_failed, embed_inputs, defaults, pairs, grid"
+        "version, name, output, weights, format, dpi, priority, requires, max_failed, embed_inputs, defaults, pairs, grid"
     ),
     "version: 1\npairs: [{style: b}]": "demo.yaml: pairs[0].content (line 2) is missing",
     "version: 1\npairs: [{contents: a, style: b}]": (
         "demo.yaml: pairs[0].content (line 2) is missing\n"
         "demo.yaml: pairs[0].contents (line 2) is not a key of a pair (did you mean 'content'?); allowed: "
-        "settings, format, dpi, priority, id, content, style, styles, keep, swept"
+        "settings, format, dpi, priority, requires, id, content, style, styles, keep, swept"
     ),
     "version: 1\npairs:\n- content: a\n  style: b\n  seed: 3": (
         "demo.yaml: pairs[0].seed (line 5) is a setting; write it below settings"
@@ -208,7 +213,7 @@ BAD = {
     "version: 1\ngrid: [{content: [a], styles: [b]}]": (
         "demo.yaml: grid[0].contents (line 2) is missing\n"
         "demo.yaml: grid[0].content (line 2) is not a key of a grid entry (did you mean 'contents'?); "
-        "allowed: settings, format, dpi, priority, contents, styles"
+        "allowed: settings, format, dpi, priority, requires, contents, styles"
     ),
 }  # fmt: skip
 

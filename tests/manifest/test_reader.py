@@ -105,6 +105,15 @@ def test_a_pair_has_its_own_format_dpi_and_priority():
     assert manifest.notes == ("`priority` has an effect on a farm only",)
 
 
+def test_a_pair_may_require_other_slots_than_the_manifest_or_any():
+    manifest = parse(
+        "requires: [a100]\npairs:\n- {content: a, style: b}\n"
+        "- {content: a, style: c, requires: [big, h100]}\n- {content: a, style: d, requires: []}\n"
+    )
+    assert [pair.requires for pair in manifest.pairs] == [{"a100"}, {"big", "h100"}, set()]
+    assert manifest.notes == ("`requires` has an effect on a farm only",)
+
+
 def test_locations_are_relative_to_the_manifest_wherever_it_is():
     text = (
         "version: 1\noutput: ../out\nweights: w/vgg.pth\ndefaults: {proof: coated.icc}\n"

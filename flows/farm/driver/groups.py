@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
-from flows.farm.names import GpuCount, pool_for
+from flows.farm.names import Needs, pool_for
 from styletransfer.manifest.schema import Priority
 from styletransfer.renders.plan import PlannedPair
 from styletransfer.renders.records import Record
@@ -46,23 +46,23 @@ _RANK: Final[Mapping[Priority, int]] = {"high": 0, "normal": 1, "low": 2}
 class Speed:
     """Pixel iterations per second and slot, as the records of finished pairs tell."""
 
-    _work: dict[GpuCount, float] = field(default_factory=dict)
-    _seconds: dict[GpuCount, float] = field(default_factory=dict)
+    _work: dict[Needs, float] = field(default_factory=dict)
+    _seconds: dict[Needs, float] = field(default_factory=dict)
 
     def seen(self, planned: PlannedPair, record: Record) -> None:
         """A pair was finished."""
-        gpus = gpus_of(planned)
-        self._work[gpus] = self._work.get(gpus, 0.0) + planned.work.total
-        self._seconds[gpus] = self._seconds.get(gpus, 0.0) + max(record.slot_seconds, 1e-3)
+        needs = needs_of(planned)
+        self._work[needs] = self._work.get(needs, 0.0) + planned.work.total
+        self._seconds[needs] = self._seconds.get(needs, 0.0) + max(record.slot_seconds, 1e-3)
 
-    def is_known(self, gpus: GpuCount) -> bool:
-        """Whether any pair has been finished on so many GPUs."""
-        return bool(self._seconds.get(gpus))
+    def is_known(self, needs: Needs) -> bool:
+        """Whether any pair with these needs has been finished."""
+        return bool(self._seconds.get(needs))
 
     def seconds(self, planned: PlannedPair) -> float:
         """How long a pair will take."""
-        gpus = gpus_of(planned)
-        speed = self._work[gpus] / self._seconds[gpus] if self.is_known(gpus) else GUESSED_SPEED
+        needs = needs_of(planned)
+        speed = self._work[needs] / self._seconds[needs] if self.is_known(needs) else GUESSED_SPEED
         return PAIR_S + planned.work.total / speed
 
 
@@ -70,7 +70,7 @@ class Speed:
 class Group:
     """Pairs for one render run. `seconds`: how long it will take, without its start."""
 
-    gpus: GpuCount
+    needs: Needs
     priority: Priority
     pairs: tuple[PlannedPair, ...]
     seconds: float
@@ -80,40 +80,40 @@ class Group:
         return tuple(planned.id for planned in self.pairs)
 
 
-def gpus_of(planned: PlannedPair) -> GpuCount:
-    """How many GPUs the pair's render gets."""
-    return pool_for(planned.pair.settings.gpus)
+def needs_of(planned: PlannedPair) -> Needs:
+    """What the slot that renders the pair must have."""
+    return Needs(pool_for(planned.pair.settings.gpus), planned.pair.requires)
 
 
 def make_groups(
     queued: Sequence[PlannedPair],
-    wanted: Mapping[GpuCount, int],
-    slots: Mapping[GpuCount, int],
+    wanted: Mapping[Needs, int],
+    slots: Mapping[Needs, int],
     speed: Speed,
     *,
     alone: Collection[str] = (),
     priority: Priority | None = None,
 ) -> list[Group]:
-    """The next groups to submit, at most `wanted` for each number of GPUs, the most urgent first.
+    """The next groups to submit, at most `wanted` for the same needs, the most urgent first.
 
     `slots` are those that will share the work, `alone` the ids of pairs that must not harm others.
     `priority` takes the place of the pairs' own. Every pair is in one group at most; those that are in none
     wait for the next call.
     """
     groups: list[Group] = []
-    for gpus, most in wanted.items():
+    for needs, most in wanted.items():
         if most <= 0:
             continue
-        pool = [planned for planned in queued if gpus_of(planned) == gpus]
-        size = _size(pool, gpus, max(1, slots.get(gpus, 0)), speed)
+        pool = [planned for planned in queued if needs_of(planned) == needs]
+        size = _size(pool, needs, max(1, slots.get(needs, 0)), speed)
         for rank in sorted(_RANK, key=_RANK.__getitem__):
             alike = [planned for planned in pool if (priority or planned.pair.priority) == rank]
-            groups += islice(_fill(alike, gpus, rank, size, speed, alone), max(0, most - _count(groups, gpus)))
+            groups += islice(_fill(alike, needs, rank, size, speed, alone), max(0, most - _count(groups, needs)))
     return groups
 
 
-def _count(groups: Iterable[Group], gpus: GpuCount) -> int:
-    return sum(group.gpus == gpus for group in groups)
+def _count(groups: Iterable[Group], needs: Needs) -> int:
+    return sum(group.needs == needs for group in groups)
 
 
 @dataclass(frozen=True)
@@ -124,17 +124,17 @@ class _Size:
     pairs: int
 
 
-def _size(pool: Sequence[PlannedPair], gpus: GpuCount, slots: int, speed: Speed) -> _Size:
+def _size(pool: Sequence[PlannedPair], needs: Needs, slots: int, speed: Speed) -> _Size:
     runs = ROUNDS * slots
     seconds = min(LONG_S, max(SHORT_S, sum(map(speed.seconds, pool)) / runs))
-    if speed.is_known(gpus):
+    if speed.is_known(needs):
         return _Size(seconds, MOST_PAIRS)
     return _Size(seconds, min(FIRST_PAIRS, math.ceil(len(pool) / runs)))
 
 
 def _fill(
     alike: Sequence[PlannedPair],
-    gpus: GpuCount,
+    needs: Needs,
     priority: Priority,
     size: _Size,
     speed: Speed,
@@ -145,7 +145,7 @@ def _fill(
     filled = 0.0  # seconds in the group; infinite where nothing more goes there
 
     def made() -> Group:
-        return Group(gpus, priority, tuple(group), sum(map(speed.seconds, group)))
+        return Group(needs, priority, tuple(group), sum(map(speed.seconds, group)))
 
     for planned in _ordered(alike, speed, alone):
         seconds = speed.seconds(planned)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from flows.farm.driver.attempts import PairBoard
-from flows.farm.driver.groups import Speed, gpus_of
-from flows.farm.names import GpuCount, Place
+from flows.farm.driver.groups import Speed, needs_of
+from flows.farm.live_workers import LiveWorker
+from flows.farm.names import Place
 from flows.farm.pair_notes import PairNote
 from styletransfer.renders.plan import Plan
 from styletransfer.renders.records import Record
@@ -16,20 +17,21 @@ from styletransfer.renders.summary import Outcome
 class PairStates:
     """`outcomes`: how those pairs stand that are not as planned. `rendering`: the notes of those begun, by id.
 
-    `places`: slots in service by their GPUs.
+    `slots`: those in service.
     """
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.planned = {planned.id: planned for planned in plan.pairs}
-        self.places: Mapping[GpuCount, Collection[Place]] = {}
+        self.slots: Collection[LiveWorker] = ()
         self.board = PairBoard((planned.id for planned in plan.having("queued")), self._places_for)
         self.outcomes: dict[str, Outcome] = {}
         self.rendering: dict[str, PairNote] = {}
         self.speed = Speed()
 
     def _places_for(self, pair: str) -> Collection[Place]:
-        return self.places.get(gpus_of(self.planned[pair]), ())
+        needs = needs_of(self.planned[pair])
+        return [Place.of_worker(slot.name) for slot in self.slots if slot.has(needs)]
 
     def open(self) -> list[str]:
         """Pairs that have not come to their end."""

@@ -35,7 +35,8 @@ from prefect.states import Cancelled, Cancelling, Crashed, Running
 from flows.farm import names, submissions
 from flows.farm.driver.attempts import RunEnd
 from flows.farm.driver.groups import Group
-from flows.farm.names import HELD, WORKER_LABEL, GpuCount, Place
+from flows.farm.live_workers import LiveWorker, live_workers
+from flows.farm.names import HELD, WORKER_LABEL, Needs, Place
 from flows.farm.slot_service import read_services
 from styletransfer.manifest.max_failed import MaxFailed
 from styletransfer.manifest.schema import Priority
@@ -74,7 +75,7 @@ class RenderRun:
     phase: Phase
     pairs: tuple[str, ...]
     submission: str
-    gpus: GpuCount
+    needs: Needs
     message: str = ""
     since: datetime | None = None
     begun: bool = True
@@ -135,14 +136,11 @@ class RenderRuns:
             found |= {str(run.id): as_run(run) for run in runs}
         return found
 
-    def slots_in_service(self) -> dict[GpuCount, tuple[Place, ...]]:
+    def slots_in_service(self) -> list[LiveWorker]:
         """Slots that have been heard of lately and take runs, one at a time."""
         out = read_services(self._client)
-        workers = [worker for worker in submissions.live_workers(self._client) if worker.name not in out]
-        return {
-            gpus: tuple(Place.of_worker(worker.name) for worker in workers if worker.pool == pool)
-            for gpus, pool in names.RENDER_POOLS.items()
-        }
+        workers = [worker for worker in live_workers(self._client) if worker.name not in out]
+        return [worker for worker in workers if worker.pool != names.DRIVER_POOL]
 
     def beats_since(self, run_id: str, moment: datetime) -> bool:
         """Whether a run has been heard of since then: it lives, whatever its state says."""
@@ -162,7 +160,7 @@ class RenderRuns:
         """
         with submissions.deployed():
             run = run_deployment(
-                names.RENDER_DEPLOYMENTS[group.gpus],
+                names.RENDER_DEPLOYMENTS[group.needs.gpus],
                 timeout=0,
                 parameters=self._parameters(group, attempts),
                 flow_run_name=run_name(self._request.places.manifest_name, group.ids),
@@ -180,7 +178,7 @@ class RenderRuns:
             "pairs": list(group.ids),
             "attempts": {pair: attempt for pair, attempt in attempts.items() if attempt > 1},
             "submission": request.submission,
-            "gpus": group.gpus,
+            "gpus": group.needs.gpus,
             "force_before": _iso(request.force_before),
             "until": _iso(request.until),
             "timezone": request.timezone,
@@ -189,7 +187,7 @@ class RenderRuns:
     def _tags(self, group: Group) -> list[str]:
         places = self._request.places
         tags = [names.TAG, names.RENDER_TAG, names.manifest_tag(places.manifest_name), names.output_tag(places)]
-        tags.append(names.submission_tag(self._request.submission))
+        tags += [names.submission_tag(self._request.submission), *names.requirement_tags(group.needs.requires)]
         return [*tags, *pair_tags(group.pairs[0])] if len(group.pairs) == 1 else tags
 
     def _key(self, group: Group, attempts: Mapping[str, int]) -> str:
@@ -238,7 +236,7 @@ def as_run(run: FlowRun) -> RenderRun:
         phase=_phase(state),
         pairs=tuple(given.get("pairs") or ()),
         submission=str(given.get("submission") or ""),
-        gpus=2 if given.get("gpus") == 2 else 1,
+        needs=Needs(2 if given.get("gpus") == 2 else 1, names.required_by(run.tags)),
         message=(state.message if state else None) or "",
         since=state.timestamp if state else None,
         begun=run.start_time is not None,
@@ -253,9 +251,10 @@ def _phase(state: State[Any] | None) -> Phase:
 
 
 def group_key(places: OutputPlaces, pairs: Sequence[PlannedPair], attempt: int) -> str:
-    """The same for the same pictures under the same ids, place and attempt, whoever asks for them."""
+    """The same for the same pictures under the same ids, place, attempt and tags, whoever asks for them."""
     prints = sorted(f"{planned.id} {planned.fingerprint}" for planned in pairs)  # ids may share a fingerprint
-    text = "\n".join([places.folder, *prints, str(attempt)])
+    requires = sorted(frozenset[str]().union(*(planned.pair.requires for planned in pairs)))
+    text = "\n".join([places.folder, *prints, str(attempt), *requires])
     return f"nst:{hashlib.sha256(text.encode()).hexdigest()}"
 
 

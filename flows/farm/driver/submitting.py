@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Final
 
-from flows.farm.driver.groups import gpus_of, make_groups
+from flows.farm.driver.groups import make_groups, needs_of
 from flows.farm.driver.night_report import SlotTime
 from flows.farm.driver.pair_states import PairStates
 from flows.farm.driver.render_runs import RenderRun, RenderRuns
-from flows.farm.names import RENDER_POOLS, GpuCount
+from flows.farm.names import Needs
 from styletransfer.manifest.schema import Priority
 
 SLOTS_S: Final = 30.0
 """Between two looks for workers: Prefect hears from each every 30 s."""
 
 LEAST_SUBMITTED: Final = 2
-"""Runs that are submitted even where no worker is alive, so that the lack is seen."""
+"""Runs that are submitted even where no worker is alive, so that the lack is seen.
+
+None that require tags: those that nobody can take would be in the way of who asks for others.
+"""
 
 
 class Submitter:
-    """`priority` in place of the pairs' own. `slots`: those in service by GPUs, as when last looked for.
+    """`priority` in place of the pairs' own. `slots`: how many were in service when last looked for.
 
     `slot_time`: how many of them the manifest could have used.
     """
@@ -28,8 +31,7 @@ class Submitter:
     def __init__(
         self, pairs: PairStates, runs: RenderRuns, priority: Priority | None, clock: Callable[[], float]
     ) -> None:
-        self.slots: dict[GpuCount, int] = {}
-        self._gpus = set(map(gpus_of, pairs.plan.having("queued")))
+        self.slots = dict.fromkeys(map(needs_of, pairs.plan.having("queued")), 0)
         self.slot_time = SlotTime()
         self._pairs, self._runs, self.priority, self._clock = pairs, runs, priority, clock
         self._slots_at = float("-inf")
@@ -38,9 +40,7 @@ class Submitter:
         """New runs for pairs that wait, beside our `own` live ones."""
         clock, board = self._clock(), self._pairs.board
         if clock - self._slots_at >= SLOTS_S:
-            self._pairs.places, self._slots_at = self._runs.slots_in_service(), clock
-            self.slots = {gpus: len(places) for gpus, places in self._pairs.places.items()}
-            self.slot_time.seen(sum(self.slots.get(gpus, 0) for gpus in self._gpus), clock)
+            self._look_for_slots(clock)
         waiting = board.waiting(clock)
         groups = make_groups(
             [self._pairs.planned[pair] for pair in waiting],
@@ -57,10 +57,16 @@ class Submitter:
             submitted.append(run)
         return submitted
 
-    def _wanted(self, own: Collection[RenderRun]) -> dict[GpuCount, int]:
+    def _look_for_slots(self, clock: float) -> None:
+        found = self._pairs.slots = self._runs.slots_in_service()
+        self.slots = {needs: sum(slot.has(needs) for slot in found) for needs in self.slots}
+        self.slot_time.seen(sum(any(map(slot.has, self.slots)) for slot in found), clock)
+        self._slots_at = clock
+
+    def _wanted(self, own: Collection[RenderRun]) -> dict[Needs, int]:
         """How many runs may be submitted: twice the live slots less those that are there, so that others get on."""
-        there = [run.gpus for run in own]
+        there = [run.needs for run in own]
         return {
-            gpus: max(0, max(LEAST_SUBMITTED, 2 * self.slots.get(gpus, 0)) - there.count(gpus))
-            for gpus in RENDER_POOLS
+            needs: max(0, max(0 if needs.requires else LEAST_SUBMITTED, 2 * slots) - there.count(needs))
+            for needs, slots in self.slots.items()
         }

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 
-from flows.farm.driver.groups import gpus_of
+from flows.farm.driver.groups import needs_of
 from flows.farm.driver.pair_states import PairStates
 from flows.farm.driver.render_runs import RenderRun
-from flows.farm.names import NO_WORKER_S, RENDER_POOLS, GpuCount
+from flows.farm.names import NO_WORKER_S, Needs
 from flows.farm.orders import PAUSE_REASON
 from styletransfer.renders.summary import Outcome
 
@@ -21,11 +21,11 @@ class Waiting:
     def __init__(self, pairs: PairStates, clock: Callable[[], float]) -> None:
         self.paused = False
         self._pairs, self._clock = pairs, clock
-        self._without_worker: dict[GpuCount, float] = {}
-        self._told_without: set[GpuCount] = set()
+        self._without_worker: dict[Needs, float] = {}
+        self._told_without: set[Needs] = set()
 
-    def describe(self, live: Iterable[RenderRun], slots: Mapping[GpuCount, int]) -> None:
-        """Bring the outcomes of open pairs up to date. `slots`: live workers by GPUs."""
+    def describe(self, live: Iterable[RenderRun], slots: Mapping[Needs, int]) -> None:
+        """Bring the outcomes of open pairs up to date. `slots`: how many can render them."""
         self._watch_workers(slots)
         in_runs = {pair: run for run in live for pair in run.pairs}
         for pair in self._pairs.open():
@@ -43,21 +43,21 @@ class Waiting:
     def _why(self, pair: str, run: RenderRun | None) -> str:
         if self.paused:
             return PAUSE_REASON
-        gpus = gpus_of(self._pairs.planned[pair])
-        if gpus in self._told_without:
-            return f"no worker of pool {RENDER_POOLS[gpus]} is alive"
+        needs = needs_of(self._pairs.planned[pair])
+        if needs in self._told_without:
+            return f"no worker of pool {needs} is alive"
         return "waits for a slot" if run is None or run.phase != "running" else "next in its render run"
 
-    def _watch_workers(self, slots: Mapping[GpuCount, int]) -> None:
+    def _watch_workers(self, slots: Mapping[Needs, int]) -> None:
         """Say once that pairs wait for a pool without a worker."""
         clock = self._clock()
-        needed = {gpus_of(self._pairs.planned[pair]) for pair in self._pairs.open()}
-        for gpus, pool in RENDER_POOLS.items():
-            if gpus not in needed or slots.get(gpus, 0):
-                self._without_worker.pop(gpus, None)
-                self._told_without.discard(gpus)
-            elif clock - self._without_worker.setdefault(gpus, clock) >= NO_WORKER_S:
-                if gpus not in self._told_without:
+        needed = {needs_of(self._pairs.planned[pair]) for pair in self._pairs.open()}
+        for needs, count in slots.items():
+            if needs not in needed or count:
+                self._without_worker.pop(needs, None)
+                self._told_without.discard(needs)
+            elif clock - self._without_worker.setdefault(needs, clock) >= NO_WORKER_S:
+                if needs not in self._told_without:
                     name = self._pairs.plan.manifest.name
-                    log.warning("%s: no worker of pool %s is alive; its pairs wait", name, pool)
-                self._told_without.add(gpus)
+                    log.warning("%s: no worker of pool %s is alive; its pairs wait", name, needs)
+                self._told_without.add(needs)

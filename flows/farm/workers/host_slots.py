@@ -7,8 +7,8 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from flows.farm.names import DRIVER_POOL, RENDER_POOLS, SHARES_VARIABLE, SLOT_VARIABLE, pool_for
@@ -21,12 +21,16 @@ DRIVERS: Final = 8
 
 @dataclass(frozen=True)
 class WorkerSpec:
-    """One worker: its name in Prefect, the pool it serves, how many runs at a time, in which environment."""
+    """One worker: its name in Prefect, the pool it serves, how many runs at a time, in which environment.
+
+    `tags`: of its slot.
+    """
 
     name: str
     pool: str
     environment: Mapping[str, str] = field(default_factory=dict)
     limit: int = 1
+    tags: tuple[str, ...] = ()
 
 
 def render_workers(
@@ -45,6 +49,12 @@ def render_workers(
     if gpus is None and not there:
         return _cpu_workers(1)
     return _gpu_workers(_chosen(gpus or "all", there), gpus_per_render, renders_per_gpu)
+
+
+def tagged(workers: Iterable[WorkerSpec], tags: Iterable[str]) -> tuple[WorkerSpec, ...]:
+    """The workers with slots that have these tags."""
+    given = tuple(tags)
+    return tuple(replace(worker, tags=given) for worker in workers)
 
 
 def driver_worker() -> WorkerSpec:

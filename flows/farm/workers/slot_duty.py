@@ -23,6 +23,7 @@ from flows.farm.markdown import markdown
 from flows.farm.messages import try_to_send
 from flows.farm.names import FINISHED_VARIABLE, Place
 from flows.farm.slot_service import SlotService, read_service, resume, write_service
+from flows.farm.slot_tags import write_tags
 from flows.farm.workers.slot_health import SlotHealth
 from styletransfer.renders.records import now
 
@@ -34,11 +35,14 @@ log = logging.getLogger("prefect.workers.slot")  # Prefect's loggers reach the t
 class SlotDuty:
     """One slot, by its worker's name. All but `takes_runs` asks the server, and may raise the client's errors.
 
+    `tags`: of the slot, told to the server with the first look.
+
     `restarts`: its worker is to hand back what it has, and to end.
     """
 
-    def __init__(self, worker: str) -> None:
+    def __init__(self, worker: str, tags: frozenset[str] = frozenset()) -> None:
         self.worker = worker
+        self._untold: frozenset[str] | None = tags
         self.service: SlotService | None = None
         self.restarts = False
         self._health, self._unwritten = SlotHealth(), False
@@ -57,6 +61,9 @@ class SlotDuty:
     def look(self) -> None:
         """See what is set for the slot."""
         with get_client(sync_client=True) as client:
+            if self._untold is not None:
+                write_tags(client, self.worker, self._untold)
+                self._untold = None
             if self._unwritten:
                 self._write(client)
             before, self.service = self.takes_runs, read_service(client, self.worker)

@@ -21,7 +21,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
@@ -37,7 +37,15 @@ from prefect.utilities.processutils import command_to_string
 from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
 
 from flows.farm import submissions
-from flows.farm.names import DRAIN_LIMIT_S, DRIVER_POOL, ENTRYPOINTS, RENDER_POOLS, Place
+from flows.farm.names import (
+    DRAIN_LIMIT_S,
+    DRIVER_POOL,
+    ENTRYPOINTS,
+    QUEUES,
+    RENDER_POOLS,
+    Place,
+    required_by,
+)
 from flows.farm.night_page import keep_night_page
 from flows.farm.workers.driver_revival import revive_lost
 from flows.farm.workers.lost_runs import LostRuns
@@ -113,11 +121,16 @@ class SlotWorker(ProcessWorker):
     ready_fd: int | None = None
     """Where to say, once, that the server knows this worker."""
 
+    tags: frozenset[str] = frozenset()
+    """Of the slot: it takes no run that requires others."""
+
     _judging = _missed = _proposing = 0
+    _passed = 0
+    """Runs that required other tags, and so were passed over, when it asked last."""
 
     @cached_property
     def duty(self) -> SlotDuty:
-        return SlotDuty(self.name)
+        return SlotDuty(self.name, self.tags)
 
     @cached_property
     def _told(self) -> set[int]:
@@ -155,11 +168,40 @@ class SlotWorker(ProcessWorker):
             return []
 
     async def _get_scheduled_flow_runs(self) -> list[WorkerFlowRunResponse]:
-        """As many as there is room for, not the whole queue, which takes the server 0.1 s; or any of some more."""
-        room = int(self.limiter.available_tokens) * SPREAD**self._missed
+        """As many as there is room for, not the whole queue, which takes the server 0.1 s; or any of some more.
+
+        Those that require other tags than the slot's are passed over, however many they are.
+        """
+        room = max(1, int(self.limiter.available_tokens) * SPREAD**self._missed)
+        ours: list[WorkerFlowRunResponse] = []
+        passed = 0
+        async for found in self._ever_more(min(room + self._passed, submissions.PAGE)):
+            ours = [each for each in found if required_by(each.flow_run.tags) <= self.tags]
+            passed += len(found) - len(ours)
+            if ours:
+                break
+        self._passed = passed
+        return list(mixed(ours)) if self._missed else ours
+
+    async def _ever_more(self, first: int) -> AsyncIterator[list[WorkerFlowRunResponse]]:
+        """What may begin: the first so many; then, should there be more, all, queue by queue and page by page."""
+        found = await self._scheduled(first)
+        yield found
+        for queue in QUEUES if len(found) == first else ():
+            after, more = None, True
+            while more:
+                page = await self._scheduled(submissions.PAGE, work_queue_names=[queue], scheduled_after=after)
+                yield page
+                last = page[-1].flow_run.next_scheduled_start_time if len(page) == submissions.PAGE else None
+                more = last is not None and last.isoformat() != after
+                after = last.isoformat() if last else None
+
+    async def _scheduled(self, limit: int, **more: Any) -> list[WorkerFlowRunResponse]:
+        """Runs that may begin, the most urgent first; none of a pool that is not there yet."""
         asked = {
-            "limit": max(1, min(room, submissions.PAGE)),
+            "limit": limit,
             "scheduled_before": (now() + timedelta(seconds=int(self._prefetch_seconds))).isoformat(),
+            **more,
         }
         path = {"name": self._work_pool_name}
         try:
@@ -169,9 +211,8 @@ class SlotWorker(ProcessWorker):
         except httpx.HTTPStatusError as error:
             if error.response.status_code != httpx.codes.NOT_FOUND:
                 raise
-            return []  # there is no such pool yet
-        found = WorkerFlowRunResponse.model_validate_list(answer.json())
-        return list(mixed(found)) if self._missed else found
+            return []
+        return WorkerFlowRunResponse.model_validate_list(answer.json())
 
     async def _propose_pending_state(self, flow_run: FlowRun) -> bool:
         """Who is too late does not ask the oftener for it: of many, that would keep the server from all else."""
@@ -316,10 +357,10 @@ class Drain:
         threading.Thread(target=wait_for_end, daemon=True).start()
 
 
-async def serve(pool: str, name: str, limit: int, ready_fd: int | None) -> None:
+async def serve(pool: str, name: str, limit: int, tags: Iterable[str], ready_fd: int | None) -> None:
     """Run the worker until it is drained."""
     worker = SlotWorker(pool, name=name, limit=limit, create_pool_if_not_found=False)
-    worker.ready_fd = ready_fd
+    worker.tags, worker.ready_fd = frozenset(tags), ready_fd
     drain = Drain()
     worker.end = drain.asked.set
     drain.listen()
@@ -376,9 +417,10 @@ def main() -> None:
     parser.add_argument("--pool", required=True)
     parser.add_argument("--name", required=True)
     parser.add_argument("--limit", type=int, default=1, help="runs at a time")
+    parser.add_argument("--tag", action="append", default=[], help="of the slot; may be repeated")
     parser.add_argument("--ready-fd", type=int, help="file descriptor to write to once the server knows it")
     options = parser.parse_args()
-    asyncio.run(serve(options.pool, options.name, options.limit, options.ready_fd))
+    asyncio.run(serve(options.pool, options.name, options.limit, options.tag, options.ready_fd))
 
 
 if __name__ == "__main__":

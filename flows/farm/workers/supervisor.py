@@ -87,6 +87,7 @@ class Child:
         self._readiness, theirs = os.pipe()
         os.set_blocking(self._readiness, False)
         command = [sys.executable, "-m", "flows.farm.workers.slot_worker", "--pool", spec.pool, "--name", spec.name]
+        command += [f"--tag={tag}" for tag in spec.tags]
         try:
             self._process = subprocess.Popen(
                 [*command, "--limit", str(spec.limit), "--ready-fd", str(theirs)],

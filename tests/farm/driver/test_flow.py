@@ -12,8 +12,8 @@ from functools import partial
 import pytest
 
 from flows.farm import names
+from flows.farm.live_workers import live_workers
 from flows.farm.pair_notes import read_notes
-from flows.farm.submissions import live_workers
 from flows.server import environment
 from flows.server.local_server import LocalServer
 from styletransfer.renders.output_places import OutputPlaces

@@ -16,10 +16,11 @@ from flows.farm.driver.groups import (
     PAIR_S,
     SHORT_S,
     Speed,
-    gpus_of,
     kind_of,
     make_groups,
+    needs_of,
 )
+from flows.farm.names import Needs
 from styletransfer.manifest.pairs import Pair, PairStyle
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import PlannedPair
@@ -29,7 +30,7 @@ from styletransfer.transfer.schedule import Work
 PLACES = OutputPlaces("/out", "demo")
 
 
-def planned(name="p", seconds=10.0, style="a.png", gpus=1, priority="normal"):
+def planned(name="p", seconds=10.0, style="a.png", gpus=1, priority="normal", requires=()):
     """A pair that takes so many seconds at the speed that is guessed."""
     side = 100
     iterations = max(1, round((seconds - PAIR_S) * GUESSED_SPEED / side**2))
@@ -37,6 +38,7 @@ def planned(name="p", seconds=10.0, style="a.png", gpus=1, priority="normal"):
         end_scale=side, min_scale=side, initial_iterations=iterations, iterations=iterations, gpus=gpus
     )
     pair = Pair(name, "c.png", (PairStyle(style),), settings, "png", None, priority, "pairs[0]")
+    pair = replace(pair, requires=frozenset(requires))
     return PlannedPair(pair, PLACES, size=(side, side), scales=(side,), fingerprint=name)
 
 
@@ -49,7 +51,8 @@ def groups(pairs, wanted=100, slots=2, seen=True, **options):
     for gpus in (1, 2) if seen else ():
         one = planned(gpus=gpus)
         speed.seen(one, Done(one.work.total / GUESSED_SPEED))  # type: ignore[arg-type]
-    return make_groups(pairs, {1: wanted, 2: wanted}, {1: slots, 2: slots}, speed, **options)
+    needs = set(map(needs_of, pairs))
+    return make_groups(pairs, dict.fromkeys(needs, wanted), dict.fromkeys(needs, slots), speed, **options)
 
 
 @dataclass
@@ -128,6 +131,7 @@ PAIRS = st.lists(
         seconds=st.sampled_from([0.6, 5, 60, 400]),
         style=st.sampled_from("abc"),
         gpus=st.sampled_from([1, 2]),
+        requires=st.sampled_from([(), ("a100",), ("a100", "big")]),
         priority=st.sampled_from(["low", "normal", "high"]),
     ),
     max_size=40,
@@ -139,9 +143,9 @@ def test_every_pair_is_in_one_group_at_most_and_in_one_of_its_kind(pairs, wanted
     suspects = {f"p{index}" for index in alone}
     made = groups(pairs, wanted, slots, alone=suspects)
     assert max(Counter(pair for group in made for pair in group.ids).values(), default=1) == 1
-    assert max(Counter(group.gpus for group in made).values(), default=0) <= wanted
+    assert max(Counter(group.needs for group in made).values(), default=0) <= wanted
     for group in made:
-        assert {gpus_of(each) for each in group.pairs} == {group.gpus}
+        assert {needs_of(each) for each in group.pairs} == {group.needs}
         assert {each.pair.priority for each in group.pairs} == {group.priority}
         assert len(group.pairs) == 1 or (group.seconds <= LONG_S * 1.1 and not suspects & set(group.ids))
     everything = groups(pairs, 1000, slots, alone=suspects)
@@ -161,12 +165,12 @@ class CountingSpeed(Speed):
 
 def test_no_pair_is_looked_at_where_no_run_is_wanted():
     speed = CountingSpeed()
-    assert make_groups(many(1000), {1: 0, 2: 0}, {1: 8}, speed) == []
+    assert make_groups(many(1000), {Needs(1): 0, Needs(2): 0}, {Needs(1): 8}, speed) == []
     assert speed.asked == 0
 
 
 def test_a_pairs_work_is_reckoned_once(monkeypatch):
     pair = planned()
-    expected = make_groups([pair], {1: 1}, {1: 8}, Speed())
+    expected = make_groups([pair], {Needs(1): 1}, {Needs(1): 8}, Speed())
     monkeypatch.delattr(Work, "of")
-    assert make_groups([pair], {1: 1}, {1: 8}, Speed()) == expected
+    assert make_groups([pair], {Needs(1): 1}, {Needs(1): 8}, Speed()) == expected

@@ -3,6 +3,7 @@
 import pytest
 
 from flows.farm.driver.pair_states import PairStates
+from flows.farm.names import Needs
 from flows.farm.pair_notes import PairNote
 from styletransfer.renders.plan import plan_manifest
 from styletransfer.renders.records import now
@@ -34,9 +35,9 @@ def test_pairs_that_are_queued_are_open(farm):
 
 def test_what_is_done_tells_the_speed(farm, stand):
     record = pretend_all(farm.manifest)[0]
-    assert not stand.speed.is_known(1)
+    assert not stand.speed.is_known(Needs(1))
     stand.done("a", record)
-    assert stand.speed.is_known(1)
+    assert stand.speed.is_known(Needs(1))
     assert stand.speed.seconds(stand.planned["b"]) - stand.speed.seconds(stand.planned["a"]) == 0
 
 

@@ -1,5 +1,7 @@
 """What keeps a driver from submitting the same pairs twice: keys of their groups. What it does with live runs."""
 
+from dataclasses import replace
+
 from prefect import flow
 from prefect.states import Completed, Running, Suspended
 
@@ -19,6 +21,12 @@ def planned(name, fingerprint="a1"):
     return PlannedPair(pair, PLACES, fingerprint=fingerprint)
 
 
+def requiring(*tags):
+    """The pair `p`, for slots with these tags."""
+    found = planned("p")
+    return replace(found, pair=replace(found.pair, requires=frozenset(tags)))
+
+
 def test_the_same_pictures_at_the_same_place_have_the_same_key_in_any_order():
     one, two = planned("p"), planned("q", "b2")
     assert group_key(PLACES, [one, two], 1) == group_key(PLACES, [two, one], 1)
@@ -35,8 +43,10 @@ def test_other_pictures_attempts_and_places_have_other_keys():
         group_key(PLACES, [planned("p", "b2")], 1),
         group_key(PLACES, [planned("p")], 2),
         group_key(OutputPlaces("/elsewhere", "demo"), [planned("p")], 1),
+        group_key(PLACES, [requiring("a100")], 1),
+        group_key(PLACES, [requiring("a100", "80gb")], 1),
     }
-    assert len(keys) == 4
+    assert len(keys) == 6
 
 
 @flow

@@ -4,6 +4,7 @@ import logging
 
 from flows.farm.driver.submitting import LEAST_SUBMITTED, SLOTS_S
 from flows.farm.names import NO_WORKER_S
+from tests.farm.paper_farm import PaperFarm
 
 
 def test_runs_wait_for_workers_without_limit_but_the_lack_is_told(farm, caplog):
@@ -22,3 +23,16 @@ def test_runs_wait_for_workers_without_limit_but_the_lack_is_told(farm, caplog):
     farm.clock += SLOTS_S
     reconciler.step()
     assert reconciler.outcomes["a"].reason == "waits for a slot"
+
+
+def test_the_lack_of_slots_with_a_tag_is_told(studio):
+    studio.picture("a.png")
+    manifest = studio.manifest({"content": "a.png", "style": "a.png"}, requires=["a100"])
+    farm = PaperFarm(manifest)
+    reconciler = farm.driver()
+    reconciler.step()
+    farm.clock += NO_WORKER_S
+    reconciler.step()
+    lack = "no worker of pool nst-gpu1 with the tag a100 is alive"
+    assert [outcome.reason for outcome in reconciler.outcomes.values()] == [lack]
+    assert farm.live() == []

@@ -41,6 +41,11 @@ def test_a_slot_of_a_gpu_is_told_how_many_pairs_it_renders_at_a_time(four_gpus):
         host_slots.render_workers("0,1", None, 2, 2)
 
 
+def test_all_slots_of_a_host_have_the_tags_that_it_was_given(four_gpus):
+    workers = host_slots.tagged(host_slots.render_workers("0,1", None), ["a100", "80gb"])
+    assert [worker.tags for worker in workers] == 2 * [("a100", "80gb")]
+
+
 @pytest.mark.parametrize(
     ("gpus", "per_render", "message"),
     [

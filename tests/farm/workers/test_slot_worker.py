@@ -13,10 +13,11 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.states import Cancelling, Completed, Running
 from prefect.workers.process import ProcessWorker
 
-from flows.farm.names import RENDER_POOLS
+from flows.farm import submissions
+from flows.farm.live_workers import live_workers
+from flows.farm.names import QUEUES, RENDER_POOLS, requirement_tags
 from flows.farm.setup.deploy import deploy
 from flows.farm.slot_service import SlotService, read_service, write_service
-from flows.farm.submissions import live_workers
 from flows.farm.workers.slot_worker import Drain, SlotWorker, check_entrypoint, query_pause_s
 from flows.server.environment import IDLE_QUERY_S
 from styletransfer.errors import StyleTransferError
@@ -152,6 +153,41 @@ def test_who_was_too_late_takes_any_of_the_runs_that_come_next_by_priority(farm)
             assert await found(worker) == runs[2:3]
 
     asyncio.run(work())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("in_the_way", [2, submissions.PAGE + 2])
+def test_a_slot_takes_what_its_tags_suit_whatever_is_in_the_way(client, in_the_way):
+    name = unique("pool")
+    template = ProcessWorker.get_default_base_job_template()
+    client.create_work_pool(WorkPoolCreate(name=name, type="process", base_job_template=template))
+    for rank, queue in enumerate(QUEUES, 1):
+        client.create_work_queue(queue, work_pool_name=name, priority=rank)
+    made = client.create_deployment(client.create_flow(some_flow), name, work_pool_name=name)
+
+    def submit(queue, *requires):
+        tags = requirement_tags(requires)
+        return client.create_flow_run_from_deployment(made, work_queue_name=queue, tags=tags).id
+
+    for _ in range(in_the_way):
+        submit("normal", "h100")
+    low, normal, tagged = submit("low"), submit("normal"), submit("normal", "80gb", "a100")
+
+    async def found(*tags):
+        worker = SlotWorker(name, name="slot", limit=1)
+        worker._limiter, worker.tags = anyio.CapacityLimiter(1), frozenset(tags)
+        async with get_client() as worker._client:
+            return [[each.flow_run.id for each in await worker._get_scheduled_flow_runs()] for _ in range(2)]
+
+    async def work():
+        for tags, first in {(): normal, ("a100",): normal, ("a100", "80gb"): normal, ("h100",): None}.items():
+            for ids in await found(*tags):
+                assert ids
+                assert ids[0] == first if first else ids[0] not in (low, normal, tagged)
+                assert tagged not in ids or {"a100", "80gb"} <= set(tags)
+
+    asyncio.run(work())
+    client.delete_work_pool(name)
 
 
 def test_a_pool_that_is_not_there_yet_has_no_runs(farm):
