@@ -53,6 +53,9 @@ def add_options(parser: Parser) -> None:
         choices=["process", "docker", "kubernetes"],
         help="of work pools that are not there yet (default: process)",
     )
+    parser.add_argument(
+        "--several-gpus", action="store_true", help="make nst-gpu2, too, for Prefect's own workers; ours make it"
+    )
     parser.add_argument("--check", action="store_true", help="change nothing, show what would be changed")
     parser.add_argument("--state", metavar="DIR", help="state folder of the `up` whose server is meant")
 
@@ -62,7 +65,7 @@ def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) ->
     """Print the changes, and warnings of what is open to others; returns the exit status."""
     from flows.farm.setup.deploy import deploy
 
-    changes = deploy(client, options.type, check=options.check)
+    changes = deploy(client, options.type, check=options.check, several_gpus=options.several_gpus)
     warnings = [*_open_pools(client)]
     for line in changes or ["all is as it should be"]:
         lines.say(line)

@@ -28,10 +28,10 @@ class LiveWorker:
 
 
 def live_workers(client: SyncPrefectClient) -> list[LiveWorker]:
-    """Workers of all pools that have been heard of lately. Raises StyleTransferError where a pool is missing."""
+    """Workers of all pools that have been heard of lately. Raises StyleTransferError where nothing is deployed."""
     tags, found = read_tags(client), []
     for pool in names.POOLS:
-        with deployed():
+        with deployed(perhaps=pool in names.MADE_LATER):
             found += [
                 LiveWorker(worker.name, pool, tags.get(worker.name, frozenset()))
                 for worker in all_pages(partial(client.read_workers_for_work_pool, pool))

@@ -25,6 +25,9 @@ def pool_for(gpus: int) -> GpuCount:
 
 POOLS: Final = (DRIVER_POOL, *RENDER_POOLS.values())
 
+MADE_LATER: Final = (RENDER_POOLS[2],)
+"""Pools that a farm has once a worker for them has come: without one they stand red in the dashboard."""
+
 QUEUES: Final[dict[Priority, int]] = {"high": 1, "normal": 2, "low": 3}
 """Queues of every pool, named after priorities, and their rank in Prefect, where 1 is served first."""
 

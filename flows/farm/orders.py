@@ -81,5 +81,5 @@ def _drivers(client: SyncPrefectClient) -> list[FlowRun]:
 
 def _set_pools(client: SyncPrefectClient, *, paused: bool) -> None:
     for pool in names.RENDER_POOLS.values():
-        with submissions.deployed():
+        with submissions.deployed(perhaps=pool in names.MADE_LATER):
             client.update_work_pool(pool, WorkPoolUpdate(is_paused=paused))

@@ -25,15 +25,15 @@ def test_a_second_time_there_is_nothing_to_do(client, capsys):
 
 
 def test_a_check_changes_nothing_and_fails(client, capsys):
-    before = client.read_work_queue_by_name("high", work_pool_name="nst-gpu2")
+    before = client.read_work_queue_by_name("high", work_pool_name="nst-gpu1")
     client.update_work_queue(before.id, priority=9)
     try:
         assert main(["deploy", "--check"]) == 1
         assert "high" in capsys.readouterr().out
-        assert client.read_work_queue_by_name("high", work_pool_name="nst-gpu2").priority == 9
+        assert client.read_work_queue_by_name("high", work_pool_name="nst-gpu1").priority == 9
     finally:
         assert main(["deploy"]) == 0
-    assert client.read_work_queue_by_name("high", work_pool_name="nst-gpu2").priority == before.priority
+    assert client.read_work_queue_by_name("high", work_pool_name="nst-gpu1").priority == before.priority
 
 
 def test_a_server_with_a_password_does_not_answer_anyone(farm):
@@ -44,16 +44,16 @@ def test_a_server_with_a_password_does_not_answer_anyone(farm):
 def test_what_an_operator_has_changed_is_left_and_warned_of(client, capsys):
     template = ProcessWorker.get_default_base_job_template()
     template["variables"]["properties"]["command"]["default"] = "nice python -m prefect.engine"
-    good = client.read_work_pool("nst-gpu2").base_job_template
-    client.update_work_pool("nst-gpu2", WorkPoolUpdate(base_job_template=template))
+    good = client.read_work_pool("nst-gpu1").base_job_template
+    client.update_work_pool("nst-gpu1", WorkPoolUpdate(base_job_template=template))
     try:
         assert main(["deploy"]) == 0
         told = capsys.readouterr()
         assert told.out == "all is as it should be\n"
-        assert told.err.startswith("warning: pool nst-gpu2 takes command, env, working_dir from runs; its job")
-        assert client.read_work_pool("nst-gpu2").base_job_template == template
+        assert told.err.startswith("warning: pool nst-gpu1 takes command, env, working_dir from runs; its job")
+        assert client.read_work_pool("nst-gpu1").base_job_template == template
     finally:
-        client.update_work_pool("nst-gpu2", WorkPoolUpdate(base_job_template=good))
+        client.update_work_pool("nst-gpu1", WorkPoolUpdate(base_job_template=good))
 
 
 def test_a_server_that_answers_anyone_is_warned_of(client, capsys, monkeypatch):

@@ -158,7 +158,7 @@ class Farm:
 
     def _hear_more_often(self) -> None:
         """Give process pools another command: see `engine.py`."""
-        for pool in names.POOLS:
+        for pool in set(names.POOLS) - set(names.MADE_LATER):
             found = self.ask("GET", f"/work_pools/{pool}")
             template = found["base_job_template"]
             template["job_configuration"]["command"] = f"{sys.executable} -m tests.faults.engine"

@@ -16,10 +16,8 @@ SLOTS_S: Final = 30.0
 """Between two looks for workers: Prefect hears from each every 30 s."""
 
 LEAST_SUBMITTED: Final = 2
-"""Runs that are submitted even where no worker is alive, so that the lack is seen.
-
-None that require tags: those that nobody can take would be in the way of who asks for others.
-"""
+"""Runs that are submitted even where no worker is alive, so that the lack is seen; but none that not every farm
+has slots for: they would be in the way of who asks for others, or their pool may not be there yet."""
 
 
 class Submitter:
@@ -67,6 +65,6 @@ class Submitter:
         """How many runs may be submitted: twice the live slots less those that are there, so that others get on."""
         there = [run.needs for run in own]
         return {
-            needs: max(0, max(0 if needs.requires else LEAST_SUBMITTED, 2 * slots) - there.count(needs))
+            needs: max(0, max(LEAST_SUBMITTED * (needs == Needs(1)), 2 * slots) - there.count(needs))
             for needs, slots in self.slots.items()
         }

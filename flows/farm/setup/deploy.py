@@ -108,22 +108,31 @@ _COPIED: Final = ("entrypoint", "job_variables", "parameter_openapi_schema")
 _OUR_COMMAND: Final = "python -m flows."
 
 
-def deploy(client: SyncPrefectClient, pool_type: PoolType | None = None, *, check: bool = False) -> list[str]:
+def deploy(
+    client: SyncPrefectClient,
+    pool_type: PoolType | None = None,
+    *,
+    check: bool = False,
+    several_gpus: bool = False,
+) -> list[str]:
     """Bring the server to what the farm needs; returns a line for each change, none where all is right.
 
-    New pools are of `pool_type`, or process; those there are must be of it, if it is given. With `check` nothing
-    is changed: the lines say what would be. Raises StyleTransferError for a pool of another type.
+    What renders on `several_gpus` need is looked after where it is there, and made only if asked for. New pools are
+    of `pool_type`, or process; those there are must be of it, if it is given. With `check` nothing is changed: the
+    lines say what would be. Raises StyleTransferError for a pool of another type.
     """
     deployer = Deployer(client, check=check)
-    for pool in names.POOLS:
+    later = () if several_gpus else [pool for pool in names.MADE_LATER if deployer.pool(pool) is None]
+    pools = [pool for pool in names.POOLS if pool not in later]
+    for pool in pools:
         deployer.settle_pool(pool, pool_type)
         deployer.settle_queues(pool)
     driver = UUID(int=0)
-    for deployed in DEPLOYMENTS:
+    for deployed in (deployed for deployed in DEPLOYMENTS if deployed.pool in pools):
         settled = deployer.settle_deployment(deployed)
         driver = settled if settled and deployed.name == names.DRIVER_DEPLOYMENT else driver
     deployer.settle_schedules()
-    for pool in names.POOLS:
+    for pool in pools:
         deployer.settle_template(pool)
     for automation in automations():
         deployer.settle_automation(automation)
@@ -144,13 +153,15 @@ class Deployer:
         if not self._check:
             change()
 
-    def settle_pool(self, name: str, pool_type: PoolType | None) -> None:
-        found = self._pool(name)
+    def settle_pool(self, name: str, pool_type: PoolType | None, *, paused: bool = False) -> None:
+        """`paused`: so it is to be, if it is made."""
+        found = self.pool(name)
         if found is None:
             new = WorkPoolCreate(
                 name=name,
                 type=pool_type or "process",
                 description=POOL_DESCRIPTIONS[name],
+                is_paused=paused,
                 base_job_template=job_template(pool_type or "process", name),
             )
             self._change(f"pool {name}: made, of type {new.type}", lambda: self._client.create_work_pool(new))
@@ -170,7 +181,8 @@ class Deployer:
             change = partial(self._client.update_work_pool, pool.name, WorkPoolUpdate(base_job_template=template))
             self._change(f"pool {pool.name}: command {wanted}, was {there}", change)
 
-    def _pool(self, name: str) -> WorkPool | None:
+    def pool(self, name: str) -> WorkPool | None:
+        """None if there is no such."""
         try:
             return self._client.read_work_pool(name)
         except ObjectNotFound:
@@ -178,7 +190,7 @@ class Deployer:
 
     def settle_template(self, name: str) -> None:
         """Replace Prefect's own job template, with which a run chooses how it is started."""
-        found = self._pool(name)
+        found = self.pool(name)
         if found is not None and has_prefects_template(found):
             update = WorkPoolUpdate(base_job_template=job_template("process", name))
             line = f"pool {name}: its runs no longer choose command, environment and folder"
@@ -261,7 +273,7 @@ class Deployer:
 
     def settle_revival(self, driver_deployment: UUID, pool_type: PoolType | None) -> None:
         """The server begins drivers again where none of our workers does."""
-        pool = self._pool(names.DRIVER_POOL)
+        pool = self.pool(names.DRIVER_POOL)
         if (pool.type if pool else pool_type) not in (None, "process"):
             self.settle_automation(revival(driver_deployment))
             return

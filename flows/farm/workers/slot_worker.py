@@ -41,6 +41,7 @@ from flows.farm.names import (
     DRAIN_LIMIT_S,
     DRIVER_POOL,
     ENTRYPOINTS,
+    MADE_LATER,
     QUEUES,
     RENDER_POOLS,
     Place,
@@ -233,6 +234,7 @@ class SlotWorker(ProcessWorker):
         except httpx.HTTPError as error:
             self._bear(error)
         else:
+            await self._make_pool()
             self._say_ready()
             await self._obey()
             await self._look_after_runs()
@@ -300,6 +302,13 @@ class SlotWorker(ProcessWorker):
             await asyncio.to_thread(look)
         except Exception as error:  # noqa: BLE001
             log.warning("%s: %s: %s", without, type(error).__name__, error)
+
+    async def _make_pool(self) -> None:
+        """That of renders on several GPUs is made when the first worker for it comes, in a process of its own."""
+        if self._work_pool is None and self._work_pool_name in MADE_LATER:
+            making = await asyncio.create_subprocess_exec(sys.executable, "-m", "flows.farm.setup.several_gpus")
+            if await making.wait() == 0:
+                await super().sync_with_backend()
 
     def _say_ready(self) -> None:
         if self._work_pool is None:

@@ -8,5 +8,5 @@ from flows.farm.setup.deploy import deploy
 @pytest.fixture
 def deployed(client):
     """The client of a server that is set up."""
-    deploy(client)
+    deploy(client, several_gpus=True)
     return client

@@ -129,7 +129,7 @@ def test_a_pools_command_follows_if_it_is_ours(deployed, before, after):
         assert deploy(deployed) == []
     finally:
         deployed.delete_work_pool(pool)
-        deploy(deployed)
+        deploy(deployed, several_gpus=True)
 
 
 EVIL = [

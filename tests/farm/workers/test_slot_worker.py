@@ -4,18 +4,20 @@ import asyncio
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from functools import partial
 
 import anyio
 import pytest
 from prefect import flow, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling, Completed, Running
 from prefect.workers.process import ProcessWorker
 
 from flows.farm import submissions
 from flows.farm.live_workers import live_workers
-from flows.farm.names import QUEUES, RENDER_POOLS, requirement_tags
+from flows.farm.names import QUEUES, RENDER_DEPLOYMENTS, RENDER_POOLS, requirement_tags
 from flows.farm.setup.deploy import deploy
 from flows.farm.slot_service import SlotService, read_service, write_service
 from flows.farm.workers.slot_worker import Drain, SlotWorker, check_entrypoint, query_pause_s
@@ -262,6 +264,25 @@ def test_a_run_of_an_old_deployment_says_what_to_do(farm):
             assert worker.wait(60) == 0
     assert OLD[0] in state.message
     assert "run `styletransfer deploy`" in state.message
+
+
+@pytest.mark.slow
+def test_the_first_slot_of_several_gpus_brings_their_pool_and_tells_its_tags(client):
+    pool, name = RENDER_POOLS[2], f"several{os.getpid()}-gpu0+1"
+    deploy(client)
+    with suppress(ObjectNotFound):
+        client.delete_work_pool(pool)
+    command = [sys.executable, "-m", "flows.farm.workers.slot_worker", "--pool", pool, "--name", name, "--tag=a100"]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE) as worker:
+
+        def there():
+            return [each for each in live_workers(client) if each.name == name and each.tags]
+
+        (seen,) = until(there, "the worker", 120)
+        worker.communicate()
+        assert worker.wait(60) == 0
+    assert (seen.pool, seen.tags) == (pool, {"a100"})
+    assert client.read_deployment_by_name(RENDER_DEPLOYMENTS[2]).work_pool_name == pool
 
 
 @pytest.mark.slow

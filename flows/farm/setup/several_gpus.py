@@ -1,0 +1,41 @@
+"""What renders on two GPUs and more need of the server, made by the first worker for them.
+
+    python -m flows.farm.setup.several_gpus
+
+A pool without a worker stands red in the dashboard, and most farms have no such slots. Nothing that is there is
+touched: a worker's version need not be the farm's.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from prefect import get_client
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.exceptions import ObjectAlreadyExists
+
+from flows.farm.names import RENDER_POOLS
+from flows.farm.setup.deploy import DEPLOYMENTS, Deployer, PoolType
+
+
+def make_missing(client: SyncPrefectClient) -> list[str]:
+    """Make pool, queues and deployment, unless the pool is there, or the farm is not set up; what was made."""
+    one, several = RENDER_POOLS[1], RENDER_POOLS[2]
+    deployer = Deployer(client, check=False)
+    like = deployer.pool(one)
+    if like is None or deployer.pool(several) is not None:
+        return []
+    try:
+        deployer.settle_pool(several, cast("PoolType", like.type), paused=like.is_paused)
+        deployer.settle_queues(several)
+    except ObjectAlreadyExists:  # another worker makes them just now
+        return []
+    for deployed in DEPLOYMENTS:
+        if deployed.pool == several:
+            deployer.settle_deployment(deployed)
+    return deployer.changes
+
+
+if __name__ == "__main__":
+    with get_client(sync_client=True) as client:
+        make_missing(client)
