@@ -56,6 +56,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_STORE_TRIES = 5
+"""Of picture and record, where another render writes the same picture at the same time."""
+
 _PACKAGES = ("styletransfer", "torch", "numpy", "pillow", "pyvips")
 
 
@@ -331,10 +334,9 @@ def store(rendered: Rendered, *, attempts: int = 1) -> Record:
         return before
     contents = encoded(fetched, rendered.image, planned.pair.format, rendered.recipe)
     url = planned.places.picture(planned.id, planned.pair.format)
-    _write_picture(url, contents)
     record = record_of(rendered, url, contents, attempts)
     _keep_thumbnails(rendered, record)
-    write_record(planned.places.record(planned.id), record)
+    _write_both(url, contents, record, planned.places.record(planned.id))
     remove_all(planned.places, planned.id, rendered.fingerprint)
     if before is not None and before.output.format != record.output.format:
         _remove_former(planned, before)
@@ -360,16 +362,31 @@ def _dpi(fetched: Fetched) -> Dpi | None:
     return fetched.content.dpi if asked is None else (asked, asked)
 
 
-def _write_picture(url: str, contents: bytes) -> None:
-    """Write, and make sure before the record vouches for it."""
+def _write_both(url: str, contents: bytes, record: Record, record_url: str) -> None:
+    """Write the picture, then its record; anew if another was put in the picture's place in between.
+
+    Two renders may store the same pair at once, one of them of settings of before. Whoever writes the last record
+    sees whose picture is there then, and does not leave it with a record of another.
+    """
+    for _ in range(_STORE_TRIES):
+        written = _write_picture(url, contents)
+        write_record(record_url, record)
+        if storage.stat(url) == written:
+            return
+        log.warning("%s: store: something else has written its picture, too; it is written again", record.id)
+
+
+def _write_picture(url: str, contents: bytes) -> storage.Stat:
+    """Write, and make sure before the record vouches for it; what is known of it then."""
     storage.write(url, contents)
-    found = storage.stat(url).size
-    if found != len(contents):
+    found = storage.stat(url)
+    if found.size != len(contents):
         raise StorageError(
-            f"{storage.public(url)} has {found} bytes after {len(contents)} were written; "
+            f"{storage.public(url)} has {found.size} bytes after {len(contents)} were written; "
             "something else writes there too",
             transient=True,
         )
+    return found
 
 
 def record_of(rendered: Rendered, url: str, contents: bytes, attempts: int = 1) -> Record:

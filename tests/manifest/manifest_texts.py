@@ -44,7 +44,8 @@ BAD = {
     # The top level
     f"version: 1\nfromat: png\n{PAIR}": (
         "demo.yaml: fromat (line 2) is not a key of a manifest (did you mean 'format'?); allowed: "
-        "version, name, output, weights, format, dpi, priority, requires, max_failed, embed_inputs, defaults, pairs, grid"
+        "version, name, output, weights, format, dpi, priority, requires, max_failed, embed_inputs, defaults, "
+        "pairs, grid"
     ),
     **{
         f"version: 1\nmax_failed: {value}\n{PAIR}": (
@@ -117,9 +118,11 @@ BAD = {
     ),
     "version: 1\nsteps: 300\nimage_size: 512\npairs: [{content: a, style: b}]": (
         "demo.yaml: steps (line 2) is not a key of a manifest (here: `iterations`); allowed: "
-        "version, name, output, weights, format, dpi, priority, requires, max_failed, embed_inputs, defaults, pairs, grid\n"
+        "version, name, output, weights, format, dpi, priority, requires, max_failed, embed_inputs, defaults, "
+        "pairs, grid\n"
         "demo.yaml: image_size (line 3) is not a key of a manifest (here: `end_scale`); allowed: "
-        "version, name, output, weights, format, dpi, priority, requires, max_failed, embed_inputs, defaults, pairs, grid"
+        "version, name, output, weights, format, dpi, priority, requires, max_failed, embed_inputs, defaults, "
+        "pairs, grid"
     ),
     "version: 1\npairs: [{style: b}]": "demo.yaml: pairs[0].content (line 2) is missing",
     "version: 1\npairs: [{contents: a, style: b}]": (

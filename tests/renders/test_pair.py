@@ -211,6 +211,26 @@ def test_what_another_host_stored_since_this_render_began_is_left_alone(studio):
     assert hashlib.sha256(studio.read("out/demo/a--b.png")).hexdigest() == first.output.sha256
 
 
+def test_renders_that_store_at_once_leave_a_picture_and_its_own_record(any_studio, monkeypatch):
+    """One of them is of settings of before, as from a process that was taken for lost and woke up."""
+    planned = plan_one(any_studio.simple())
+    other = plan_one(any_studio.simple(defaults={**QUICK, "seed": 7}))
+    mine, theirs = pretend_rendered(planned, seed=1), pretend_rendered(other, seed=2)
+    assert mine.fingerprint != theirs.fingerprint
+    write, between = pair.write_record, [lambda: store(theirs)]
+
+    def write_later(url, record):
+        if between:
+            between.pop()()
+        write(url, record)
+
+    monkeypatch.setattr(pair, "write_record", write_later)
+    record = store(mine)
+    assert read_record(any_studio.url("out/demo/a--b.json")) == record
+    assert hashlib.sha256(any_studio.read("out/demo/a--b.png")).hexdigest() == record.output.sha256
+    assert plan_one(any_studio.simple()).state == "skipped"
+
+
 def test_a_forced_render_replaces_an_older_one(studio):
     store(pretend_rendered(plan_one(studio.simple()), seed=1))
     forced = store(pretend_rendered(plan_one(studio.simple(), force=True), seed=2))
