@@ -1,10 +1,7 @@
 """Neural style transfer by optimal transport of VGG-19 features.
 
->>> from pathlib import Path
->>> from styletransfer import Settings, decode, encode, stylize
->>> content, style = (decode(Path(name).read_bytes(), name) for name in ("harbour.jpg", "wave.png"))
->>> image = stylize(content, style, Settings(end_scale=512))
->>> Path("out.png").write_bytes(encode(image, "png"))
+>>> from styletransfer import stylize
+>>> stylize("harbour.jpg", "wave.png", {"end_scale": 512}).save("out.png")
 
 Names are loaded when they are first used: `import styletransfer` takes no time, and reading a manifest does
 not wait for torch.

@@ -23,6 +23,6 @@ def test_names_load_when_used_and_stylize_is_the_function():
 def test_five_lines_render_a_picture():
     content, style = (decode(picture_file(seed), f"{seed}.png") for seed in (1, 2))
     seen: list[Progress] = []
-    image = stylize(content, style, check_settings(SHALLOW), weights="random", callback=seen.append)
-    assert decode(encode(image, "png"), "out.png").size == (32, 24)
+    picture = stylize(content, style, check_settings(SHALLOW), weights="random", callback=seen.append)
+    assert decode(encode(picture.image, "png"), "out.png").size == picture.size == (32, 24)
     assert [progress.iteration for progress in seen] == [1, 2, 3, 1, 2]

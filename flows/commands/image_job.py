@@ -6,7 +6,7 @@ import argparse
 import itertools
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -16,19 +16,13 @@ from styletransfer.errors import Fault, ImageError, RecordError, SettingsError
 from styletransfer.manifest.pairs import Pair, PairStyle
 from styletransfer.manifest.schema import LARGEST_WEIGHT
 from styletransfer.manifest.weights_source import WeightsSource
-from styletransfer.pictures.formats import Format, check_format_size, extension
+from styletransfer.pictures.formats import BY_EXTENSION, Format, check_format_size
 from styletransfer.renders.inputs import input_uses
 from styletransfer.renders.output_places import PicturePlaces
 from styletransfer.renders.plan import PlannedPair, plan_alone
 from styletransfer.renders.records import Record, read_record
 from styletransfer.renders.same_file import FileKeys
 from styletransfer.settings import NamedInit, Settings, check_settings
-
-_FORMATS: Mapping[str, Format] = {
-    **{extension(name): name for name in get_args(Format)},
-    ".jpeg": "jpeg",
-    ".tiff": "tiff",
-}
 
 
 @dataclass(frozen=True)
@@ -276,6 +270,6 @@ def _save_every(text: str, faults: list[Fault]) -> int:
 
 def _format(option: str, location: str, faults: list[Fault]) -> Format:
     suffix = os.path.splitext(storage.name(storage.resolve(".", location)))[1].lower()  # noqa: PTH122 (a URL's)
-    if suffix not in _FORMATS:
-        faults.append(Fault(option, f"ends in {suffix!r}; must end in {', '.join(_FORMATS)}"))
-    return _FORMATS.get(suffix, "png")
+    if suffix not in BY_EXTENSION:
+        faults.append(Fault(option, f"ends in {suffix!r}; must end in {', '.join(BY_EXTENSION)}"))
+    return BY_EXTENSION.get(suffix, "png")

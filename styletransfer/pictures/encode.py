@@ -20,7 +20,7 @@ from styletransfer.pictures.embedded_recipe import MOST_BYTES, PNG_KEYWORD, xmp_
 from styletransfer.pictures.formats import Format, check_format_alpha, check_format_size
 from styletransfer.pictures.headers import damage_as_image_error
 from styletransfer.pictures.icc_profile import SRGB_PROFILE
-from styletransfer.pictures.picture import Dpi, Picture, Pixels
+from styletransfer.pictures.picture import Dpi, Picture, Pixels, of_depth
 
 if TYPE_CHECKING:
     import torch
@@ -52,7 +52,7 @@ def encode(
     pixels = picture.pixels
     if alpha is not None:
         check_format_alpha(file_format)
-        pixels = np.dstack([pixels, _of_depth(alpha, pixels.dtype)])
+        pixels = np.dstack([pixels, of_depth(alpha, pixels.dtype)])
     recipe = _fitting(recipe)
     if file_format == "tiff":
         return _tiff(pixels, dpi, recipe)
@@ -73,15 +73,6 @@ def _fitting(recipe: str | None) -> str | None:
         return recipe
     log.warning("the picture is without its recipe, whose XMP has %s bytes; at most %s fit", size, MOST_BYTES)
     return None
-
-
-def _of_depth(alpha: Pixels, dtype: np.dtype[Any]) -> Pixels:
-    """The opacity in uint8 or uint16."""
-    if alpha.dtype == dtype:
-        return alpha
-    if dtype == np.uint16:
-        return alpha * np.uint16(257)
-    return np.rint(alpha / np.float32(257)).astype(np.uint8)
 
 
 def _save_options(file_format: Format, dpi: Dpi | None) -> dict[str, Any]:

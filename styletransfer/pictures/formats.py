@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, Literal, get_args
 
 from styletransfer.errors import ImageError
@@ -11,6 +12,12 @@ Format = Literal["png", "jpeg", "webp", "tiff"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 
 _EXTENSIONS: Final[dict[Format, str]] = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
+BY_EXTENSION: Final[Mapping[str, Format]] = {
+    **{ending: name for name, ending in _EXTENSIONS.items()},
+    ".jpeg": "jpeg",
+    ".tiff": "tiff",
+}
+"""Formats by the endings of file names, in lower case."""
 
 # libjpeg stops at JPEG_MAX_DIMENSION, a little short of the 65535 that the format could hold.
 _LARGEST_SIDE_PX: Final[dict[Format, int]] = {"jpeg": 65_500, "webp": 16_383}

@@ -7,6 +7,7 @@ bits throughout. torch is loaded only where a tensor is made.
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
@@ -18,7 +19,7 @@ import PIL
 from PIL import Image
 
 from styletransfer.errors import ImageError
-from styletransfer.sizes import Size
+from styletransfer.sizes import Size, size_to_fit
 
 if TYPE_CHECKING:
     import torch
@@ -29,6 +30,7 @@ Dpi = tuple[float, float]
 """Dots per inch, across and down."""
 
 _STRIP_PX: Final = 4_000_000                # pixels worked on at a time
+_SHOWN_PX: Final = 1024                     # longest side in a notebook
 FLOATS_PX: Final = 500_000                  # the same in float64: 12 MB an array
 
 
@@ -85,6 +87,15 @@ class Picture:
         channels = np.broadcast_to(self.alpha[..., None], self.pixels.shape)
         return resize(Picture(channels), size).pixels[..., 0]
 
+    def _repr_png_(self) -> bytes:
+        """The picture as a notebook shows it: a PNG, at most 1024 px a side."""
+        shown = resize(self, size_to_fit(self.size, _SHOWN_PX, enlarge=False))
+        alpha = self.alpha_at(shown.size)
+        planes = shown.pixels if alpha is None else np.dstack([shown.pixels, of_depth(alpha, shown.pixels.dtype)])
+        file = io.BytesIO()
+        Image.fromarray(of_depth(planes, np.dtype(np.uint8))).save(file, "PNG")
+        return file.getvalue()
+
     def mean_and_variance(self) -> tuple[list[float], list[float]]:
         """Of each channel at the picture's own size, in units of the range; the variance that of a sample.
 
@@ -104,6 +115,15 @@ class Picture:
             for total, square in zip(sums, squares, strict=True)
         ]
         return means, variances
+
+
+def of_depth(values: Pixels, dtype: np.dtype[Any]) -> Pixels:
+    """Values of uint8 or uint16, over the whole range of either."""
+    if values.dtype == dtype:
+        return values
+    if dtype == np.uint16:
+        return values * np.uint16(257)
+    return np.rint(values / np.float32(257)).astype(np.uint8)
 
 
 def strips(size: Size, strip_px: int | None = None) -> Iterator[slice]:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from styletransfer.pictures.decode import decode
-from styletransfer.pictures.picture import Picture, Pixels, resize
+from styletransfer.pictures.picture import Picture, of_depth, resize
 from styletransfer.sizes import size_to_fit
 
 _QUALITY: Final = 85
@@ -22,11 +22,5 @@ def thumbnail(
     picture = decode(source, name) if isinstance(source, bytes) else source
     small = resize(picture, size_to_fit(picture.size, px, enlarge=False))
     file = io.BytesIO()
-    Image.fromarray(_eight_bits(small.pixels)).save(file, "JPEG", quality=quality, optimize=True)
+    Image.fromarray(of_depth(small.pixels, np.dtype(np.uint8))).save(file, "JPEG", quality=quality, optimize=True)
     return file.getvalue()
-
-
-def _eight_bits(pixels: Pixels) -> Pixels:
-    if pixels.dtype == np.uint8:
-        return pixels
-    return np.rint(pixels / np.float32(257)).astype(np.uint8)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -12,13 +14,19 @@ from styletransfer.network.vgg_weights import Weights
 from styletransfer.pictures.colours import match_palette, put_colours
 from styletransfer.pictures.masks import opacity, put_back
 from styletransfer.pictures.picture import Picture
+from styletransfer.renders.progress_bar import progress_bar
+from styletransfer.renders.sources import mask_of, picture_of
+from styletransfer.renders.stylized import Stylized
 from styletransfer.renders.weights_loading import load_weights
-from styletransfer.settings import Settings
+from styletransfer.settings import Settings, check_settings
 from styletransfer.storage.cache import CachedFiles, cache_folder, limit_bytes
 from styletransfer.transfer.regions import Regions
 from styletransfer.transfer.state import State
 from styletransfer.transfer.style_cache import StyleCache
-from styletransfer.transfer.stylizer import Callback, Stylizer
+from styletransfer.transfer.stylizer import Callback, Progress, Stylizer
+
+if TYPE_CHECKING:
+    from styletransfer.renders.sources import Source
 
 
 @cache
@@ -77,39 +85,61 @@ def _seen(styles: Sequence[Picture], samples: Sequence[Picture | None]) -> Seque
 
 
 def stylize(
-    content: Picture,
-    styles: Picture | Sequence[Picture],
-    settings: Settings | None = None,
+    content: Source,
+    styles: Source | list[Source] | tuple[Source, ...],
+    settings: Settings | Mapping[str, Any] | None = None,
     *,
     weights: Weights | str = "imagenet",
     style_weights: Sequence[float] | None = None,
     devices: Sequence[str] | None = None,
-    start: Picture | None = None,
-    regions: Sequence[Picture | None] = (),
-    samples: Sequence[Picture | None] = (),
-    keep: Picture | None = None,
+    start: Source | None = None,
+    regions: Sequence[Source | None] = (),
+    samples: Sequence[Source | None] = (),
+    keep: Source | None = None,
     callback: Callback | None = None,
-) -> Tensor:
-    """The content in the manner of the styles: (1, 3, H, W) on the CPU in [0, 1].
+    progress: bool = False,
+) -> Stylized:
+    """The content in the manner of the styles.
 
+    Pictures are named by path or URL, or are `Picture`s, Pillow's, arrays or tensors (see `sources.picture_of`).
     `start` is the picture that `settings.init` names, if it does. `regions`, `samples` and `keep` are masks, white
     where they apply: where in the content each style goes, what counts of each style picture (either with None for
     a style without one), and what of the content stays as it is. Without `devices` the first GPU is used, or
-    the CPU where there is none.
+    the CPU where there is none. `progress` shows a bar, in a notebook with the picture so far.
     """
-    settings = settings or Settings()
-    styles = [styles] if isinstance(styles, Picture) else list(styles)
+    settings = settings if isinstance(settings, Settings) else check_settings(settings or {})
+    content = picture_of(content, alpha=settings.alpha)
+    several: Sequence[Source] = styles if isinstance(styles, (list, tuple)) else [styles]
+    pictures = [picture_of(style, alpha=settings.alpha) for style in several]
     if isinstance(weights, str):
         weights = load_weights(weights, last_layer=settings.layers()[-1])
     stylizer = make_stylizer(weights, settings, devices or available_devices()[:1])
-    return run(
-        stylizer,
-        content,
-        styles,
-        style_weights or [1.0] * len(styles),
-        start=start,
-        regions=regions,
-        samples=samples,
-        keep=keep,
-        callback=callback,
-    )
+    with progress_bar() if progress else nullcontext() as bar:
+        image = run(
+            stylizer,
+            content,
+            pictures,
+            style_weights or [1.0] * len(pictures),
+            start=None if start is None else picture_of(start),
+            regions=_masks(regions),
+            samples=_masks(samples),
+            keep=None if keep is None else mask_of(keep),
+            callback=_both(bar, callback),
+        )
+    return Stylized.of(image, content)
+
+
+def _masks(sources: Sequence[Source | None]) -> list[Picture | None]:
+    return [None if source is None else mask_of(source) for source in sources]
+
+
+def _both(first: Callback | None, second: Callback | None) -> Callback | None:
+    """One callback for two, or for the one that there is."""
+    if first is None or second is None:
+        return first or second
+
+    def both(progress: Progress) -> None:
+        first(progress)
+        second(progress)
+
+    return both
