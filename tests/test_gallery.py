@@ -62,3 +62,7 @@ def test_the_page_has_every_recipe_as_the_manifest_has_it():
     recipes = [yaml.safe_load(block) for block in blocks]
     assert [recipe["pairs"] for recipe in recipes] == [[pair] for pair in whole["pairs"]]
     assert all(recipe["defaults"] == whole["defaults"] for recipe in recipes)
+
+
+def test_the_published_page_is_current():
+    assert (gallery.DOCS / "gallery.md").read_text(encoding="utf-8") == gallery.page(), "see manifests/gallery.py"
