@@ -10,6 +10,7 @@ from styletransfer.sizes import Size
 
 Format = Literal["png", "jpeg", "webp", "tiff"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
+SHOWN_BY_BROWSERS: Final[tuple[Format, ...]] = ("png", "jpeg", "webp")
 
 _EXTENSIONS: Final[dict[Format, str]] = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "tiff": ".tif"}
 BY_EXTENSION: Final[Mapping[str, Format]] = {

@@ -1,15 +1,16 @@
 """The pages people look at: `index.html`, `index-2.html` ..., files that need nothing else; and `summary.json`
 for programs.
 
-A page opens from a disk as from S3 and asks no server for anything: style, script and thumbnails are
-inside, and a Content-Security-Policy holds it to that. Thumbnails are kept, so that writing it again as
-pairs finish decodes only what is new.
+A page opens from a disk as from S3: style, script and thumbnails are inside, and a Content-Security-Policy lets it
+show, beyond that, pictures from where it lies: the results, and what stands in for them in `.thumbnails`. These are
+kept, so that writing it again as pairs finish decodes only what is new.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Sized
@@ -20,13 +21,15 @@ from functools import cache
 from typing import Final, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from pydantic import JsonValue
 
 from styletransfer import storage
-from styletransfer.errors import StorageError
-from styletransfer.renders.fingerprint import canonical_json
+from styletransfer.errors import RecordError, StorageError
+from styletransfer.pictures.formats import SHOWN_BY_BROWSERS
 from styletransfer.renders.inputs import input_uses
+from styletransfer.renders.loss_plot import HEIGHT, WIDTH, LossPlot, loss_plot
+from styletransfer.renders.output_folder import find_record
 from styletransfer.renders.output_places import PAIRS_A_PAGE, page_count, page_name
+from styletransfer.renders.pair_text import image_command, pair_yaml
 from styletransfer.renders.plan import READERS, Plan
 from styletransfer.renders.records import (
     FarmReport,
@@ -37,8 +40,10 @@ from styletransfer.renders.records import (
     now,
     write_summary,
 )
+from styletransfer.renders.shown_settings import ShownSettings, as_written
 from styletransfer.renders.summary import Outcome, other_pairs, summarise
-from styletransfer.renders.thumbnails import LARGE_PX, Thumbnails
+from styletransfer.renders.thumbnails import BEFORE_PX, LARGE_PX, VIEWED_PX, Thumbnails
+from styletransfer.renders.under_way import Preview, RunUnderWay
 from styletransfer.sizes import size_to_fit
 
 MANY: Final = 60
@@ -77,25 +82,33 @@ class ContactSheet:
         self.thumbnails = Thumbnails(plan.places)
         self._others = other_pairs(plan)
         self._urls = {storage.public(use.url): use.url for pair in plan.manifest.pairs for use in input_uses(pair)}
+        self._texts = {pair.id: PairTexts(pair_yaml(pair), image_command(pair)) for pair in plan.manifest.pairs}
+        self._plots: dict[str, LossPlot | None] = {}  # by fingerprint
         self._written: dict[int, Sequence[SummaryPair]] = {}
 
     def write(
-        self, outcomes: Mapping[str, Outcome], farm: FarmReport | None = None, *, whole: bool = True
+        self,
+        outcomes: Mapping[str, Outcome],
+        farm: FarmReport | None = None,
+        *,
+        whole: bool = True,
+        under_way: RunUnderWay | None = None,
     ) -> Summary:
         """Write all files; returns the summary.
 
         `outcomes` by pair id: a pair without one stands as planned, one that this run wasn't asked for as
         it stood. Not `whole`: of the pages behind the first only those whose pairs have changed, so that others
-        say how the whole stood when they were written. Raises StorageError when a file can't be written.
+        say how the whole stood when they were written. Pages of a run that is `under_way` load themselves anew.
+        Raises StorageError when a file can't be written.
         """
         summary = summarise(self.plan, outcomes, self._others, self.started).model_copy(update={"farm": farm})
         write_summary(self.plan.places.summary, summary)
         first_time = not self._written
         for number in range(page_count(len(summary.pairs)), 0, -1):  # the first page leads to the others
             pairs = pairs_of(summary, number)
-            if whole or number == 1 or self._written.get(number) != pairs:
-                pictures = self._pictures(pairs, small=len(summary.pairs) > MANY)
-                storage.write(self.plan.places.page(number), page(summary, pictures, number).encode())
+            if whole or number == 1 or self._written.get(number) != pairs or _moving(pairs, under_way):
+                parts = self._parts(pairs, small=len(summary.pairs) > MANY)
+                storage.write(self.plan.places.page(number), page(summary, parts, number, under_way).encode())
                 self._written[number] = pairs
         if first_time:
             self._remove_pages_behind(page_count(len(summary.pairs)))
@@ -111,39 +124,80 @@ class ContactSheet:
         except StorageError as error:
             log.warning("an old page of the contact sheet stays: %s", error)
 
-    def _pictures(self, pairs: Iterable[SummaryPair], *, small: bool) -> Pictures:
-        """Thumbnails for a page. Of pairs not yet rendered none: making these now would delay the
-        rendering."""
-        folder = self.plan.places.folder
+    def _parts(self, pairs: Sequence[SummaryPair], *, small: bool) -> PageParts:
+        """What a page shows beside the summary. Of pairs not yet rendered no pictures: making these now would
+        delay the rendering."""
         result_px = _SMALL_PX if small else LARGE_PX
         wanted: dict[tuple[str, int], str | None] = {}
-        for pair in pairs:
-            if pair.picture and pair.sha256 and storage.name(pair.picture) == pair.picture:
-                wanted[pair.sha256, result_px] = storage.join(folder, pair.picture)
-                for entry in (pair.content, *pair.styles):
-                    if entry.sha256:
-                        # None for what only a former summary names: it is not fetched.
-                        wanted[entry.sha256, _INPUT_PX] = self._urls.get(entry.url)
+        viewed: dict[tuple[str, int], str | None] = {}
+        for pair in filter(_has_picture, pairs):
+            picture = storage.join(self.plan.places.folder, pair.picture or "")
+            wanted[pair.sha256 or "", result_px] = picture
+            if pair.format not in SHOWN_BY_BROWSERS:
+                viewed[pair.sha256 or "", VIEWED_PX] = picture
+            for entry in (pair.content, *pair.styles):
+                if entry.sha256:
+                    # None for what only a former summary names: it is not fetched.
+                    wanted[entry.sha256, _INPUT_PX] = self._urls.get(entry.url)
+            if pair.content.sha256:
+                viewed[pair.content.sha256, BEFORE_PX] = self._urls.get(pair.content.url)
         with ThreadPoolExecutor(READERS, thread_name_prefix="sheet") as readers:
             found = readers.map(lambda key: self.thumbnails.find(key[0], wanted[key], key[1]), wanted)
             jpegs = dict(zip(wanted, found, strict=True))
-        return Pictures({key: jpeg for key, jpeg in jpegs.items() if jpeg is not None}, result_px)
+            places = readers.map(lambda key: self.thumbnails.stand_in(key[0], viewed[key], key[1]), viewed)
+            stand_ins = dict(zip(viewed, places, strict=True))
+            plots = dict(zip((pair.id for pair in pairs), readers.map(self._plot, pairs), strict=True))
+        return PageParts(
+            {key: jpeg for key, jpeg in jpegs.items() if jpeg is not None},
+            result_px,
+            {key: place for key, place in stand_ins.items() if place is not None},
+            {pair.id: self._texts[pair.id] for pair in pairs},
+            {name: plot for name, plot in plots.items() if plot is not None},
+        )
+
+    def _plot(self, pair: SummaryPair) -> LossPlot | None:
+        """The loss of a render that kept its trace, from its record."""
+        if pair.fingerprint is None or pair.settings.get("trace") is not True:
+            return None
+        if pair.fingerprint not in self._plots:
+            try:
+                record = find_record(self.plan.places, pair.id)
+            except (RecordError, StorageError) as error:
+                log.warning("no plot of the loss: %s", error)
+                return None
+            self._plots[pair.fingerprint] = loss_plot(record.scales) if record else None
+        return self._plots[pair.fingerprint]
 
 
-class Preview(NamedTuple):
-    """A JPEG thumbnail and its size in px."""
+def _has_picture(pair: SummaryPair) -> bool:
+    return bool(pair.picture and pair.sha256 and storage.name(pair.picture) == pair.picture)
 
-    jpeg: bytes
-    width: int
-    height: int
+
+def _moving(pairs: Iterable[SummaryPair], under_way: RunUnderWay | None) -> bool:
+    """Whether there is news of these pairs all the time."""
+    return under_way is not None and any(pair.id in under_way.pairs for pair in pairs)
+
+
+class PairTexts(NamedTuple):
+    """A pair as text to paste."""
+
+    yaml: str
+    command: str
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """JPEG thumbnails by sha256 of the picture and size in px; `result_px` is the size for results."""
+class PageParts:
+    """What a page shows beside the summary.
+
+    `jpegs`: thumbnails by sha256 of the picture and size in px; `result_px` is the size for results. `stand_ins`:
+    by the same, places of larger JPEGs beside the page. `texts` and `plots` by pair id.
+    """
 
     jpegs: Mapping[tuple[str, int], bytes] = field(default_factory=dict, repr=False)
     result_px: int = LARGE_PX
+    stand_ins: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    texts: Mapping[str, PairTexts] = field(default_factory=dict, repr=False)
+    plots: Mapping[str, LossPlot] = field(default_factory=dict, repr=False)
 
     def preview(self, pair: SummaryPair) -> Preview | None:
         """The result's thumbnail, if there is one."""
@@ -157,15 +211,28 @@ class Pictures:
         it."""
         return {sha256: jpeg for (sha256, px), jpeg in self.jpegs.items() if px == _INPUT_PX}
 
+    def viewed(self, pair: SummaryPair) -> str | None:
+        """Place beside the page of what a browser shows of the result at its full size."""
+        if pair.format in SHOWN_BY_BROWSERS:
+            return pair.picture
+        return self.stand_ins.get((pair.sha256 or "", VIEWED_PX))
+
+    def before(self, pair: SummaryPair) -> str | None:
+        """Place beside the page of the content, as large as it is compared."""
+        return self.stand_ins.get((pair.content.sha256 or "", BEFORE_PX))
+
 
 def pairs_of(summary: Summary, number: int) -> Sequence[SummaryPair]:
     """The pairs on one page, from 1."""
     return summary.pairs[(number - 1) * PAIRS_A_PAGE : number * PAIRS_A_PAGE]
 
 
-def page(summary: Summary, pictures: Pictures, number: int = 1) -> str:
+def page(
+    summary: Summary, parts: PageParts | None = None, number: int = 1, under_way: RunUnderWay | None = None
+) -> str:
     """One page of the contact sheet as HTML, from 1."""
-    inputs, shown = pictures.inputs(), pairs_of(summary, number)
+    parts = parts or PageParts()
+    inputs, shown = parts.inputs(), pairs_of(summary, number)
     failed = [pair for pair in summary.pairs if pair.state == "failed"]
     places = {pair.id: place for place, pair in enumerate(summary.pairs)}
     return _template().render(
@@ -176,7 +243,10 @@ def page(summary: Summary, pictures: Pictures, number: int = 1) -> str:
         numbers=range(1, page_count(len(summary.pairs)) + 1),
         page_of=lambda pair: places[pair.id] // PAIRS_A_PAGE + 1,
         generator=GENERATOR,
-        pictures=pictures,
+        parts=parts,
+        settings=ShownSettings.of(summary.pairs),
+        under_way=under_way,
+        plot_size=(WIDTH, HEIGHT),
         many=len(summary.pairs) > MANY,
         inputs=inputs,
         classes={sha256: f"i{number}" for number, sha256 in enumerate(inputs)},
@@ -199,9 +269,11 @@ def _template() -> Template:
         undefined=StrictUndefined,
     )
     pages.filters |= {
-        "as_written": _as_written,
+        "as_json": json.dumps,
+        "axes": _axes,
         "count_of": _count_of,
         "data_url": _data_url,
+        "duration": duration,
         "facts": _facts,
         "file_name": storage.name,
         "in_words": _in_words,
@@ -246,7 +318,7 @@ def _meta(summary: Summary) -> str:
     if finished_at := [pair.finished for pair in finished if pair.finished]:
         parts.append(f"last one {max(finished_at):%d %B %Y, %H:%M} UTC")
     if any(pair.state in ("queued", "rendering", "held") for pair in summary.pairs):
-        parts.append("more to come: reload to see them")
+        parts.append("more to come")
     return " · ".join(parts)
 
 
@@ -262,8 +334,16 @@ def duration(seconds: float) -> str:
 
 
 def _in_words(pair: SummaryPair) -> str:
-    styles = " and ".join(storage.name(style.url) for style in pair.styles)
-    return f"{storage.name(pair.content.url)} in the style of {styles}"
+    return f"{storage.name(pair.content.url)} in the style of {_styles_in_words(pair)}"
+
+
+def _styles_in_words(pair: SummaryPair) -> str:
+    return " and ".join(storage.name(style.url) + _share(style, pair.styles) for style in pair.styles)
+
+
+def _axes(pair: SummaryPair, settings: ShownSettings) -> dict[str, str]:
+    """What pairs can be laid out in rows and columns by."""
+    return {"content": storage.name(pair.content.url), "style": _styles_in_words(pair), **settings.varied(pair)}
 
 
 def _share(style: SummaryInput, styles: Sequence[SummaryInput]) -> str:
@@ -271,19 +351,6 @@ def _share(style: SummaryInput, styles: Sequence[SummaryInput]) -> str:
     if len(styles) == 1:
         return ""
     return f" {(style.weight or 1.0) / sum(each.weight or 1.0 for each in styles):.0%}"
-
-
-def _as_written(value: JsonValue, name: str) -> str:
-    """A setting's value, about as a manifest has it."""
-    if name == "init" and isinstance(value, dict):
-        return storage.name(str(value["image"]))
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {canonical_json(part)}" for key, part in value.items())
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    if isinstance(value, str):
-        return storage.name(value) if name == "proof" else value
-    return canonical_json(value)
 
 
 def _facts(pair: SummaryPair) -> str:
@@ -299,7 +366,7 @@ def _facts(pair: SummaryPair) -> str:
 
 
 def _searchable(pair: SummaryPair) -> str:
-    """What the search looks through, in lower case."""
+    """What the search looks through beside settings, in lower case."""
     names = [storage.name(entry.url) for entry in (pair.content, *pair.styles)]
-    settings = [f"{name} {_as_written(value, name)}" for name, value in pair.settings.items()]
+    settings = [f"{name} {as_written(value, name)}" for name, value in pair.settings.items()]
     return " ".join([pair.id, *names, *settings, pair.reason or ""]).lower()

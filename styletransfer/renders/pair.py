@@ -25,7 +25,7 @@ from styletransfer.machine.hardware import CPU
 from styletransfer.manifest.pairs import Manifest, Pair
 from styletransfer.pictures.decode import decode
 from styletransfer.pictures.encode import encode, from_tensor
-from styletransfer.pictures.formats import Format
+from styletransfer.pictures.formats import SHOWN_BY_BROWSERS, Format
 from styletransfer.pictures.masks import decode_mask, is_stretched
 from styletransfer.pictures.picture import Dpi, Picture
 from styletransfer.pictures.soft_proof import soft_proof
@@ -43,7 +43,7 @@ from styletransfer.renders.records import (
     now,
     write_record,
 )
-from styletransfer.renders.thumbnails import Thumbnails
+from styletransfer.renders.thumbnails import BEFORE_PX, VIEWED_PX, Thumbnails
 from styletransfer.renders.weights_loading import load_weights
 
 if TYPE_CHECKING:
@@ -425,13 +425,18 @@ def record_of(rendered: Rendered, url: str, contents: bytes, attempts: int = 1) 
 def _keep_thumbnails(rendered: Rendered, record: Record) -> None:
     """Make the contact sheet's small pictures while the large ones are at hand."""
     thumbnails = Thumbnails(rendered.fetched.planned.places)
-    thumbnails.keep(record.output.sha256, from_tensor(rendered.image))
+    result = from_tensor(rendered.image)
+    thumbnails.keep(record.output.sha256, result)
+    if record.output.format not in SHOWN_BY_BROWSERS:
+        thumbnails.keep(record.output.sha256, result, VIEWED_PX)
     if rendered.fetched.planned.pair.settings.proof is not None:
         return  # what is at hand is the proof, not the file that the hash is of
     pictures = (rendered.fetched.content, *rendered.fetched.styles)
     for entry, picture in zip(record.inputs, pictures, strict=False):  # a start is not on the sheet
         if picture.alpha is None:  # else its hidden colours are not the file's
             thumbnails.keep(entry.sha256, picture)
+            if entry.role == "content":
+                thumbnails.keep(entry.sha256, picture, BEFORE_PX)
 
 
 def _remove_former(planned: PlannedPair, former: Record) -> None:

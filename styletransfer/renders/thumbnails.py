@@ -21,6 +21,12 @@ log = logging.getLogger(__name__)
 LARGE_PX = 480
 """Longest edge of what is kept first; smaller ones are made from it."""
 
+VIEWED_PX = 4096
+"""Of what is looked at in place of a result that no browser shows."""
+
+BEFORE_PX = 1600
+"""Of what is looked at in place of a content."""
+
 _JPEG = b"\xff\xd8\xff"
 _MOST_KEPT = 10_000
 _kept: set[str] = set()  # seen by this process: a style of 2,000 pairs need not be asked for as often
@@ -32,18 +38,19 @@ class Thumbnails:
     def __init__(self, places: OutputPlaces) -> None:
         self._places = places
         self._known: dict[tuple[str, int], bytes | None] = {}
+        self._stand_ins: dict[tuple[str, int], str | None] = {}
 
-    def keep(self, sha256: str, picture: Picture) -> None:
-        """Make and store the large thumbnail of a picture that is at hand, unless it is there.
+    def keep(self, sha256: str, picture: Picture, px: int = LARGE_PX) -> None:
+        """Make and store the thumbnail of a picture that is at hand, unless it is there.
 
         A failure only warns: it can be made again.
         """
-        url = self._url(sha256, LARGE_PX)
+        url = self._url(sha256, px)
         if url in _kept:
             return
         try:
             if not storage.exists(url):
-                storage.write(url, thumbnail(picture, LARGE_PX))
+                storage.write(url, thumbnail(picture, px))
         except StorageError as error:
             log.warning("thumbnail not kept: %s", error)
         if len(_kept) < _MOST_KEPT:
@@ -64,6 +71,20 @@ class Thumbnails:
                     return None  # but next time, perhaps
                 self._known[key] = None
         return self._known[key]
+
+    def stand_in(self, sha256: str, url: str | None, px: int) -> str | None:
+        """Place, relative to the output folder, of a JPEG as `find` has it, made where it is not there yet."""
+        key = (sha256, px)
+        if key not in self._stand_ins:
+            kept = self._url(sha256, px)
+            try:
+                there = storage.exists(kept) or self._make(sha256, url, px) is not None
+            except (ImageError, StorageError) as error:
+                log.warning("no picture to look at: %s", error)
+                there = False
+            place = f"{storage.name(self._places.thumbnails)}/{storage.name(kept)}"
+            self._stand_ins[key] = place if there else None
+        return self._stand_ins[key]
 
     def _read(self, sha256: str, px: int) -> bytes | None:
         """What is kept, if it is a picture of that size: anybody may have put it there."""

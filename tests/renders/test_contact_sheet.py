@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,13 +16,16 @@ import pytest
 
 from styletransfer import storage
 from styletransfer.pictures.thumbnail import thumbnail
-from styletransfer.renders.contact_sheet import MANY, ContactSheet, Pictures, duration, page
+from styletransfer.renders.contact_sheet import MANY, ContactSheet, PageParts, PairTexts, duration, page
 from styletransfer.renders.output_places import PAIRS_A_PAGE
 from styletransfer.renders.pair import store
+from styletransfer.renders.pair_text import image_command, pair_yaml
 from styletransfer.renders.plan import plan_manifest
 from styletransfer.renders.records import Summary, SummaryInput, SummaryPair
 from styletransfer.renders.summary import Outcome
-from tests.studio import Studio, picture_file, pretend_all, pretend_rendered
+from styletransfer.renders.under_way import PairUnderWay, Preview, RunUnderWay
+from styletransfer.transfer.report import ScaleReport
+from tests.studio import QUICK, Studio, picture_file, pretend_all, pretend_rendered
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -72,8 +76,8 @@ def make_summary(*pairs: SummaryPair, manifest: str = "demo", location: str = "/
     return Summary(manifest=manifest, location=location, started=NOON, updated=NOON, pairs=pairs)
 
 
-def make_page(*pairs: SummaryPair, pictures: Pictures | None = None, **changes: Any) -> Page:
-    return Page(page(make_summary(*pairs, **changes), pictures or Pictures()))
+def make_page(*pairs: SummaryPair, pictures: PageParts | None = None, **changes: Any) -> Page:
+    return Page(page(make_summary(*pairs, **changes), pictures or PageParts()))
 
 
 def written(studio: Studio) -> Page:
@@ -129,9 +133,9 @@ def test_nothing_in_it_becomes_markup():
 
 
 def test_a_finished_pair_links_to_its_picture_with_a_preview():
-    pictures = Pictures({("c" * 64, 480): thumbnail(picture_file(size=(640, 480)), 480)})
+    pictures = PageParts({("c" * 64, 480): thumbnail(picture_file(size=(640, 480)), 480)})
     sheet = make_page(make_pair(), pictures=pictures)
-    (link,) = sheet.find("a")
+    (link,) = sheet.find("a", **{"class": "picture"})
     (image,) = sheet.find("img")
     assert link["href"] == "./a--b.png"
     assert image["alt"] == "a.png in the style of b.png"
@@ -161,7 +165,7 @@ def test_no_failures_no_warning():
 
 def test_counts_are_buttons_that_filter():
     sheet = make_page(make_pair("a"), make_pair("b"), make_pair("c", state="skipped"))
-    assert [button["value"] for button in sheet.find("button")] == ["", "done", "skipped"]
+    assert [button["value"] for button in sheet.find("button") if "value" in button] == ["", "done", "skipped"]
     assert "Done 2" in sheet.text
     assert "Done before 1" in sheet.text
 
@@ -174,6 +178,86 @@ def test_settings_that_differ_are_shown_as_they_would_be_written():
     assert len(sheet.find("ul", **{"class": "settings"})) == 1
 
 
+def test_what_all_pairs_share_is_told_once_and_what_varies_on_the_cards():
+    weights = (0.005, 0.015, 0.05)
+    pairs = [make_pair(f"cw{each}", settings={"schedule": "fast", "content_weight": each}) for each in weights]
+    sheet = make_page(*pairs)
+    assert sheet.text.count("schedule fast") == 1
+    assert [sheet.text.count(f"content_weight {each}") for each in weights] == [1, 1, 1]
+
+
+def test_one_that_has_the_default_of_what_others_vary_says_so():
+    pairs = [make_pair("a", settings={"content_weight": 0.005}), make_pair("b", settings={"content_weight": 0.05})]
+    sheet = make_page(*pairs, make_pair("c"))
+    assert "content_weight 0.015" in sheet.text
+    assert len(sheet.find("li", **{"class": "default"})) == 1
+
+
+def test_done_before_says_what_it_means():
+    sheet = make_page(make_pair(state="skipped"))
+    assert "Rendered 01 May 2026; nothing that makes it has changed since." in sheet.text
+
+
+@pytest.mark.parametrize(("size", "fills"), [((70, 48), "wide"), ((640, 99), "wide"), ((64, 48), "tall")])
+def test_a_picture_fills_its_mat_however_small(size, fills):
+    pictures = PageParts({("c" * 64, 480): picture_file(size=size, kind="JPEG")})
+    sheet = make_page(make_pair(width=size[0], height=size[1]), pictures=pictures)
+    assert sheet.find("img")[0]["class"] == fills
+
+
+def test_the_loss_is_drawn_where_it_was_kept(studio):
+    plan = plan_manifest(studio.simple(defaults={**QUICK, "trace": True}))
+    rendered = pretend_rendered(plan.pairs[0])
+    scale = ScaleReport(scale=32, width=32, height=24, iterations=2, seconds=1.0, trace=(100.0, 1.0))
+    record = store(replace(rendered, scales=(scale,)))
+    ContactSheet(plan).write({"a--b": Outcome("done", record=record)})
+    sheet = written(studio)
+    assert sheet.find("polyline")[0]["points"] == "0.0,0.0 200.0,48.0"
+    assert sheet.find("svg")[0]["aria-label"] == "loss over the iterations, from 100 to 1"
+
+
+def test_a_card_has_the_pair_as_text_to_paste(studio):
+    plan = plan_manifest(studio.simple())
+    ContactSheet(plan).write({})
+    (card,) = written(studio).cards()
+    assert card["data-yaml"] == pair_yaml(plan.manifest.pairs[0])
+    assert card["data-command"] == image_command(plan.manifest.pairs[0])
+
+
+@pytest.mark.parametrize(("kind", "stands_in"), [("png", False), ("tiff", True)])
+def test_what_browsers_do_not_show_has_a_jpeg_that_stands_in(studio, kind, stands_in):
+    pretend_all(studio.simple(format=kind))
+    ContactSheet(plan_manifest(studio.simple(format=kind))).write({})
+    (card,) = written(studio).cards()
+    assert card["data-view"].endswith("-4096.jpg") == stands_in
+    for name in ("data-view", "data-before"):
+        assert storage.exists(studio.url(f"out/demo/{card[name]}"))
+
+
+# While a run is under way
+
+
+def test_a_page_of_a_run_under_way_shows_how_far_it_is():
+    picture = Preview(thumbnail(picture_file(size=(64, 48)), 480), 64, 48)
+    under_way = RunUnderWay(5.0, {"a": PairUnderWay("32 px, scale 2 of 3", 0.4, 75.0, picture)}, 0.2)
+    pairs = (make_pair("a", state="rendering", picture=None), make_pair("b", state="queued", picture=None))
+    sheet = Page(page(make_summary(*pairs), PageParts(), under_way=under_way))
+    assert sheet.find("p", **{"class": "live", "data-reload-s": "5.0"})
+    assert [float(bar["value"]) for bar in sheet.find("progress")] == [0.2, 0.4]
+    assert "32 px, scale 2 of 3 · 1 min 15 s left" in sheet.text
+    assert len(sheet.find("img")) == 1
+
+
+def test_pages_with_renders_under_way_are_written_again_each_time(studio):
+    plan = plan_manifest(many_pairs(studio, PAIRS_A_PAGE + 1))
+    sheet, outcomes = ContactSheet(plan), {f"p{PAIRS_A_PAGE}": Outcome("rendering", "cpu")}
+    sheet.write(outcomes)
+    assert "data-reload-s" not in Page(studio.read("out/demo/index-2.html").decode()).between("<body", "<script>")
+    under_way = RunUnderWay(5.0, {f"p{PAIRS_A_PAGE}": PairUnderWay("32 px", 0.4)})
+    sheet.write(outcomes, whole=False, under_way=under_way)
+    assert b"32 px" in studio.read("out/demo/index-2.html")
+
+
 def test_a_blend_shows_the_share_of_each_style():
     styles = (SummaryInput(url="/in/b.png", weight=3), SummaryInput(url="/in/c.png", weight=1))
     assert "a.png in the style of b.png 75% + c.png 25%" in make_page(make_pair(styles=styles)).text
@@ -182,7 +266,7 @@ def test_a_blend_shows_the_share_of_each_style():
 @pytest.mark.parametrize(("known", "thumbs"), [("ab", 2), ("a", 0), ("b", 0)])
 def test_inputs_are_shown_together_or_not_at_all(known, thumbs):
     """A pair not yet rendered may share a style with one that is; half of its inputs would mislead."""
-    pictures = Pictures({(letter * 64, 80): picture_file(kind="JPEG") for letter in known})
+    pictures = PageParts({(letter * 64, 80): picture_file(kind="JPEG") for letter in known})
     sheet = make_page(make_pair(), pictures=pictures)
     assert sum(has.get("class", "").startswith("thumb ") for has in sheet.find("span")) == thumbs
 
@@ -281,7 +365,7 @@ def test_nothing_is_fetched_that_only_a_former_summary_names(studio, web, pictur
 
 def test_many_pairs_get_small_thumbnails():
     pairs = [make_pair(f"p{number}") for number in range(MANY + 1)]
-    pictures = Pictures({("c" * 64, 200): thumbnail(picture_file(size=(640, 480)), 200)}, 200)
+    pictures = PageParts({("c" * 64, 200): thumbnail(picture_file(size=(640, 480)), 200)}, 200)
     sheet = make_page(*pairs, pictures=pictures)
     assert sheet.find("body", **{"class": "many"})
     assert {image["width"] for image in sheet.find("img")} == {"200"}
@@ -302,7 +386,7 @@ def test_many_pairs_come_in_pages_that_lead_to_each_other():
     pairs += [make_pair(f"p{number}") for number in range(2, PAIRS_A_PAGE)]
     pairs.append(make_pair("last", state="failed", reason="too cold", picture=None))
     summary = make_summary(*pairs)
-    first, second = (Page(page(summary, Pictures(), number)) for number in (1, 2))
+    first, second = (Page(page(summary, PageParts(), number)) for number in (1, 2))
     assert [len(first.cards()), len(second.cards())] == [PAIRS_A_PAGE, 1]
     assert [each["href"] for each in first.find("a") if "pair" not in each["href"]][:1] == ["./index-2.html"]
     assert [each["href"] for each in second.find("a")][:1] == ["./index.html"]
@@ -355,20 +439,27 @@ def test_only_pages_with_news_are_written_again_before_the_end(studio):
 def opened(browser, tmp_path) -> Iterator[Any]:
     """A sheet of three pairs, opened from the disk; whatever the browser complains about fails the test."""
     pairs = (
-        make_pair("harbour--wave"),
+        make_pair("harbour--wave", sha256="d" * 64),
         make_pair("harbour--night", settings={"init": "gray"}),
         make_pair("tower--wave", state="failed", reason="too hot", picture=None),
     )
     result, small = thumbnail(picture_file(size=(640, 480)), 480), picture_file(kind="JPEG")
-    pictures = Pictures({("c" * 64, 480): result, ("a" * 64, 80): small, ("b" * 64, 80): small})
-    (tmp_path / "index.html").write_text(page(make_summary(*pairs), pictures), encoding="utf-8")
-    tab, complaints, requests = browser.new_page(), list[str](), list[str]()
+    jpegs = {(letter * 64, 480): result for letter in "cd"} | {(letter * 64, 80): small for letter in "ab"}
+    texts = {pair.id: PairTexts(f"- id: {pair.id}\n", f"styletransfer image {pair.id}") for pair in pairs}
+    parts = PageParts(jpegs, stand_ins={("a" * 64, 1600): "before.jpg"}, texts=texts)
+    (tmp_path / "index.html").write_text(page(make_summary(*pairs), parts), encoding="utf-8")
+    for pair in pairs[:2]:
+        (tmp_path / f"{pair.id}.png").write_bytes(picture_file(size=(640, 480)))
+    (tmp_path / "before.jpg").write_bytes(picture_file(size=(320, 240), kind="JPEG"))
+    context = browser.new_context(viewport={"width": 1000, "height": 700})
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    tab, complaints, requests = context.new_page(), list[str](), list[str]()
     tab.on("console", lambda message: complaints.append(message.text))
     tab.on("pageerror", lambda error: complaints.append(str(error)))
     tab.on("request", lambda request: requests.append(request.url))
     tab.goto((tmp_path / "index.html").as_uri())
     yield tab
-    tab.close()
+    context.close()
     assert complaints == []
     assert [url for url in requests if not url.startswith(("data:", "file:"))] == []
 
@@ -405,3 +496,125 @@ def test_a_link_to_a_failed_pair_shows_it_even_if_it_is_filtered_away(opened):
     opened.fill("input", "harbour")
     opened.click(".failures a")
     assert "pair-tower--wave" in visible(opened)
+
+
+@pytest.mark.browser
+def test_the_search_finds_defaults_too(opened):
+    opened.fill("input", "optimizer adam")
+    assert len(visible(opened)) == 3
+    opened.fill("input", "adam gray")
+    assert visible(opened) == ["pair-harbour--night"]
+
+
+WIDTHS = "[...document.querySelectorAll('.result')].map(image => Math.round(image.getBoundingClientRect().width))"
+
+
+@pytest.mark.browser
+def test_the_viewer_goes_by_keys_and_gives_the_focus_back(opened):
+    opened.focus("#pair-harbour--wave .picture")
+    opened.keyboard.press("Enter")
+    opened.wait_for_function("document.querySelector('.result').src.endsWith('/harbour--wave.png')")
+    opened.keyboard.press("z")
+    assert opened.evaluate(WIDTHS) == [640]
+    opened.keyboard.press("f")
+    assert opened.evaluate(WIDTHS)[0] > 640
+    opened.keyboard.press("ArrowRight")
+    opened.wait_for_function("document.querySelector('.result').src.endsWith('/harbour--night.png')")
+    assert opened.inner_text(".viewer .place") == "harbour--night · 2 of 2"
+    opened.keyboard.press("Escape")
+    assert opened.evaluate("document.activeElement.closest('.card').id") == "pair-harbour--night"
+
+
+@pytest.mark.browser
+def test_before_is_seen_while_a_key_is_held_and_by_a_slider(opened):
+    opened.click("#pair-harbour--wave .picture")
+    seen = "getComputedStyle(document.querySelector('.before')).visibility"
+    assert opened.evaluate(seen) == "hidden"
+    opened.keyboard.down("b")
+    assert opened.evaluate(seen) == "visible"
+    opened.keyboard.up("b")
+    assert opened.evaluate(seen) == "hidden"
+    opened.keyboard.press("d")
+    assert opened.evaluate(seen) == "visible"
+    clip = "document.querySelector('.before').style.clipPath"
+    half = opened.evaluate(clip)
+    opened.focus(".slider input")
+    opened.keyboard.press("Home")
+    assert opened.evaluate(clip) != half
+    assert opened.inner_text(".viewer .place") == "harbour--wave · 1 of 2"  # the slider's keys are its own
+
+
+@pytest.mark.browser
+def test_marked_pictures_are_zoomed_and_moved_in_step(opened):
+    for name in ("harbour--wave", "harbour--night"):
+        opened.focus(f"#pair-{name} .picture")
+        opened.keyboard.press("c")
+    opened.click("button.compare")
+    places = "[...document.querySelectorAll('.result')].map(image => image.style.transform + image.style.width)"
+    fit = opened.evaluate(places)
+    opened.keyboard.press("z")
+    opened.keyboard.press("Shift+ArrowRight")
+    moved = opened.evaluate(places)
+    assert opened.evaluate(WIDTHS) == [640, 640]
+    assert len(fit) == 2
+    assert moved[0] == moved[1] != fit[0]
+
+
+@pytest.mark.browser
+def test_picks_are_kept_filtered_and_copied(opened):
+    opened.focus("#pair-harbour--wave .picture")
+    opened.keyboard.press("s")
+    opened.keyboard.press("ArrowRight")
+    opened.keyboard.press("x")
+    opened.reload()
+    opened.click(".picks .starred")
+    assert visible(opened) == ["pair-harbour--wave"]
+    opened.click(".copy-ids")
+    opened.wait_for_function("document.querySelector('.shown').textContent.startsWith('Copied ids')")
+    assert opened.evaluate("navigator.clipboard.readText()") == "harbour--wave"
+    opened.click(".copy-entries")
+    opened.wait_for_function("document.querySelector('.shown').textContent.startsWith('Copied entries')")
+    assert opened.evaluate("navigator.clipboard.readText()") == "- id: harbour--wave\n"
+    opened.click("#pair-harbour--wave [data-copy=command]")
+    opened.wait_for_function("document.querySelector('.shown').textContent.startsWith('Copied the command')")
+    assert opened.evaluate("navigator.clipboard.readText()") == "styletransfer image harbour--wave"
+
+
+@pytest.mark.browser
+def test_cards_are_laid_out_by_what_varies(opened):
+    assert opened.locator(".axes .rows option").all_inner_texts() == ["none", "init"]
+    opened.select_option(".axes .columns", "init")
+    assert opened.locator(".cross thead th").all_inner_texts() == ["init", "content", "gray"]
+    assert opened.locator(".cross td").nth(1).locator(".card").get_attribute("id") == "pair-harbour--night"
+    opened.reload()
+    assert opened.locator(".cross .card").count() == 3
+    opened.select_option(".axes .columns", "")
+    assert opened.locator(".sheet .card").count() == 3
+
+
+@pytest.mark.browser
+def test_a_run_under_way_loads_itself_anew_and_keeps_the_place(browser, tmp_path):
+    pairs = [make_pair(f"p{number}") for number in range(40)]
+    pairs[30] = make_pair("p30", state="rendering", picture=None)
+    picture = Preview(thumbnail(picture_file(size=(64, 48)), 480), 64, 48)
+
+    def write(at: str) -> None:
+        under_way = RunUnderWay(1.0, {"p30": PairUnderWay(at, 0.5, None, picture)}, 0.5)
+        (tmp_path / "index.html").write_text(page(make_summary(*pairs), under_way=under_way), encoding="utf-8")
+
+    write("scale 1")
+    tab = browser.new_page()
+    tab.goto((tmp_path / "index.html").as_uri())
+    tab.focus("#pair-p30 .picture")
+    tab.wait_for_timeout(300)
+    before = tab.evaluate("document.activeElement.getBoundingClientRect().top")
+    write("scale 2")
+    tab.wait_for_selector("#pair-p30 .so-far:has-text('scale 2')")
+    place = "document.activeElement.closest('#pair-p30')?.getBoundingClientRect().top"
+    tab.wait_for_function(f"Math.abs({place} - {before}) < 3")
+    tab.click("#pair-p30 .picture")
+    write("scale 3")
+    tab.wait_for_selector("#pair-p30 .so-far:has-text('scale 3')", state="attached")
+    tab.wait_for_function("document.querySelector('.viewer .place')?.textContent.startsWith('p30')")
+    assert tab.evaluate("document.querySelector('.viewer').open")
+    tab.close()

@@ -1,0 +1,70 @@
+// While a run is under way the page loads itself anew, and is again where it was.
+const live = document.querySelector(".live");
+const placeKey = "styletransfer place " + location.pathname;
+const QUIET_MS = 3000;  // after the last touch: nobody is interrupted
+let touched = 0, paused = false;
+
+function keepPlace() {
+  const inSight = card => card.getBoundingClientRect().bottom > 0 && card.getBoundingClientRect().top < innerHeight;
+  const focused = document.activeElement && document.activeElement.closest(".card");
+  const top = focused && inSight(focused) ? focused : visibleCards().find(inSight);
+  const kept = {
+    top: top && { id: top.id, at: top.getBoundingClientRect().top }, scrolled: scrollY,
+    focused: focused && focused.id, searching: document.activeElement === search,
+    view: viewer.open ? view : null, cut: cut.value, marked, paused,
+  };
+  try { sessionStorage.setItem(placeKey, JSON.stringify(kept)); } catch {}
+}
+
+function findPlace() {
+  let kept = null;
+  try {
+    kept = JSON.parse(sessionStorage.getItem(placeKey));
+    sessionStorage.removeItem(placeKey);
+  } catch {}
+  if (!kept) return;
+  paused = kept.paused;
+  marked = kept.marked.filter(cardOf);
+  showPicks();
+  const focused = kept.focused && document.getElementById(kept.focused);
+  if (focused) focused.querySelector(".picture").focus({ preventScroll: true });
+  if (kept.searching) search.focus({ preventScroll: true });
+  const top = kept.top && document.getElementById(kept.top.id);
+  if (top && kept.scrolled > 0) {
+    history.scrollRestoration = "manual";
+    const back = () => scrollBy({ top: top.getBoundingClientRect().top - kept.top.at, behavior: "instant" });
+    back();
+    requestAnimationFrame(() => requestAnimationFrame(back));  // cards come to their heights as they come into sight
+  }
+  if (kept.view) {
+    cut.value = kept.cut;
+    openViewer(kept.view.ids, kept.view.at, kept.view.count);
+    if (viewer.open) { Object.assign(view, kept.view, { ids: view.ids }); fill(); }
+  }
+}
+
+// On the wire the server may have gone with the run: then what there is stays.
+async function isThere() {
+  if (!location.protocol.startsWith("http")) return true;
+  try { return (await fetch(location.href, { method: "HEAD", cache: "no-store" })).ok; } catch { return false; }
+}
+
+async function reload() {
+  const watched = viewer.open && inView().every(id => cardOf(id).dataset.state !== "rendering");
+  if (paused || document.hidden || watched || Date.now() - touched < QUIET_MS) return;
+  if (await isThere()) { keepPlace(); location.reload(); }
+  else live.querySelector(".pulse").textContent = "Over, or out of reach";
+}
+
+findPlace();
+if (live) {
+  const pause = live.querySelector(".pause");
+  const showPause = () => pause.setAttribute("aria-pressed", String(paused));
+  pause.addEventListener("click", () => { paused = !paused; showPause(); });
+  showPause();
+  for (const kind of ["pointerdown", "keydown", "wheel"]) addEventListener(kind, () => { touched = Date.now(); }, { passive: true });
+  for (const time of live.querySelectorAll("time")) {
+    time.textContent = new Date(time.dateTime).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  }
+  setInterval(reload, 1000 * live.dataset.reloadS);
+}

@@ -1,0 +1,78 @@
+"""A pair as text to paste: its entry of a manifest, and the command that renders it alone.
+
+Locations are cut to what anybody may see, as everywhere beside the pictures.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import yaml
+
+from styletransfer import storage
+from styletransfer.manifest.pairs import Pair, PairStyle
+from styletransfer.pictures.formats import extension
+from styletransfer.settings import with_places
+
+_OF_MANIFESTS: Final = frozenset({"gpus", "checkpoint_s", "trace"})  # settings that `image` has no option for
+_DUMPER: Final = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # in C, where there is a libyaml
+_NEVER: Final = 2**31 - 1  # is a line of YAML folded
+
+
+def pair_yaml(pair: Pair) -> str:
+    """The pair as an entry of `pairs`."""
+    styles = [_style_entry(style) for style in pair.styles]
+    alone = len(styles) == 1 and len(styles[0]) == 1
+    entry: dict[str, Any] = {
+        "id": pair.id,
+        "content": storage.public(pair.content),
+        **({"style": styles[0]["image"]} if alone else {"styles": styles}),
+        "keep": storage.public(pair.keep) if pair.keep else None,
+        "format": pair.format,
+        "dpi": pair.dpi,
+        "settings": _settings(pair),
+    }
+    told = {key: value for key, value in entry.items() if value}
+    return str(yaml.dump([told], Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=_NEVER))
+
+
+def image_command(pair: Pair) -> str:
+    """The command that renders the pair by itself, into the folder where it is typed."""
+    pictures = [pair.content, *(style.image for style in pair.styles)]
+    words = ["styletransfer", "image", *map(storage.public, pictures)]
+    if len(pair.styles) > 1:
+        words += ["--style-weights", *(f"{style.weight:g}" for style in pair.styles)]
+    for option, masks in (("--region", "region"), ("--from", "sample")):
+        for number, style in enumerate(pair.styles, 1):
+            if mask := getattr(style, masks):
+                words += [option, f"{number}={storage.public(mask)}"]
+    if pair.keep is not None:
+        words += ["--keep", storage.public(pair.keep)]
+    for name, value in _settings(pair).items():
+        if name not in _OF_MANIFESTS:
+            words += [f"--{name.replace('_', '-')}", *_as_words(value)]
+    return shlex.join([*words, "--output", pair.id + extension(pair.format)])
+
+
+def _style_entry(style: PairStyle) -> dict[str, Any]:
+    entry: dict[str, Any] = {"image": storage.public(style.image)}
+    if style.weight != 1:
+        entry["weight"] = style.weight
+    masks = {"region": style.region, "from": style.sample}
+    return entry | {key: storage.public(mask) for key, mask in masks.items() if mask is not None}
+
+
+def _settings(pair: Pair) -> dict[str, Any]:
+    return with_places(pair.settings.differences(), lambda _, url: storage.public(url))
+
+
+def _as_words(value: Any) -> Iterator[str]:
+    """A setting's value as `image` takes it."""
+    if isinstance(value, Mapping):
+        yield from [value["image"]] if "image" in value else (f"{name}={part:g}" for name, part in value.items())
+    elif isinstance(value, list):
+        yield from map(str, value)
+    else:
+        yield str(value)

@@ -1,0 +1,59 @@
+"""A pair as text: what is pasted makes the very same pair."""
+
+import shlex
+
+import pytest
+import yaml
+
+from flows.commands.image_job import make_job
+from flows.commands.main import make_parser
+from styletransfer.renders.pair_text import image_command, pair_yaml
+
+BLEND = [{"image": "in/b.png", "weight": 3, "region": "in/m.png"}, {"image": "in/c d.png", "from": "in/m.png"}]
+LAYERS = {"content_layers": ["relu3_1", "relu4_1"], "style_layers": {"relu1_1": 2, "relu2_1": 0.5}}
+
+PAIRS = {
+    "plain": {"content": "in/a.png", "style": "in/b.png"},
+    "strange": {"content": "in/it's a $HOME: #1.png", "style": "in/Große Welle.png", "dpi": 300, "format": "tiff"},
+    "blend": {"content": "in/a.png", "styles": BLEND, "keep": "in/m.png"},
+    "settings": {"content": "in/a.png", "style": "in/b.png", "settings": {"end_scale": "512+", **LAYERS}},
+    "shorthands": {
+        "content": "in/a.png",
+        "style": "in/b.png",
+        "settings": {"quality": "good", "strength": 0.3, "init": {"image": "in/b.png"}},
+    },
+}
+
+
+def same(one, other):
+    """What a picture is made of, whatever its place in a manifest."""
+    keys = ("content", "styles", "settings", "format", "keep")
+    return all(getattr(one, key) == getattr(other, key) for key in keys)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_the_entry_makes_the_same_pair_in_another_manifest(studio, name):
+    (pair,) = studio.manifest({"id": name, **PAIRS[name]}, defaults={}).pairs
+    (pasted,) = studio.manifest(*yaml.safe_load(pair_yaml(pair)), defaults={}, format="webp").pairs
+    assert same(pair, pasted)
+    assert (pair.id, pair.dpi) == (pasted.id, pasted.dpi)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_the_command_makes_the_same_picture(studio, name):
+    (pair,) = studio.manifest({"id": name, **PAIRS[name]}, defaults={}).pairs
+    program, command, *arguments = shlex.split(image_command(pair))
+    assert (program, command) == ("styletransfer", "image")
+    assert same(pair, make_job(make_parser("image").parse_args(arguments)).pair)
+
+
+def test_nothing_secret_is_in_either(studio):
+    url = "https://ada:hunter2@example.org/a.png?X-Amz-Signature=hunter2"
+    (pair,) = studio.manifest({"content": url, "style": "in/b.png", "settings": {"init": {"image": url}}}).pairs
+    assert "hunter2" not in pair_yaml(pair) + image_command(pair)
+
+
+def test_settings_of_manifests_alone_are_no_options(studio):
+    (pair,) = studio.manifest({"content": "a.png", "style": "b.png", "settings": {"trace": True}}).pairs
+    assert "trace" not in image_command(pair)
+    assert "trace: true" in pair_yaml(pair)
