@@ -50,6 +50,8 @@ def image_command(pair: Pair) -> str:
                 words += [option, f"{number}={storage.public(mask)}"]
     if pair.keep is not None:
         words += ["--keep", storage.public(pair.keep)]
+    if pair.embed_inputs:
+        words.append("--embed-inputs")
     for name, value in _settings(pair).items():
         if name not in _OF_MANIFESTS:
             words += [f"--{name.replace('_', '-')}", *_as_words(value)]

@@ -35,11 +35,12 @@ class ShownSettings:
                 values.setdefault(name, set()).add(text)
         first = written[0] if len(written) > 1 else {}
         shared = {name: first[name] for name in first if all(each.get(name) == first[name] for each in written)}
+        several = {name for name, found in values.items() if len(found) > 1}
         return cls(
             shared,
             _written(Settings().model_dump(mode="json")),
             tuple(name for name in values if name not in shared),
-            frozenset(name for name, found in values.items() if len(found) > 1),
+            frozenset(several.union(*(pair.sweep for pair in pairs))),
         )
 
     def on_card(self, pair: SummaryPair) -> dict[str, str]:

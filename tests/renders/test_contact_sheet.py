@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
@@ -26,6 +27,7 @@ from styletransfer.renders.summary import Outcome
 from styletransfer.renders.under_way import PairUnderWay, Preview, RunUnderWay
 from styletransfer.transfer.report import ScaleReport
 from tests.studio import QUICK, Studio, picture_file, pretend_all, pretend_rendered
+from tests.waiting import until
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -464,13 +466,24 @@ def opened(browser, tmp_path) -> Iterator[Any]:
     assert [url for url in requests if not url.startswith(("data:", "file:"))] == []
 
 
+def comes_true(tab: Any, expression: str) -> None:
+    """Waits for it from outside: the page's policy forbids what Playwright waits with."""
+    from playwright.sync_api import Error
+
+    def is_true() -> Any:
+        with suppress(Error):  # while the page loads itself anew
+            return tab.evaluate(expression)
+
+    until(is_true, expression, 60)
+
+
 def visible(tab: Any) -> list[str]:
     return [card.get_attribute("id") for card in tab.query_selector_all(".card") if card.is_visible()]
 
 
 @pytest.mark.browser
 def test_previews_are_drawn(opened):
-    opened.wait_for_function("document.querySelector('.picture img').complete")
+    comes_true(opened, "document.querySelector('.picture img').complete")
     assert opened.evaluate("document.querySelector('.picture img').naturalWidth") == 480
     background = "getComputedStyle(document.querySelector('.thumb.content')).backgroundImage"
     assert opened.evaluate(background).startswith('url("data:image/jpeg')
@@ -513,13 +526,13 @@ WIDTHS = "[...document.querySelectorAll('.result')].map(image => Math.round(imag
 def test_the_viewer_goes_by_keys_and_gives_the_focus_back(opened):
     opened.focus("#pair-harbour--wave .picture")
     opened.keyboard.press("Enter")
-    opened.wait_for_function("document.querySelector('.result').src.endsWith('/harbour--wave.png')")
+    comes_true(opened, "document.querySelector('.result').src.endsWith('/harbour--wave.png')")
     opened.keyboard.press("z")
     assert opened.evaluate(WIDTHS) == [640]
     opened.keyboard.press("f")
     assert opened.evaluate(WIDTHS)[0] > 640
     opened.keyboard.press("ArrowRight")
-    opened.wait_for_function("document.querySelector('.result').src.endsWith('/harbour--night.png')")
+    comes_true(opened, "document.querySelector('.result').src.endsWith('/harbour--night.png')")
     assert opened.inner_text(".viewer .place") == "harbour--night · 2 of 2"
     opened.keyboard.press("Escape")
     assert opened.evaluate("document.activeElement.closest('.card').id") == "pair-harbour--night"
@@ -570,13 +583,13 @@ def test_picks_are_kept_filtered_and_copied(opened):
     opened.click(".picks .starred")
     assert visible(opened) == ["pair-harbour--wave"]
     opened.click(".copy-ids")
-    opened.wait_for_function("document.querySelector('.shown').textContent.startsWith('Copied ids')")
+    comes_true(opened, "document.querySelector('.shown').textContent.startsWith('Copied ids')")
     assert opened.evaluate("navigator.clipboard.readText()") == "harbour--wave"
     opened.click(".copy-entries")
-    opened.wait_for_function("document.querySelector('.shown').textContent.startsWith('Copied entries')")
+    comes_true(opened, "document.querySelector('.shown').textContent.startsWith('Copied entries')")
     assert opened.evaluate("navigator.clipboard.readText()") == "- id: harbour--wave\n"
     opened.click("#pair-harbour--wave [data-copy=command]")
-    opened.wait_for_function("document.querySelector('.shown').textContent.startsWith('Copied the command')")
+    comes_true(opened, "document.querySelector('.shown').textContent.startsWith('Copied the command')")
     assert opened.evaluate("navigator.clipboard.readText()") == "styletransfer image harbour--wave"
 
 
@@ -611,10 +624,10 @@ def test_a_run_under_way_loads_itself_anew_and_keeps_the_place(browser, tmp_path
     write("scale 2")
     tab.wait_for_selector("#pair-p30 .so-far:has-text('scale 2')")
     place = "document.activeElement.closest('#pair-p30')?.getBoundingClientRect().top"
-    tab.wait_for_function(f"Math.abs({place} - {before}) < 3")
+    comes_true(tab, f"Math.abs({place} - {before}) < 3")
     tab.click("#pair-p30 .picture")
     write("scale 3")
     tab.wait_for_selector("#pair-p30 .so-far:has-text('scale 3')", state="attached")
-    tab.wait_for_function("document.querySelector('.viewer .place')?.textContent.startsWith('p30')")
+    comes_true(tab, "document.querySelector('.viewer .place')?.textContent.startsWith('p30')")
     assert tab.evaluate("document.querySelector('.viewer').open")
     tab.close()

@@ -1,6 +1,7 @@
 """A pair as text: what is pasted makes the very same pair."""
 
 import shlex
+from typing import Any
 
 import pytest
 import yaml
@@ -9,10 +10,10 @@ from flows.commands.image_job import make_job
 from flows.commands.main import make_parser
 from styletransfer.renders.pair_text import image_command, pair_yaml
 
-BLEND = [{"image": "in/b.png", "weight": 3, "region": "in/m.png"}, {"image": "in/c d.png", "from": "in/m.png"}]
+BLEND: Any = [{"image": "in/b.png", "weight": 3, "region": "in/m.png"}, {"image": "in/c d.png", "from": "in/m.png"}]
 LAYERS = {"content_layers": ["relu3_1", "relu4_1"], "style_layers": {"relu1_1": 2, "relu2_1": 0.5}}
 
-PAIRS = {
+PAIRS: dict[str, dict[str, Any]] = {
     "plain": {"content": "in/a.png", "style": "in/b.png"},
     "strange": {"content": "in/it's a $HOME: #1.png", "style": "in/Große Welle.png", "dpi": 300, "format": "tiff"},
     "blend": {"content": "in/a.png", "styles": BLEND, "keep": "in/m.png"},
@@ -57,3 +58,8 @@ def test_settings_of_manifests_alone_are_no_options(studio):
     (pair,) = studio.manifest({"content": "a.png", "style": "b.png", "settings": {"trace": True}}).pairs
     assert "trace" not in image_command(pair)
     assert "trace: true" in pair_yaml(pair)
+
+
+def test_a_recipe_that_tells_places_is_asked_for(studio):
+    (pair,) = studio.manifest({"content": "a.png", "style": "b.png"}).embedding_inputs().pairs
+    assert "--embed-inputs" in image_command(pair)

@@ -29,6 +29,14 @@ def test_what_one_pair_alone_sets_is_on_its_card_alone():
     assert [shown.varied(each) for each in pairs] == [{"seed": "1"}, {"seed": "0"}, {"seed": "0"}]
 
 
+def test_what_is_swept_is_on_each_card_of_the_sweep():
+    """Where one of two values is the default, settings alone don't tell."""
+    swept = [pair(seed=seed).model_copy(update={"sweep": {"seed": seed}}) for seed in (1, 0)]
+    swept[1] = swept[1].model_copy(update={"settings": {}})
+    shown = ShownSettings.of(swept)
+    assert [shown.on_card(each) for each in swept] == [{"seed": "1"}, {"seed": "0"}]
+
+
 def test_what_a_shorthand_stands_for_is_no_default():
     other = ShownSettings.of([]).other_than_default(pair(quality="draft"))
     assert (other["quality"], other["end_scale"], other["iterations"]) == ("draft", "256", "25")
