@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from typing import Literal
 
 from rich.console import Console, RenderableType
 from rich.live import Live
@@ -14,6 +15,10 @@ from rich.text import Text
 from styletransfer.redaction import legible_lines
 
 _WIDE = 10_000  # columns
+
+_NAMES = ("manifest", "pair")
+_NAME_SHARE = 0.6
+"""Of the terminal's width: so long a name is not broken, whatever else has to make room for it."""
 
 STYLES = {
     "done": "green",
@@ -32,8 +37,11 @@ STYLES = {
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[str] = ()) -> Table:
     """A table without lines; columns named in `right` are aligned so."""
     made = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
-        made.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+    rows, longest = list(rows), _NAME_SHARE * output().width
+    for number, heading in enumerate(headings):
+        whole = heading in _NAMES and all(len(row[number]) <= longest for row in rows)
+        side: Literal["left", "right"] = "right" if heading in right else "left"
+        made.add_column(heading, justify=side, overflow="fold", no_wrap=whole)
     for row in rows:
         made.add_row(*(plain(cell, STYLES.get(cell, "")) for cell in row))
     return made

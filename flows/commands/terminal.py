@@ -157,7 +157,7 @@ class LiveTable(Lines):
     def __rich__(self) -> RenderableType:
         with self._lock:
             rows = list(self._rows.values())
-        parts: list[RenderableType] = [_table(rows)] if rows else []
+        parts: list[RenderableType] = [_table(rows, self.console.width)] if rows else []
         parts.append(self._bar(rows) if rows or self._estimate else plain(self._status, "dim"))
         return Group(*parts)
 
@@ -202,14 +202,30 @@ class LiveTable(Lines):
         return Constrain(grid, self.console.width - 4)  # room for the `^C` that a terminal writes at the cursor
 
 
-def _table(rows: list[Row]) -> Table:
-    table = Table.grid(padding=(0, 2), expand=True)
+_DEVICES = 6
+_LEFT_OUT = (_DEVICES, 3, 4, 2)
+"""Cells of a row that a narrow terminal does without, first of all its devices; then loss, speed and iteration."""
+_GAP = 2
+NAME_COLUMNS = 32
+"""Of a name, before any figure is left out for it."""
+
+
+def _table(rows: list[Row], width: int) -> Table:
+    """In `width` columns of the terminal: names first, and of the figures what there is room for beside them."""
+    cells = [row.cells() for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    widths[0] = min(widths[0], NAME_COLUMNS)
+    shown = set(range(len(widths)))
+    for number in _LEFT_OUT:
+        if sum(widths[each] + _GAP for each in shown) - _GAP > width:
+            shown.discard(number)
+    table = Table.grid(padding=(0, _GAP), expand=True)
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-    for _ in range(5):
-        table.add_column(no_wrap=True, justify="right")
-    table.add_column(no_wrap=True, style="dim")
-    for row in rows:
-        table.add_row(*map(plain, row.cells()))
+    for number in sorted(shown - {0}):
+        devices = number == _DEVICES
+        table.add_column(no_wrap=True, justify="left" if devices else "right", style="dim" if devices else "")
+    for row in cells:
+        table.add_row(*(plain(row[number]) for number in sorted(shown)))
     return table
 
 

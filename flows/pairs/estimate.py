@@ -107,5 +107,5 @@ def clock_text(seconds: float) -> str:
 
 
 def speed_text(per_second: float) -> str:
-    """`3.4 it/s`, `2.1 s/it`."""
-    return f"{per_second:.1f} it/s" if per_second >= 1 else f"{1 / per_second:.1f} s/it"
+    """`3.4 it/s`, `0.21 it/s`: of one unit, so that two speeds can be compared at sight."""
+    return f"{per_second:.1f} it/s" if per_second >= 1 else f"{per_second:.2g} it/s"

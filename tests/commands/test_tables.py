@@ -1,5 +1,8 @@
 """Tables on stdout: columns by their headings, lines that end with their last word."""
 
+import io
+import re
+
 import pytest
 from rich.console import Console
 
@@ -38,3 +41,32 @@ def test_what_is_watched_is_shown_again_and_again(capsys):
     with pytest.raises(StopIteration):
         watch(lambda: table(("n",), [(str(next(numbers)),)]), 0.0)
     assert capsys.readouterr().out.split() == ["n", "0", "n", "1", "n", "2"]
+
+
+def shown_in_a_terminal(monkeypatch, made):
+    """What `show` writes where stdout is a terminal of 60 columns that knows colours."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "60")
+    written = io.StringIO()
+    monkeypatch.setattr(written, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdout", written)
+    show(made)
+    return written.getvalue()
+
+
+def test_a_narrow_terminal_breaks_no_name(monkeypatch):
+    name = "pagoda-under-another-sky--night"
+    made = table(("pair", "why"), [(name, "not rendered yet " * 4)])
+    assert name in shown_in_a_terminal(monkeypatch, made)
+
+
+COLOUR = r"\x1b\[[\d;]*3\d[\d;]*m"
+
+
+def test_states_are_coloured_unless_the_environment_asks_for_none(monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert re.search(COLOUR, shown_in_a_terminal(monkeypatch, table(("state",), [("done",)])))
+    monkeypatch.setenv("NO_COLOR", "1")
+    plainly = shown_in_a_terminal(monkeypatch, table(("state",), [("done",)]))
+    assert "done" in plainly
+    assert not re.search(COLOUR, plainly)

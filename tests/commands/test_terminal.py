@@ -3,13 +3,14 @@
 import gc
 import io
 import logging
+import re
 import weakref
 from dataclasses import dataclass
 
 import pytest
 from rich.console import Console
 
-from flows.commands.terminal import TICK_S, Lines, LiveTable, Row, display
+from flows.commands.terminal import TICK_S, Lines, LiveTable, Row, _table, display
 from styletransfer.machine.devices import Slot
 from styletransfer.renders.pair import store
 from styletransfer.renders.plan import plan_manifest
@@ -91,7 +92,7 @@ def test_a_row_tells_scale_iteration_loss_speed_and_time_left():
     )  # fmt: skip
     clock.now = 13.0
     row.tick(step(17))
-    assert row.cells()[4] == "5.0 s/it"
+    assert row.cells()[4] == "0.2 it/s"
 
 
 def test_a_row_keeps_nothing_of_the_run_alive():
@@ -164,6 +165,24 @@ def test_long_names_and_narrow_terminals(plan):
     table.progress(pair, step(100))
     console.print(table)
     assert all(len(line) <= 60 for line in written(console).splitlines())
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (100, "pagoda-under-another-sky--night   128 px (1/2)  100/100  loss 0.1235  2.5 it/s  0:30 left  cuda:0"),
+        (80, "pagoda-under-another-sky--night  128 px (1/2)  100/100  2.5 it/s  0:30 left"),
+        (60, "pagoda-under-another-sky--night  128 px (1/2)  0:30 left"),
+        (40, "pagoda-under-a…  128 px (1/2)  0:30 left"),
+    ],
+)
+def test_a_narrow_terminal_keeps_the_name_before_the_figures(width, shown):
+    row = Row("pagoda-under-another-sky--night", SLOT, Clock())
+    row.tick(step(100))
+    row.per_second, row.seconds_left = 2.5, 30
+    console = recording(width)
+    console.print(_table([row], width))
+    assert re.sub(r"(?<=night) +", "  ", written(console)).strip() == re.sub(r"(?<=night) +", "  ", shown)
 
 
 def test_warnings_of_the_program_become_lines():

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from flows.pairs.estimate import Estimate, clock_text, pair_seconds_left
+from flows.pairs.estimate import Estimate, clock_text, pair_seconds_left, speed_text
 from styletransfer.renders.plan import plan_manifest
 from tests.studio import Studio
 
@@ -131,3 +131,10 @@ def test_time_left_of_one_pair():
 )
 def test_clock(seconds, text):
     assert clock_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("per_second", "text"), [(215.04, "215.0 it/s"), (1, "1.0 it/s"), (0.476, "0.48 it/s"), (0.0048, "0.0048 it/s")]
+)
+def test_all_speeds_are_of_one_unit(per_second, text):
+    assert speed_text(per_second) == text
