@@ -150,6 +150,7 @@ def _told_prefect(options: argparse.Namespace) -> dict[str, Any]:
         "weights": options.weights and storage.public(options.weights),
         "output": options.output and storage.public(options.output),
         "preview": _preview(options),
+        "preview_s": getattr(options, "preview_s", None),
         "settings": with_places(given_settings(options), lambda _, url: storage.public(url)),
     }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -26,7 +28,7 @@ from styletransfer import storage
 from styletransfer.errors import StorageError, WeightsError
 from styletransfer.machine.devices import Slot, parse_devices
 from styletransfer.renders.plan import Plan
-from styletransfer.renders.previews import preview_plan
+from styletransfer.renders.previews import preview_plan, preview_rounds
 from styletransfer.storage.retries import Retries
 
 log = logging.getLogger(__name__)
@@ -69,14 +71,15 @@ def render_manifest(
     settings: dict[str, Any] | None = None,
     renders_per_gpu: int = 1,
     preview: int | None = None,
+    preview_s: float | None = None,
 ) -> State[Any]:
     """Render what is left to do of the manifest at this path or URL, on this host's devices.
 
     `only` keeps the pairs with these ids, `force` renders what is done again, `devices` default to all GPUs,
     else the CPU; `weights`, `output` and `settings` replace the manifest's. Each GPU renders `renders_per_gpu`
     small pairs at a time. With `preview` no more is rendered than each pair's scales up to so many px, from where
-    the next run goes on. Ends Failed, naming each failed pair and why, when one failed; Cancelled when stopped by
-    Ctrl-C.
+    the next run goes on; with `preview_s` as many of them as begin within so many seconds. Ends Failed, naming each
+    failed pair and why, when one failed; Cancelled when stopped by Ctrl-C.
     """
     caller = _caller.get() or FlowCaller(Listener())
     plan = caller.plan or make_plan(manifest, only or [], force, weights, output, settings=settings)
@@ -88,7 +91,7 @@ def render_manifest(
     listener = Listeners(sheet, caller.listener, LogListener(get_run_logger()))
     try:
         with sheet:
-            render_queued(plan, devices or [], listener, renders_per_gpu)
+            render_queued(plan, devices or [], listener, renders_per_gpu, preview_s)
     except KeyboardInterrupt:
         stopped = True
     except (WeightsError, StorageError) as error:  # the weights': pairs keep theirs to themselves
@@ -103,8 +106,17 @@ def render_manifest(
     return final_state(result, stopped=stopped)
 
 
-def render_queued(plan: Plan, devices: Sequence[str], listener: Listener, renders_per_gpu: int = 1) -> None:
-    """Render the plan's queued pairs in this process, on these devices or all there are."""
+def render_queued(
+    plan: Plan,
+    devices: Sequence[str],
+    listener: Listener,
+    renders_per_gpu: int = 1,
+    preview_s: float | None = None,
+) -> None:
+    """Render the plan's queued pairs in this process, on these devices or all there are.
+
+    With `preview_s` round by round, each one scale further; none begins later than so many seconds from now.
+    """
     queued = plan.having("queued")
     if not queued:
         return
@@ -115,8 +127,29 @@ def render_queued(plan: Plan, devices: Sequence[str], listener: Listener, render
         if len(held) < most:
             log.warning("there is only %s for pairs with `gpus: %d`, so they are rendered there", Slot(held), most)
         weights = load_weights(plan, queued)
-        listener.planned(plan, len(held))
-        Renderer(Slots(held, renders_per_gpu), weights, listener).run(queued)
+        began = time.monotonic()
+        for each in [plan] if preview_s is None else preview_rounds(plan):
+            slots = Slots(held, renders_per_gpu)
+            left = None if preview_s is None else preview_s - (time.monotonic() - began)
+            if left is not None and left <= 0:
+                break
+            listener.planned(each, len(held))
+            with _closed_after(slots, left):
+                Renderer(slots, weights, listener).run(each.having("queued"))
+
+
+@contextmanager
+def _closed_after(slots: Slots, seconds: float | None) -> Iterator[None]:
+    """Within the block slots are handed out for so long; what has one by then goes on."""
+    if seconds is None:
+        yield
+        return
+    timer = threading.Timer(seconds, slots.close)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def final_state(result: Result, *, stopped: bool) -> State[Any]:

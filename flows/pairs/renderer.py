@@ -133,6 +133,7 @@ class Renderer:
     def _steps(self, planned: PlannedPair, place: MemoryPlace) -> Record:
         place.take()
         self.check_stopped()
+        self.slots.check_open()
         fetched = steps.fetch(planned, place)
         with self.slots.take(planned.pair.settings.gpus, self._share(planned)) as slot:
             self._begun.add(planned.id)

@@ -85,6 +85,11 @@ class Slots:
         """Whole shares of a device, at least one."""
         return max(1, min(self._shares[position], math.ceil(share * self._shares[position])))
 
+    def check_open(self) -> None:
+        """Raises Cancelled once slots are closed."""
+        if self._closed:
+            raise Cancelled("stopped before it asked for a device")
+
     def close(self) -> None:
         """Hand out nothing more: all who wait, now or later, are told Cancelled. What is held stays held."""
         with self._changed:

@@ -7,8 +7,10 @@ preview is and what it took is told by a record beside its picture; both go when
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from operator import itemgetter
 
 from styletransfer import storage
 from styletransfer.errors import RecordError, StorageError
@@ -17,6 +19,8 @@ from styletransfer.renders.pair import Rendered, record_of
 from styletransfer.renders.plan import READERS, Plan, PlannedPair
 from styletransfer.renders.records import Record, read_record, write_record
 from styletransfer.renders.thumbnails import Thumbnails
+
+Scales = tuple[int, ...]
 
 log = logging.getLogger(__name__)
 
@@ -27,12 +31,25 @@ def preview_plan(plan: Plan, px: int) -> Plan:
     Pairs whose preview is there are held; those that have no scale beyond it are rendered to their end.
     Raises StorageError.
     """
+    return _only_first(plan, lambda scales: tuple(scale for scale in scales if scale <= px) or scales[:1])
+
+
+def preview_rounds(plan: Plan) -> Iterator[Plan]:
+    """Previews of its queued pairs scale by scale: of all of them by the first, then by the first two, and so on up
+    to the last but one. Each is planned when it is asked for. Raises StorageError."""
+    queued = plan.having("queued")
+    for count in range(1, max(2, *(len(planned.scales) for planned in queued))):
+        pairs = tuple(planned for planned in queued if len(planned.scales) > count or count == 1)
+        yield _only_first(replace(plan, pairs=pairs), itemgetter(slice(count)))
+
+
+def _only_first(plan: Plan, first: Callable[[Scales], Scales]) -> Plan:
     with ThreadPoolExecutor(READERS, thread_name_prefix="previews") as readers:
-        return replace(plan, pairs=tuple(readers.map(lambda planned: _previewed(planned, px), plan.pairs)))
+        pairs = readers.map(lambda planned: _previewed(planned, first(planned.scales)), plan.pairs)
+        return replace(plan, pairs=tuple(pairs))
 
 
-def _previewed(planned: PlannedPair, px: int) -> PlannedPair:
-    scales = tuple(scale for scale in planned.scales if scale <= px) or planned.scales[:1]
+def _previewed(planned: PlannedPair, scales: Scales) -> PlannedPair:
     if planned.state != "queued" or scales == planned.scales:
         return planned
     planned = replace(planned, scales=scales, whole=planned.scales)

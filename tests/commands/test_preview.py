@@ -2,14 +2,23 @@
 
 import json
 
+import pytest
+
 from flows.commands.main import make_parser
-from flows.commands.preview import PREVIEW_PX
 from tests.commands.programs import write_manifest
 
 
-def test_scale_has_a_default_and_is_a_number(capsys):
-    assert make_parser("preview").parse_args(["night.yaml"]).preview == PREVIEW_PX
-    assert make_parser("preview").parse_args(["night.yaml", "--scale", "64"]).preview == 64
+def test_how_far_is_a_scale_or_a_time(capsys):
+    parse = make_parser("preview").parse_args
+    assert parse(["night.yaml", "--scale", "64"]).preview == 64
+    assert [parse(["night.yaml", "--budget", text]).preview_s for text in ("90s", "10m", "2h")] == [90, 600, 7200]
+    for wrong, told in (
+        (["--budget", "10"], "--budget: is '10'; must be seconds, minutes or hours: 90s, 10m, 1h"),
+        (["--budget", "10m", "--scale", "64"], "--scale: not allowed with argument --budget"),
+    ):
+        with pytest.raises(SystemExit):
+            parse(["night.yaml", *wrong])
+        assert told in capsys.readouterr().err
 
 
 def test_a_sweep_is_previewed_chosen_from_and_rendered(run, two_pictures):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.pairs.demo import states, write_manifest
-from tests.studio import damaged_file, picture_file
+from tests.pairs.demo import states, summary, write_manifest
+from tests.studio import SHALLOW, damaged_file, picture_file
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -122,3 +122,17 @@ def test_no_secret_of_a_url_gets_into_the_log_of_a_run(flow, studio, web):
         until(lambda: "Traceback" in told(), "the run's log")
         assert "/odd.png: the server answered with status 418" in told()
         assert "s3cret" not in told() + str(state.message) + run_of(state).model_dump_json()
+
+
+def test_previews_for_a_time_are_made_scale_by_scale_and_gone_on_from(flow, studio):
+    studio.picture("in/a.png", 1)
+    pairs = [{"id": name, "content": "in/a.png", "style": "in/a.png"} for name in ("one", "two")]
+    settings = {**SHALLOW, "end_scale": 40}
+    manifest = write_manifest(studio, *pairs, defaults=settings)
+    assert flow(manifest, preview_s=1e-6, return_state=True).message == "2 queued"
+    assert flow(manifest, preview_s=600, return_state=True).message == "2 held"
+    shown = [(pair["picture"], pair["width"]) for pair in summary(studio)["pairs"]]
+    assert shown == [(".one.preview.jpg", 28), (".two.preview.jpg", 28)]
+    assert flow(manifest, preview=28, return_state=True).message == "2 held"
+    assert flow(manifest, return_state=True).message == "2 done"
+    assert not studio.has("out/demo/.one.preview.jpg")

@@ -8,7 +8,7 @@ from flows.pairs import steps
 from styletransfer import storage
 from styletransfer.renders.pair import fetch, stylize_pair
 from styletransfer.renders.plan import plan_manifest
-from styletransfer.renders.previews import preview_plan, remove_preview, store_preview
+from styletransfer.renders.previews import preview_plan, preview_rounds, remove_preview, store_preview
 from styletransfer.renders.records import read_record
 from styletransfer.renders.summary import Outcome, other_pairs, summarise
 from styletransfer.renders.weights_loading import load_weights
@@ -44,6 +44,16 @@ def test_scales_up_to_a_size_are_previewed_and_always_the_first(manifest, px, sc
     assert planned.whole == (17, 24, 34, 48)
     assert planned.scales == planned.whole[:scales]
     assert planned.size == (48, 36)
+
+
+def test_rounds_take_all_pairs_one_scale_further_each_and_leave_the_last(studio):
+    studio.simple()
+    pair = {"content": "in/a.png", "style": "in/b.png"}
+    small = {"id": "small", **pair, "settings": {"end_scale": 17}}
+    plan = plan_manifest(studio.manifest({"id": "large", **pair}, small, defaults=SETTINGS))
+    rounds = [{each.id: each.scales for each in each_round.pairs} for each_round in preview_rounds(plan)]
+    assert rounds == [{"large": (17,), "small": (17,)}, {"large": (17, 24)}, {"large": (17, 24, 34)}]
+    assert [each.whole for each in next(preview_rounds(plan)).pairs] == [(17, 24, 34, 48), ()]
 
 
 def test_a_pair_with_no_more_scales_is_rendered_to_its_end(manifest):
