@@ -21,7 +21,7 @@ from styletransfer.pictures.picture import resize
 from styletransfer.renders import pair
 from styletransfer.renders.pair import fetch, render_pair, store, stylize_pair, versions
 from styletransfer.renders.plan import plan_manifest
-from styletransfer.renders.records import InputRecord, read_record, to_json
+from styletransfer.renders.records import InputRecord, read_record, to_json, write_record
 from styletransfer.renders.weights_loading import load_weights
 from styletransfer.transfer.stylizer import Progress
 from tests.studio import QUICK, SHALLOW, Studio, picture_file, plan_one, pretend_rendered
@@ -217,7 +217,7 @@ def test_renders_that_store_at_once_leave_a_picture_and_its_own_record(any_studi
     other = plan_one(any_studio.simple(defaults={**QUICK, "seed": 7}))
     mine, theirs = pretend_rendered(planned, seed=1), pretend_rendered(other, seed=2)
     assert mine.fingerprint != theirs.fingerprint
-    write, between = pair.write_record, [lambda: store(theirs)]
+    write, between = write_record, [lambda: store(theirs)]
 
     def write_later(url, record):
         if between:
