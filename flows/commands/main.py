@@ -43,6 +43,7 @@ COMMANDS: Final = {
     "deploy": "set a Prefect server up for a farm",
     "worker": "have this machine render for a farm",
     "doctor": "look whether this machine can render, and what to do if not",
+    "completion": "print what a shell completes commands and options by",
 }
 
 HELP: Final = """\
@@ -61,7 +62,7 @@ Each command has a --help of its own.
 def make_parser(command: str | None = None) -> Parser:
     """The parser of what follows the command; without one, of what stands in its place."""
     if command is None:
-        listed = "\n".join(f"  {name:<10}{text}" for name, text in COMMANDS.items())
+        listed = "\n".join(f"  {name:<12}{text}" for name, text in COMMANDS.items())
         about = "Neural style transfer, of one picture or of a manifest of many."
         parser = Parser("styletransfer", "COMMAND [options]", about, HELP.format(commands=listed))
         parser.add_argument("--version", action="version", version=f"styletransfer {version()}")

@@ -21,10 +21,10 @@ _ABOUT: Final = """\
 Every command, option and setting, in the words of `--help` and of the JSON Schema, which this page is made of:
 `python -m flows.commands.reference > docs/reference.md`.
 
-`styletransfer COMMAND --help` (`-h`) shows a command's options with examples, `-v` (`--verbose`) the log, and where
-in the program an error arose; `styletransfer --version` tells the version; `styletransfer` alone shows its help,
-and ends with status 2. [The artists' page](artists.md) shows what the settings do, [the farm's page](farm.md) how
-the commands of a farm work together.
+`styletransfer COMMAND --help` (`-h`) shows a command's options with examples, `-v` (`--verbose`) the log, and
+where in the program an error arose; `styletransfer --version` tells the version; `styletransfer` alone shows its
+help, and ends with status 2. Where `NO_COLOR` is set, nothing is coloured. [The artists' page](artists.md) shows
+what the settings do, [the farm's page](farm.md) how the commands of a farm work together.
 
 """
 
