@@ -13,8 +13,8 @@ def gpu_share(planned: PlannedPair, device: str, free: int, hardware: Hardware =
     """The share, above 0 to 1, of a GPU with `free` bytes for renders: that of its memory, by the plan.
 
     All of it where one render keeps the GPU busy: one whose iterations are not all replayed, as they take longer
-    than their launches or have to be launched one by one; and where there is hardly memory for it, so that a picture
-    is rendered as it would be alone.
+    than their launches or have to be launched one by one; and where there is hardly memory for it, so that a
+    picture is rendered as it would be alone.
     """
     from styletransfer.transfer.memory_plan import Budget, memory_plans
     from styletransfer.transfer.replay import graphs_wanted
