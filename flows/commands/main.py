@@ -27,6 +27,8 @@ COMMANDS: Final = {
     "check": "check a manifest and show what would be rendered",
     "preview": "render the first scales of every pair, to choose by",
     "recipe": "show how a picture was made, from its file",
+    "history": "show the pictures that a pair had",
+    "restore": "bring a former picture of a pair back",
     "submit": "hand a manifest to the farm",
     "schedule": "render a manifest, or all in a folder, night by night",
     "status": "show the night: manifests and slots, or one run's pairs",

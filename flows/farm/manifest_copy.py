@@ -35,6 +35,7 @@ def resolved(manifest: Manifest) -> bytes:
         "priority": manifest.priority,
         **({"max_failed": manifest.max_failed} if manifest.max_failed is not None else {}),
         **({"embed_inputs": True} if any(pair.embed_inputs for pair in manifest.pairs) else {}),
+        "keep_versions": max((pair.keep_versions for pair in manifest.pairs), default=0),
         "defaults": {name: json.loads(value) for name, value in shared.items()},
         "pairs": [_pair(pair, manifest, shared) for pair in manifest.pairs],
     }

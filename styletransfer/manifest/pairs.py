@@ -31,7 +31,8 @@ class Pair:
 
     `keep`: mask of what of the content stays as photographed. `swept`: settings that a sweep gave it, the axes that
     it is shown by. `embed_inputs`: the result's recipe tells where its inputs were.
-    `requires`: tags that a farm's slot must have to render it.
+    `requires`: tags that a farm's slot must have to render it. `keep_versions`: how many former pictures
+    are kept.
     `place` (`pairs[3]`) and `line` say where the manifest asks for it, `lines` where each input is named.
     """
 
@@ -49,6 +50,7 @@ class Pair:
     swept: tuple[str, ...] = ()
     embed_inputs: bool = False
     requires: frozenset[str] = frozenset()
+    keep_versions: int = 0
 
     def line_of(self, key: str) -> int | None:
         """Line of a key of the entry (`styles[1]`), or else of the entry."""

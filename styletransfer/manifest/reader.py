@@ -254,6 +254,7 @@ class _Reader:
             swept=_in_order_of_labels(variant.swept, entry.swept if isinstance(entry, PairEntry) else ()),
             embed_inputs=head.embed_inputs,
             requires=frozenset((head.requires or ()) if entry.requires is None else entry.requires),
+            keep_versions=head.keep_versions,
         )
         return Draft(pair, path, explicit=asked is not None, sound=variant.settings is not None)
 

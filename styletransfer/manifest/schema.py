@@ -202,6 +202,9 @@ class ManifestFile(_Checked):
     embed_inputs: bool = Field(
         False, description="whether the recipe inside each result tells where its inputs were, not only their names"
     )
+    keep_versions: int = Field(
+        3, ge=0, le=1000, description="former pictures of each pair that are kept when it is rendered anew"
+    )
     defaults: _SettingsMapping = Field({}, description="settings of all renders")
     pairs: list[PairEntry] = Field([], description="renders, one by one")
     grid: list[GridEntry] = Field([], description="renders as cross products, added to `pairs`")
@@ -281,8 +284,10 @@ _MUST = {
     "string_pattern_mismatch": "64 hexadecimal digits",
     "literal_error": "{expected}",
     "bool_type": "true or false",
+    "int_type": "a whole number",
     "float_type": "a number",
     "finite_number": "a finite number",
+    "greater_than_equal": ">= {ge:g}",
     "greater_than": "> {gt:g}",
     "less_than_equal": "<= {le:g}",
     "list_type": "a list",

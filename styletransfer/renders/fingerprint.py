@@ -88,6 +88,11 @@ def what_changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """In which parts two fingerprints differ, in words; of a record too old to keep them `before` is empty."""
     if not before:
         return "changed since: something that its record, an older one, does not name"
+    return f"changed since: {', '.join(changed_parts(before, now))}"
+
+
+def changed_parts(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """The same as a list: names of settings, and words for the other parts."""
     settings, was = now["settings"], before.get("settings", {})
     changed = [name for name in {**settings, **was} if settings.get(name) != was.get(name)]
     styles = "the style" if len(now["styles"]) == 1 else "the styles"
@@ -96,7 +101,7 @@ def what_changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     changed += [word for part, word in words.items() if now.get(part) != before.get(part)]
     if not changed or now["algorithm"] != before.get("algorithm"):
         changed.append("the algorithm")
-    return f"changed since: {', '.join(changed)}"
+    return changed
 
 
 def style_shares(styles: Iterable[tuple[str, float]]) -> dict[str, float]:

@@ -2,7 +2,8 @@
 
     <output>/<manifest name>/<id>.<ext>, <id>.json, summary.json, index.html, index-2.html ...,
                              .checkpoints/<id>-<fingerprint>.safetensors, .thumbnails/<id>.jpg, .farm/<id>.json,
-                             .<id>.preview.jpg, .<id>.preview.json
+                             .<id>.preview.jpg, .<id>.preview.json,
+                             .history/<id>/<fingerprint>.<ext>, .history/<id>/<fingerprint>.json
 
 Ids become file names on local disks, on S3 and on network shares that ignore case, so they are kept plain.
 """
@@ -80,6 +81,23 @@ class OutputPlaces:
 
     def thumbnail(self, pair_id: str) -> str:
         return storage.join(self.thumbnails, f"{_safe(pair_id)}.jpg")
+
+    @property
+    def history(self) -> str:
+        """Former pictures of all pairs."""
+        return storage.join(self.folder, ".history")
+
+    def versions(self, pair_id: str) -> str:
+        """The folder of the pair's former pictures."""
+        return storage.join(self.history, _safe(pair_id))
+
+    def version(self, pair_id: str, fingerprint: str, picture_format: Format) -> str:
+        """A former picture of the pair."""
+        return storage.join(self.versions(pair_id), _safe(fingerprint) + extension(picture_format))
+
+    def version_record(self, pair_id: str, fingerprint: str) -> str:
+        """Its record."""
+        return storage.join(self.versions(pair_id), f"{_safe(fingerprint)}.json")
 
     def note(self, pair_id: str) -> str:
         """What a farm notes about the pair as long as it is not done."""

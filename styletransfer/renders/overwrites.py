@@ -35,7 +35,8 @@ class Overwrites:
         for url in (self._places.summary, *map(self._places.page, range(1, self._pages + 1))):
             if read := self._overwritten(url):
                 yield Fault("output", f"would put {storage.name(url)} over {storage.public(read)}, {_ADVICE}")
-        for folder in (self._places.checkpoints, self._places.thumbnails, self._places.notes):
+        places = self._places
+        for folder in (places.checkpoints, places.thumbnails, places.notes, places.history):
             begin = self._keys.place(storage.join(folder, "x"))[:-1]
             if read := next((url for key, url in self._read.items() if key.startswith(begin)), None):
                 message = (

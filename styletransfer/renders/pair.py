@@ -31,6 +31,7 @@ from styletransfer.pictures.picture import Dpi, Picture
 from styletransfer.pictures.soft_proof import soft_proof
 from styletransfer.renders.checkpoints import Checkpoints, remove_all
 from styletransfer.renders.fingerprint import fingerprint, fingerprint_parts
+from styletransfer.renders.history import drop_versions, find_versions, keep_version, told
 from styletransfer.renders.inputs import MASKS, InputUse, input_uses, largest_bytes
 from styletransfer.renders.output_folder import find_record, picture_is_there
 from styletransfer.renders.plan import PlannedPair, plan_manifest
@@ -324,23 +325,38 @@ def store(rendered: Rendered, *, attempts: int = 1) -> Record:
     """Write the picture, then the record that marks the pair done; returns the record.
 
     May be repeated: where this very picture has been stored since the render began (by an earlier try, or
-    by another host), that is left alone. A picture of the pair's former format goes last. Raises
-    StorageError.
+    by another host), that is left alone. What it replaces goes into the history first, if versions are kept; a
+    picture of the pair's former format goes last. Raises StorageError.
     """
     fetched = rendered.fetched
     planned = fetched.planned
     before = find_record(planned.places, planned.id)
     if before is not None and _stored_meanwhile(before, rendered):
         return before
+    versions, surplus = _versions(rendered, before)
     contents = encoded(fetched, rendered.image, planned.pair.format, rendered.recipe)
     url = planned.places.picture(planned.id, planned.pair.format)
     record = record_of(rendered, url, contents, attempts)
+    record = record.model_copy(update={"former": told(record, versions)})
     _keep_thumbnails(rendered, record)
     _write_both(url, contents, record, planned.places.record(planned.id))
     remove_all(planned.places, planned.id, rendered.fingerprint)
     if before is not None and before.output.format != record.output.format:
         _remove_former(planned, before)
+    drop_versions(planned.places, surplus)
     return record
+
+
+def _versions(rendered: Rendered, before: Record | None) -> tuple[list[Record], list[Record]]:
+    """The pair's former pictures, the newest first, and those that are too many; the one before is kept now."""
+    planned = rendered.fetched.planned
+    asked, versions = planned.pair.keep_versions, find_versions(planned.places, planned.id)
+    replaced = before if before is not None and before.fingerprint != rendered.fingerprint else None
+    if asked and replaced is not None and keep_version(planned.places, replaced):
+        versions = [replaced, *(each for each in versions if each.fingerprint != replaced.fingerprint)]
+    others = [each for each in versions if each.fingerprint != rendered.fingerprint]
+    same = [each for each in versions if each.fingerprint == rendered.fingerprint]
+    return others[:asked], [*others[asked:], *same]
 
 
 def encoded(fetched: Fetched, image: Tensor, picture_format: Format, recipe: str | None = None) -> bytes:

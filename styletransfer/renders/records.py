@@ -116,11 +116,24 @@ class OutputRecord(_Document):
     dpi: tuple[float, float] | None = None
 
 
+class FormerVersion(_Document):
+    """A picture that the pair had before, kept in `.history/`. `changed`: what the next one has otherwise."""
+
+    fingerprint: str
+    format: Format
+    sha256: str
+    width: int
+    height: int
+    finished: UtcTime
+    seconds: float
+    changed: tuple[str, ...] = ()
+
+
 class Record(_Document):
     """`<id>.json`: everything about one finished pair. Written last, so that it marks the pair done.
 
     `fingerprint_parts` are what the fingerprint is the hash of; empty in older records. `share`: of its GPU that it
-    was rendered with, beside others.
+    was rendered with, beside others. `former` pictures that are kept, the newest first.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -142,6 +155,7 @@ class Record(_Document):
     share: float = 1.0
     attempts: int = 1
     warnings: tuple[str, ...] = ()
+    former: tuple[FormerVersion, ...] = ()
 
     @property
     def slot_seconds(self) -> float:
@@ -183,6 +197,7 @@ class SummaryPair(_Document):
     devices: tuple[str, ...] = ()
     attempts: int = 0
     warnings: tuple[str, ...] = ()
+    former: tuple[FormerVersion, ...] = ()
 
 
 class SlowPair(_Document):

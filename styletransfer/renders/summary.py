@@ -155,5 +155,6 @@ def _with_record(entry: SummaryPair, places: OutputPlaces, record: Record) -> Su
             "devices": record.devices,
             "attempts": entry.attempts or record.attempts,
             "warnings": record.warnings,
+            "former": record.former,
         }
     )

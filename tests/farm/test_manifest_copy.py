@@ -27,6 +27,7 @@ def everything(studio):
         "requires": ["a100", "80gb"],
         "max_failed": "10%",
         "embed_inputs": True,
+        "keep_versions": 5,
         "defaults": {"end_scale": 32, "min_scale": 20, "style_layers": {"relu2_1": 1, "relu1_1": 5}},
         "pairs": [
             {"content": "in/a.png", "style": "in/x.png", "priority": "high", "settings": {"seed": 3}},

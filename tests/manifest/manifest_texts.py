@@ -23,6 +23,11 @@ grid:                                       # cross product, added to pairs; glo
 
 PAIR = "pairs: [{content: a, style: b}]"
 
+KEYS = (
+    "version, name, output, weights, format, dpi, priority, requires, max_failed, embed_inputs, keep_versions, "
+    "defaults, pairs, grid"
+)
+
 BAD = {
     # The file as a whole
     "": "demo.yaml: manifest (line 1) is empty; must be a mapping with `version`, `pairs` and more",
@@ -42,10 +47,12 @@ BAD = {
     PAIR: "demo.yaml: version (line 1) is missing; this program reads version 1 (`version: 1`)",
     f"version: 1\nversion: 1\n{PAIR}": "demo.yaml: version (line 2) is given twice, first in line 1",
     # The top level
+    f"version: 1\nkeep_versions: -1\n{PAIR}": "demo.yaml: keep_versions (line 2) is -1; must be >= 0",
+    f"version: 1\nkeep_versions: '3'\n{PAIR}": "demo.yaml: keep_versions (line 2) is '3'; must be a whole number",
+    f"version: 1\nembed_inputs: 1\n{PAIR}": "demo.yaml: embed_inputs (line 2) is 1; must be true or false",
     f"version: 1\nfromat: png\n{PAIR}": (
         "demo.yaml: fromat (line 2) is not a key of a manifest (did you mean 'format'?); allowed: "
-        "version, name, output, weights, format, dpi, priority, requires, max_failed, embed_inputs, defaults, "
-        "pairs, grid"
+        f"{KEYS}"
     ),
     **{
         f"version: 1\nmax_failed: {value}\n{PAIR}": (
@@ -118,11 +125,9 @@ BAD = {
     ),
     "version: 1\nsteps: 300\nimage_size: 512\npairs: [{content: a, style: b}]": (
         "demo.yaml: steps (line 2) is not a key of a manifest (here: `iterations`); allowed: "
-        "version, name, output, weights, format, dpi, priority, requires, max_failed, embed_inputs, defaults, "
-        "pairs, grid\n"
+        f"{KEYS}\n"
         "demo.yaml: image_size (line 3) is not a key of a manifest (here: `end_scale`); allowed: "
-        "version, name, output, weights, format, dpi, priority, requires, max_failed, embed_inputs, defaults, "
-        "pairs, grid"
+        f"{KEYS}"
     ),
     "version: 1\npairs: [{style: b}]": "demo.yaml: pairs[0].content (line 2) is missing",
     "version: 1\npairs: [{contents: a, style: b}]": (

@@ -194,7 +194,9 @@ def _copies(places: OutputPlaces) -> list[_File]:
 def _partial_waste(places: OutputPlaces) -> Iterator[Waste]:
     """What killed processes left half written; S3 shows no such files."""
     if storage.is_local(places.folder):
-        for folder in (places.folder, places.checkpoints, places.notes, places.thumbnails):
+        base, parts = _way_to(places, places.history)
+        histories = [storage.join(places.history, name) for name in listed(base, *parts).folders]
+        for folder in (places.folder, places.checkpoints, places.notes, places.thumbnails, *histories):
             files = _list(places, folder, tell=folder == places.thumbnails)  # of the others all is told by now
             partials = (file for file in files if _PARTIAL.fullmatch(file.name))
             yield from _old(partials, "partial file", now() - ABANDONED, set())

@@ -34,6 +34,7 @@ OURS = {
     f".{N32[:16]}.partial",
     f".checkpoints/.{N32[:16]}.partial",
     f".thumbnails/.{N32[:16]}.partial",
+    f".history/a/.{N32[:16]}.partial",
 }
 OTHERS = [
     "a.png", "a.json", "summary.json", "thesis.safetensors", ".mine.partial", f".{N32[:16]}.partial.txt",
@@ -44,6 +45,7 @@ OTHERS = [
     ".farm/b.json", ".farm/ a.json", ".farm/a.json.old", ".farm/deep/a.json", ".farm/notes.txt",
     ".manifests/0123456789ab/other.yaml", ".manifests/0123456789AB/demo.yaml", ".manifests/demo.yaml",
     ".manifests/0123456789ab/deep/demo.yaml", ".thumbnails/a.jpg", ".thumbnails/x.partial",
+    f".history/a/{F64}.png", f".history/a/{F64}.json", f".history/.{N32[:16]}.partial", ".history/a/notes.txt",
     f"deep/.checkpoints/a-{F64}.safetensors", f".other/a-{F64}.safetensors",
 ]  # fmt: skip
 CACHED = {f"weights/{N32}.weights", f"weights/{N32}.sha256", f"style-targets/{N32}.safetensors"}

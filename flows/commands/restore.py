@@ -1,0 +1,78 @@
+"""`styletransfer restore`: a pair's former picture back in its place."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from flows.commands.history import add_pair, chosen_pair
+from flows.commands.options import DONE, Parser
+from styletransfer.errors import Fault, SettingsError
+
+if TYPE_CHECKING:
+    from styletransfer.manifest.pairs import Pair
+    from styletransfer.renders.records import Record
+
+USAGE: Final = "MANIFEST ID VERSION [options]"
+
+HELP: Final = """\
+Brings back a picture that the pair had, with its record, as `history` lists
+them. The present one goes into the history. Not for a pair that is just being
+rendered. The manifest stays as it is: where it asks for other settings, this
+tells which, and the next `render` follows the manifest again.
+
+exit status: 0 restored, 1 it can't be, 2 the manifest or VERSION is wrong
+
+examples:
+  styletransfer restore harbour.yaml harbour--wave 3f9a01c2
+"""
+
+
+def add_options(parser: Parser) -> None:
+    add_pair(parser)
+    parser.add_argument("version", metavar="VERSION", help="its first digits, as `history` shows them")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Restore, and say what of the manifest asks for another picture; returns the exit status."""
+    from flows.commands.tables import output, plain
+    from styletransfer.renders.history import find_versions, restore
+    from styletransfer.renders.output_folder import find_record
+    from styletransfer.storage import public
+
+    _, pair, places = chosen_pair(options)
+    present = find_record(places, pair.id)
+    if present is not None and present.fingerprint.startswith(options.version.lower()):
+        output().print(plain(f"{pair.id}: version {present.fingerprint[:8]} is the present one"), soft_wrap=True)
+        return DONE
+    versions = find_versions(places, pair.id)
+    record = restore(places, pair.id, _chosen(versions, options.version), versions)
+    where = public(places.picture(pair.id, record.output.format))
+    output().print(plain(f"{pair.id}: version {record.fingerprint[:8]} is in {where}"), soft_wrap=True)
+    if differing := _differing(pair, record):
+        advice = f"the manifest asks for other settings; to keep this one, let it have {', '.join(differing)}"
+        output().print(plain(advice), soft_wrap=True)
+    return DONE
+
+
+def _chosen(versions: Sequence[Record], asked: str) -> Record:
+    """The version whose fingerprint begins so. Raises SettingsError for none, or for several."""
+    found = [each for each in versions if asked and each.fingerprint.startswith(asked.lower())]
+    if len(found) == 1:
+        return found[0]
+    there = ", ".join(each.fingerprint[:8] for each in versions) or "none"
+    raise SettingsError([Fault("VERSION", f"is {asked!r}; must begin the name of one version; there are: {there}")])
+
+
+def _differing(pair: Pair, record: Record) -> list[str]:
+    """What a manifest would say to have the record's settings, where the pair's are others."""
+    from styletransfer.renders.history import setting_text
+    from styletransfer.settings import Settings, with_places
+    from styletransfer.storage import public
+
+    asked = with_places(pair.settings.picture(), lambda _, url: public(url))
+    plain = Settings().picture()
+    texts = {name: (record.settings.get(name, plain[name]), value) for name, value in asked.items()}
+    settings = [f"{name}: {setting_text(had)}" for name, (had, asks) in texts.items() if had != asks]
+    return settings + ([f"format: {record.output.format}"] if record.output.format != pair.format else [])

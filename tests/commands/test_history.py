@@ -1,0 +1,38 @@
+"""`styletransfer history`: what was changed from version to version."""
+
+from flows.commands.main import main
+from styletransfer.renders.pair import store
+from tests.commands.programs import write_manifest
+from tests.studio import SHALLOW, Studio, plan_one, pretend_rendered
+
+PAIR = {"content": "in/a.png", "style": "in/b.png"}
+
+
+def render(studio: Studio, seed: int) -> str:
+    """The pair as if it had been rendered with this seed; the first digits of its fingerprint."""
+    keys = {"defaults": {**SHALLOW, "seed": seed}}
+    write_manifest(studio, PAIR, **keys)
+    return store(pretend_rendered(plan_one(studio.simple(**keys)), seed)).fingerprint[:8]
+
+
+def test_versions_are_listed_the_present_one_first(studio, capsys):
+    first, second = render(studio, 1), render(studio, 2)
+    assert main(["history", studio.url("demo.yaml"), "A--B"]) == 0
+    head, present, former = capsys.readouterr().out.splitlines()
+    assert head.split() == ["version", "rendered", "size", "format", "changed"]
+    assert present.split()[:2] == [second, "present"]
+    assert present.endswith("32x24  png     seed: 1 -> 2")
+    assert former.split()[0] == first
+
+
+def test_a_pair_without_any(studio, capsys):
+    studio.simple()
+    write_manifest(studio, PAIR)
+    assert main(["history", studio.url("demo.yaml"), "a--b"]) == 0
+    assert capsys.readouterr().out == "a--b: has no present picture\n"
+
+
+def test_a_slip_in_the_id(studio, capsys):
+    render(studio, 1)
+    assert main(["history", studio.url("demo.yaml"), "a-b"]) == 2
+    assert "there is no pair 'a-b' (did you mean 'a--b'?)" in capsys.readouterr().err

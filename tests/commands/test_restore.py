@@ -1,0 +1,36 @@
+"""`styletransfer restore`: a version back, and what the manifest asks for instead."""
+
+import hashlib
+
+from flows.commands.main import main
+from tests.commands.test_history import render
+
+
+def test_a_version_is_back_and_the_manifests_settings_are_told(studio, capsys):
+    first, second = render(studio, 1), render(studio, 2)
+    assert main(["restore", studio.url("demo.yaml"), "a--b", first]) == 0
+    place = studio.url("out/demo/a--b.png")
+    assert capsys.readouterr().out == (
+        f"a--b: version {first} is in {place}\n"
+        "the manifest asks for other settings; to keep this one, let it have seed: 1\n"
+    )
+    assert main(["history", studio.url("demo.yaml"), "a--b"]) == 0
+    _, present, former = capsys.readouterr().out.splitlines()
+    assert [present.split()[0], former.split()[0]] == [first, second]
+
+
+def test_the_present_one_is_left_alone(studio, capsys):
+    render(studio, 1)
+    second = render(studio, 2)
+    before = hashlib.sha256(studio.read("out/demo/a--b.png")).digest()
+    assert main(["restore", studio.url("demo.yaml"), "a--b", second]) == 0
+    assert "is the present one" in capsys.readouterr().out
+    assert hashlib.sha256(studio.read("out/demo/a--b.png")).digest() == before
+
+
+def test_a_version_that_there_is_not(studio, capsys):
+    first = render(studio, 1)
+    render(studio, 2)
+    assert main(["restore", studio.url("demo.yaml"), "a--b", "xyz"]) == 2
+    said = "error: VERSION is 'xyz'; must begin the name of one version; there are: "
+    assert capsys.readouterr().err.strip() == f"{said}{first}"
