@@ -15,8 +15,9 @@ HELP: Final = """\
 Renders each pair's first scales, up to --scale or as far as --budget goes, and
 shows them on the contact sheet. They are the first scales of the final picture,
 and where a render stands is kept: `render` goes on from there, or `submit`
-where the farm sees the same folder. What comes is, on a CPU, byte for byte what it had been without
-the preview, and no work is done twice. `render --only ID` takes the chosen.
+where the farm sees the same folder. What comes is, on a CPU, byte for byte what
+it had been without the preview, and no work is done twice. `render --only ID`
+takes the chosen.
 
 A pair with no more scales than these is rendered to its end. A preview that is
 there is not made again. The same settings must be given again by --set.
