@@ -7,6 +7,7 @@ Everything is checked before any picture is read or any weight is loaded, and ev
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -398,7 +399,14 @@ _SIGNS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveM
 
 def _allowed(name: str) -> str:
     """What a setting may be, from its field's own constraints."""
-    return _IN_WORDS.get(name) or _in_words(Settings.model_json_schema()["properties"][name])
+    return _IN_WORDS.get(name) or _in_words(_properties()[name])
+
+
+@cache
+def _properties() -> Mapping[str, Any]:
+    """The schema of each setting; making it takes longer than all checks."""
+    properties: Mapping[str, Any] = Settings.model_json_schema()["properties"]
+    return properties
 
 
 def _in_words(schema: Mapping[str, Any]) -> str:

@@ -75,7 +75,7 @@ def _find(planned: PlannedPair) -> Record | None:
 def reason(record: Record) -> str:
     """Why the pair is held."""
     longest = max(record.output.width, record.output.height)
-    return f"preview at {longest} px; `render` and `submit` go on from here"
+    return f"preview at {longest} px; rendering goes on from here"
 
 
 def store_preview(rendered: Rendered) -> Record:

@@ -195,6 +195,12 @@ def test_one_that_has_the_default_of_what_others_vary_says_so():
     assert len(sheet.find("li", **{"class": "default"})) == 1
 
 
+def test_a_preview_is_shown_and_says_what_it_is():
+    sheet = make_page(make_pair(state="held", picture=".a--b.preview.jpg", reason="preview at 128 px"))
+    assert sheet.find("a", href="./.a--b.preview.jpg")
+    assert "preview at 128 px" in sheet.text
+
+
 def test_done_before_says_what_it_means():
     sheet = make_page(make_pair(state="skipped"))
     assert "Rendered 01 May 2026; nothing that makes it has changed since." in sheet.text
