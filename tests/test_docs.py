@@ -293,6 +293,14 @@ def test_an_example_manifest_has_nothing_wrong(example, harbour):
     assert parse_manifest(example, str(harbour)).pairs
 
 
+def test_the_example_of_a_sweep_makes_the_ids_shown(harbour):
+    told = section(MANIFEST, "Sweeps")
+    (example,) = blocks_in(told, "yaml")
+    found = [pair.id for pair in parse_manifest(example, str(harbour)).pairs]
+    assert len(found) == 6
+    assert f"makes six: `{found[0]}`, `{found[1]}`, `{found[2]}` and so on" in " ".join(told.split())
+
+
 def test_the_example_of_faults_gets_the_messages_shown(harbour):
     faults = section(MANIFEST, "Faults")
     example, shown = blocks_in(faults, "yaml")[0], blocks_in(faults, "text")[0]
