@@ -96,6 +96,9 @@ LOST_MESSAGE: Final = f"not heard of for {LOST_AFTER_S} s"
 PENDING_LIMIT_S: Final = period_s("NST_PENDING_LIMIT_S", 180)
 """A run handed to a worker that has not begun after this is taken for lost: it never sent a heartbeat."""
 
+CONTAINER_LIMIT_S: Final = period_s("NST_CONTAINER_LIMIT_S", 900)
+"""The same for one that begins in a container: an image of some GB may have to be pulled before."""
+
 NO_WORKER_S: Final = 300
 """Runs wait for a worker without limit; after this it is said that none is there."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -74,13 +75,16 @@ def slots(
     services: Mapping[str, SlotService],
 ) -> list[SlotWork]:
     """Workers with their runs; `progress` by run id, `services` by worker."""
-    by_worker = {str(run.labels.get(names.WORKER_LABEL, "")): run for run in runs}
+    by_worker: dict[str, list[FlowRun]] = defaultdict(list)
+    for run in runs:
+        by_worker[str(run.labels.get(names.WORKER_LABEL, ""))].append(run)
     found = []
     for worker in workers:
-        run = by_worker.pop(worker.name, None)
-        found.append(replace(_work(worker.name, worker.pool, run, progress), tags=worker.tags))
-    for name, run in by_worker.items():
-        found.append(_work(name or "?", run.work_pool_name or "", run, progress))
+        here: list[FlowRun | None] = [*by_worker.pop(worker.name, [])]  # in containers, several
+        works = [_work(worker.name, worker.pool, run, progress) for run in here or [None]]
+        found += [replace(work, tags=worker.tags) for work in works]
+    for name, lost in by_worker.items():
+        found += [_work(name or "?", run.work_pool_name or "", run, progress) for run in lost]
     found = [replace(slot, service=services.get(slot.worker)) for slot in found]
     return sorted(found, key=lambda slot: (slot.host, slot.slot))
 

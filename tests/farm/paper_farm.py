@@ -25,6 +25,7 @@ class PaperFarm:
     def __init__(self, manifest, slots=1):
         self.manifest = manifest
         self.slots, self.tags = {1: slots, 2: 0}, frozenset[str]()
+        self.share, self.containers = 1, False
         self.clock = 0.0
         self.runs = {}
         self.attempts = {}
@@ -109,7 +110,7 @@ class PaperRuns:
     def slots_in_service(self):
         self._ask()
         return [
-            LiveWorker(f"h-slot{number}", RENDER_POOLS[gpus], self.farm.tags)
+            LiveWorker(f"h-slot{number}", RENDER_POOLS[gpus], self.farm.tags, self.farm.share, self.farm.containers)
             for gpus, count in self.farm.slots.items()
             for number in range(count)
         ]

@@ -37,6 +37,15 @@ def test_slots_tell_their_pair_and_the_time_that_it_has_left():
     assert found[0].pairs == {"a--b": str(figures)}
 
 
+def test_a_worker_for_containers_shows_all_that_it_has_started():
+    workers = [LiveWorker("cluster-pods", "nst-gpu1", slots=20, containers=True)]
+    runs = [render_run("1", "cluster-pods"), render_run("2", "cluster-pods", "boats")]
+    assert [(slot.slot, slot.manifest) for slot in slot_work.slots(workers, runs, {}, {})] == [
+        ("pods", "harbour"),
+        ("pods", "boats"),
+    ]
+
+
 def test_slots_have_their_tags():
     workers = [LiveWorker("h-gpu0", "nst-gpu1", frozenset({"a100"})), LiveWorker("h-gpu1", "nst-gpu1")]
     found = slot_work.slots(workers, [render_run("1", "h-gpu0")], {}, {})

@@ -12,7 +12,7 @@ from flows.farm.driver.attempts import NOTHING, Ending, PairTrace, RunEnd
 from flows.farm.driver.pair_states import PairStates
 from flows.farm.driver.render_runs import RenderRun, RenderRuns
 from flows.farm.driver.stored_results import StoredResults
-from flows.farm.names import LOST_MESSAGE, PENDING_LIMIT_S, Place
+from flows.farm.names import CONTAINER_LIMIT_S, LOST_MESSAGE, PENDING_LIMIT_S, Place
 from flows.farm.pair_notes import PairNote
 from flows.server.environment import HEARTBEAT_S
 from styletransfer.renders.records import Record
@@ -150,8 +150,9 @@ class Judge:
             seen.pending_since = None
             return
         seen.pending_since = self._clock() if seen.pending_since is None else seen.pending_since
-        if self._clock() - seen.pending_since > PENDING_LIMIT_S:
-            self._runs.give_up(run, f"did not begin within {PENDING_LIMIT_S} s after a worker took it")
+        limit_s = CONTAINER_LIMIT_S if self._pairs.in_containers(run.needs) else PENDING_LIMIT_S
+        if self._clock() - seen.pending_since > limit_s:
+            self._runs.give_up(run, f"did not begin within {limit_s} s after a worker took it")
 
     def _look(self, run: RenderRun) -> None:
         """Find out what a running run has done so far. The less news it has, the seldomer it is asked."""

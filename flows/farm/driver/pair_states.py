@@ -7,7 +7,7 @@ from collections.abc import Collection
 from flows.farm.driver.attempts import PairBoard
 from flows.farm.driver.groups import Speed, needs_of
 from flows.farm.live_workers import LiveWorker
-from flows.farm.names import Place
+from flows.farm.names import Needs, Place
 from flows.farm.pair_notes import PairNote
 from styletransfer.renders.plan import Plan
 from styletransfer.renders.records import Record
@@ -32,6 +32,10 @@ class PairStates:
     def _places_for(self, pair: str) -> Collection[Place]:
         needs = needs_of(self.planned[pair])
         return [Place.of_worker(slot.name) for slot in self.slots if slot.has(needs)]
+
+    def in_containers(self, needs: Needs) -> bool:
+        """Whether runs with these needs begin in containers, as far as is known."""
+        return any(slot.containers for slot in self.slots if slot.has(needs))
 
     def open(self) -> list[str]:
         """Pairs that have not come to their end."""

@@ -57,8 +57,8 @@ class Submitter:
 
     def _look_for_slots(self, clock: float) -> None:
         found = self._pairs.slots = self._runs.slots_in_service()
-        self.slots = {needs: sum(slot.has(needs) for slot in found) for needs in self.slots}
-        self.slot_time.seen(sum(any(map(slot.has, self.slots)) for slot in found), clock)
+        self.slots = {needs: sum(each.slots for each in found if each.has(needs)) for needs in self.slots}
+        self.slot_time.seen(sum(each.slots for each in found if any(map(each.has, self.slots))), clock)
         self._slots_at = clock
 
     def _wanted(self, own: Collection[RenderRun]) -> dict[Needs, int]:

@@ -12,7 +12,15 @@ from prefect.events import EventTrigger, ResourceSpecification
 from prefect.events.actions import ChangeFlowRunState, RunDeployment
 from prefect.events.schemas.automations import AutomationCore, Posture
 
-from flows.farm.names import DRIVER_TAG, LOST_AFTER_S, LOST_MESSAGE, MOST_REVIVALS, PENDING_LIMIT_S, TAG
+from flows.farm.names import (
+    CONTAINER_LIMIT_S,
+    DRIVER_TAG,
+    LOST_AFTER_S,
+    LOST_MESSAGE,
+    MOST_REVIVALS,
+    PENDING_LIMIT_S,
+    TAG,
+)
 
 _RUNS: Final[dict[str, Any]] = {"prefect.resource.id": ["prefect.flow-run.*"]}
 _ENDS: Final = ("Completed", "Failed", "Cancelled", "Crashed")
@@ -37,8 +45,9 @@ The server begins no run whose parameters are not the deployment's: so it ends w
 REVIVAL: Final = "nst: revive drivers"
 
 
-def automations() -> tuple[AutomationCore, ...]:
-    """What every farm needs."""
+def automations(*, containers: bool = False) -> tuple[AutomationCore, ...]:
+    """What every farm needs. `containers`: drivers begin in such."""
+    limit_s = CONTAINER_LIMIT_S if containers else PENDING_LIMIT_S
     return (
         AutomationCore(
             enabled=True,  # said, or an update leaves one paused that was
@@ -50,10 +59,10 @@ def automations() -> tuple[AutomationCore, ...]:
         AutomationCore(
             enabled=True,
             name="nst: crash drivers that never began",
-            description=f"A driver handed to a worker that is not running {PENDING_LIMIT_S} s later is lost. "
+            description=f"A driver handed to a worker that is not running {limit_s} s later is lost. "
             "It has not sent a heartbeat yet. Drivers look after their render runs in the same way.",
-            trigger=_silence(("Pending", "Submitting"), ("Running", *_ENDS), DRIVER_TAG, PENDING_LIMIT_S),
-            actions=[_crash(f"did not begin within {PENDING_LIMIT_S} s")],
+            trigger=_silence(("Pending", "Submitting"), ("Running", *_ENDS), DRIVER_TAG, limit_s),
+            actions=[_crash(f"did not begin within {limit_s} s")],
         ),
     )
 

@@ -134,9 +134,10 @@ def deploy(
     deployer.settle_schedules()
     for pool in pools:
         deployer.settle_template(pool)
-    for automation in automations():
+    containers = deployer.drives_in_containers(pool_type)
+    for automation in automations(containers=containers):
         deployer.settle_automation(automation)
-    deployer.settle_revival(driver, pool_type)
+    deployer.settle_revival(driver, containers=containers)
     return deployer.changes
 
 
@@ -271,10 +272,14 @@ class Deployer:
             change = partial(self._client.update_automation, found[0].id, wanted)
             self._change(f"automation {wanted.name!r}: changed", change)
 
-    def settle_revival(self, driver_deployment: UUID, pool_type: PoolType | None) -> None:
-        """The server begins drivers again where none of our workers does."""
+    def drives_in_containers(self, pool_type: PoolType | None) -> bool:
+        """`pool_type`: of the pool for drivers, if it is not there yet."""
         pool = self.pool(names.DRIVER_POOL)
-        if (pool.type if pool else pool_type) not in (None, "process"):
+        return (pool.type if pool else pool_type) not in (None, "process")
+
+    def settle_revival(self, driver_deployment: UUID, *, containers: bool) -> None:
+        """The server begins drivers again where none of our workers does."""
+        if containers:
             self.settle_automation(revival(driver_deployment))
             return
         for found in self._client.read_automations_by_name(REVIVAL):

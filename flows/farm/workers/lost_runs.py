@@ -22,6 +22,7 @@ from prefect.states import AwaitingRetry, Cancelled, Crashed
 
 from flows.farm import names, submissions
 from flows.farm.heartbeats import last_heard, server_time
+from flows.farm.live_workers import container_pools
 from flows.farm.names import WORKER_LABEL, Place
 from flows.farm.times import duration_text
 from flows.server.environment import HEARTBEAT_S
@@ -87,9 +88,17 @@ def _silent(client: SyncPrefectClient, runs: Sequence[FlowRun], moment: datetime
     """Why runs of any host are lost: they are not heard of, or their workers took them and they never began."""
     pending = [run for run in runs if run.state and run.state.is_pending()]
     begun = [run for run in runs if run not in pending]
+    containers = container_pools(client) if pending else ()
+    pulling = [run for run in pending if run.work_pool_name in containers]
+    starting = [run for run in pending if run not in pulling]
+    periods = (
+        (begun, names.LOST_AFTER_S),
+        (starting, names.PENDING_LIMIT_S),
+        (pulling, names.CONTAINER_LIMIT_S),
+    )
     return {
         run_id: f"nothing was heard of it for {duration_text((moment - heard).total_seconds())}"
-        for some, after_s in ((begun, names.LOST_AFTER_S), (pending, names.PENDING_LIMIT_S))
+        for some, after_s in periods
         for run_id, heard in last_heard(client, some, moment, after_s).items()
     }
 

@@ -1,7 +1,7 @@
 """How runs that end, fall silent or are lost are judged, on a farm on paper."""
 
 from flows.farm.driver.judging import HEARD_AGAIN_S
-from flows.farm.names import ATTEMPTS, PENDING_LIMIT_S
+from flows.farm.names import ATTEMPTS, CONTAINER_LIMIT_S, PENDING_LIMIT_S
 from tests.farm.paper_farm import only, states
 
 
@@ -83,6 +83,17 @@ def test_a_run_that_never_begins_is_given_up(farm):
     run = only(farm.live())
     assert farm.attempts[run.id, "a"] == 1, "nothing was rendered, so nothing is charged"
     assert "did not begin within 180 s" in (reconciler.outcomes["a"].reason or "")
+
+
+def test_a_container_has_time_to_pull_its_image(farm):
+    farm.containers = True
+    reconciler = farm.driver(only=["a"])
+    reconciler.step()
+    farm.become(only(farm.live()), "pending")
+    for seconds, runs in ((0, 1), (PENDING_LIMIT_S + 1, 1), (CONTAINER_LIMIT_S, 0)):
+        farm.clock += seconds
+        reconciler.step()
+        assert len(farm.live()) == runs
 
 
 def test_held_pairs_are_resumed_and_not_charged(farm):

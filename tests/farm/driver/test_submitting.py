@@ -17,6 +17,12 @@ def test_it_submits_twice_as_many_runs_as_there_are_slots(farm):
     assert len(farm.live()) == 4
 
 
+def test_a_worker_for_containers_gets_as_many_as_it_may_start(farm):
+    farm.slots, farm.share = {1: 1, 2: 0}, 2
+    farm.driver().step()
+    assert len(farm.live()) == 4
+
+
 def test_large_pairs_go_to_the_pool_for_two_gpus(studio):
     manifest = studio.simple(defaults={"end_scale": 32, "min_scale": 32, "gpus": 2})
     farm = PaperFarm(manifest)

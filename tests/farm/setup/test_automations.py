@@ -51,6 +51,14 @@ def test_a_driver_that_crashes_is_run_again_with_the_same_parameters(reviving):
         deployed.delete_flow_run(run.id)
 
 
+@pytest.mark.parametrize(
+    ("containers", "limit_s"), [(False, names.PENDING_LIMIT_S), (True, names.CONTAINER_LIMIT_S)]
+)
+def test_drivers_in_containers_have_time_to_pull_their_image(containers, limit_s):
+    (begin,) = [each for each in automations(containers=containers) if each.name.endswith("never began")]
+    assert begin.trigger.within.total_seconds() == limit_s  # type: ignore[union-attr]
+
+
 def test_automations_look_at_our_runs_only():
     """A run that beats less often than the automation listens would be crashed in good health."""
     for automation in (*automations(), revival(uuid.uuid4())):
