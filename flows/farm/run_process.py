@@ -6,6 +6,7 @@ import os
 import threading
 from typing import Final
 
+from prefect.context import FlowRunContext
 from prefect.runtime import deployment
 from rich.console import Console
 
@@ -16,6 +17,15 @@ LINGER_S: Final = 5.0
 def outlive_worker() -> None:
     """What this process logs goes nowhere once the worker that reads it is dead: rich would end the process."""
     Console.on_broken_pipe = _print_nowhere  # type: ignore[method-assign,assignment]
+
+
+def outlive_suspension() -> None:
+    """*Suspend* in the dashboard is for a driver to heed. Prefect would end this process at its next task, even when
+    its run goes on by then, and say nothing: the run would be taken for lost."""
+    context = FlowRunContext.get()
+    if context is not None:
+        request = context.flow_run_suspension_request
+        request.mark_requested = lambda state: None  # type: ignore[method-assign]  # noqa: ARG005
 
 
 def _print_nowhere(console: Console) -> None:

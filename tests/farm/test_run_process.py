@@ -3,6 +3,13 @@
 import subprocess
 import sys
 
+import pytest
+from prefect import flow, task
+from prefect._flow_run_suspension import mark_flow_run_suspension_requested
+from prefect.context import FlowRunContext
+from prefect.states import Suspended
+
+from flows.farm.run_process import outlive_suspension
 from tests.checkout import ROOT
 
 PRINTS_TO_NOBODY = """
@@ -29,3 +36,23 @@ def test_a_run_outlives_the_worker_that_reads_what_it_prints():
         run.stdout.close()
         run.stdin.close()
         assert run.wait(120) == 7
+
+
+@task
+def say_done():
+    """What a driver and a render run do at their end: a task."""
+    return "done"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("farm")
+def test_a_run_that_was_suspended_goes_on_to_its_end():
+    """As Prefect tells its process, which has heard of the button in the dashboard."""
+
+    @flow
+    def suspended():
+        outlive_suspension()
+        assert mark_flow_run_suspension_requested(FlowRunContext.get().flow_run.id, Suspended())
+        return say_done()
+
+    assert suspended() == "done"

@@ -36,7 +36,7 @@ from flows.farm.driver.resolving import resolve_former
 from flows.farm.driver.stored_results import StoredResults
 from flows.farm.messages import tell_wrong
 from flows.farm.names import Place
-from flows.farm.run_process import outlive_worker
+from flows.farm.run_process import outlive_suspension, outlive_worker
 from flows.farm.times import host_zone, next_clock, parse_clock, parse_zone, shown
 from flows.pairs.flow import final_state
 from flows.pairs.listeners import Result
@@ -87,6 +87,7 @@ def drive_manifest(
     naming each failed pair and why; Cancelled, named Held, if time was too short.
     """
     outlive_worker()
+    outlive_suspension()
     with get_client(sync_client=True) as client:
         try:
             me = DriverRun(client, submission)

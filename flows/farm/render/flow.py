@@ -23,7 +23,7 @@ from flows.farm.names import HELD, RENDER_FLOW, GpuCount
 from flows.farm.render.claim import claim
 from flows.farm.render.pairs_run import Assignment, PairsRun
 from flows.farm.render.stopping import why_stopped
-from flows.farm.run_process import outlive_worker
+from flows.farm.run_process import outlive_suspension, outlive_worker
 from flows.farm.times import host_zone, next_clock, parse_clock, parse_zone
 from flows.pairs.steps import make_plan
 from styletransfer.renders.records import now
@@ -49,6 +49,7 @@ def render_pairs(
     """
     logging.getLogger("prefect.flow_runs").addFilter(_no_traceback)
     outlive_worker()
+    outlive_suspension()
     logging.getLogger("styletransfer").setLevel(logging.INFO)  # tells where a render goes on
     zone = parse_zone(timezone or host_zone())
     end = _moment(until, zone, _submitted()) if until else None
