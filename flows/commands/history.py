@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from flows.commands.options import DONE, Parser, load
+from flows.commands.settings_options import add_settings
 
 if TYPE_CHECKING:
     from styletransfer.manifest.pairs import Manifest, Pair
@@ -39,7 +40,8 @@ def add_pair(parser: Parser) -> None:
     parser.add_argument("manifest", metavar="MANIFEST", help="path or URL of the manifest (YAML)")
     parser.add_argument("pair", metavar="ID", help="id of the pair")
     parser.add_argument("--output", metavar="FOLDER", help="path or URL, in place of the manifest's output")
-    parser.set_defaults(settings=[], weights=None)
+    add_settings(parser)
+    parser.set_defaults(weights=None)
 
 
 def chosen_pair(options: argparse.Namespace) -> tuple[Manifest, Pair, OutputPlaces]:

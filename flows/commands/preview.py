@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
+import shlex
 from typing import Final
 
 from flows.commands import render
@@ -69,5 +71,13 @@ def run(options: argparse.Namespace) -> int:
         options.preview = PREVIEW_PX
     status = render.run(options)
     if status == DONE:
-        output().print(plain(f"to go on: styletransfer render {options.manifest} [--only ID ...]"), soft_wrap=True)
+        output().print(plain(f"to go on: {go_on(options)} [--only ID ...]"), soft_wrap=True)
     return status
+
+
+def go_on(options: argparse.Namespace) -> str:
+    """The command that renders the same pairs to their ends."""
+    settings = [word for name, value in options.settings for word in ("--set", f"{name}={json.dumps(value)}")]
+    places = {"--output": options.output, "--weights": options.weights}
+    given = [word for option, value in places.items() if value is not None for word in (option, value)]
+    return shlex.join(["styletransfer", "render", options.manifest, *settings, *given])

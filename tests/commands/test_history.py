@@ -32,6 +32,14 @@ def test_a_pair_without_any(studio, capsys):
     assert capsys.readouterr().out == "a--b: has no present picture\n"
 
 
+def test_a_pair_that_a_sweep_on_the_command_line_makes(studio, capsys):
+    studio.simple()
+    write_manifest(studio, PAIR)
+    sweep = ["--set", "seed=[1, 2]"]
+    assert main(["history", studio.url("demo.yaml"), "a--b-seed2", *sweep]) == 0
+    assert capsys.readouterr().out == "a--b-seed2: has no present picture\n"
+
+
 def test_a_slip_in_the_id(studio, capsys):
     render(studio, 1)
     assert main(["history", studio.url("demo.yaml"), "a-b"]) == 2

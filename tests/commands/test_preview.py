@@ -1,10 +1,12 @@
 """`preview` as it is called: previews on the contact sheet, then the render that goes on from them."""
 
 import json
+import shlex
 
 import pytest
 
 from flows.commands.main import make_parser
+from flows.commands.preview import go_on
 from tests.commands.programs import write_manifest
 
 
@@ -19,6 +21,15 @@ def test_how_far_is_a_scale_or_a_time(capsys):
         with pytest.raises(SystemExit):
             parse(["night.yaml", *wrong])
         assert told in capsys.readouterr().err
+
+
+def test_what_goes_on_from_a_preview_asks_for_the_same_pairs():
+    given = ["my night.yaml", "--set", "seed=[1, 2]", "--set", "schedule=fast", "--end-scale", "512+"]
+    shown = shlex.split(go_on(make_parser("preview").parse_args([*given, "--output", "out"])))
+    assert shown[:2] == ["styletransfer", "render"]
+    again = make_parser("render").parse_args(shown[2:])
+    assert (again.manifest, again.output) == ("my night.yaml", "out")
+    assert again.settings == [("seed", [1, 2]), ("schedule", "fast"), ("end_scale", "512+")]
 
 
 def test_a_sweep_is_previewed_chosen_from_and_rendered(run, two_pictures):
