@@ -20,8 +20,11 @@ def outlive_worker() -> None:
 
 
 def outlive_suspension() -> None:
-    """*Suspend* in the dashboard is for a driver to heed. Prefect would end this process at its next task, even when
-    its run goes on by then, and say nothing: the run would be taken for lost."""
+    """*Suspend* in the dashboard is for a driver to heed.
+
+    Prefect would end this process at its next task, even when its run goes on by then, and say nothing: the run
+    would be taken for lost.
+    """
     context = FlowRunContext.get()
     if context is not None:
         request = context.flow_run_suspension_request

@@ -52,7 +52,10 @@ def test_a_run_that_was_suspended_goes_on_to_its_end():
     @flow
     def suspended():
         outlive_suspension()
-        assert mark_flow_run_suspension_requested(FlowRunContext.get().flow_run.id, Suspended())
+        context = FlowRunContext.get()
+        assert context is not None
+        assert context.flow_run is not None
+        assert mark_flow_run_suspension_requested(context.flow_run.id, Suspended())
         return say_done()
 
     assert suspended() == "done"
