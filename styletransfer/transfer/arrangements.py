@@ -48,9 +48,7 @@ def arrangements(size: Size, settings: Settings, devices: tuple[str, ...]) -> li
     busy = min(len(devices), useful_devices(size))
     if not in_strips or busy < 2:
         return [*alone, shared]
-    fastest = Arrangement(devices[:busy], in_strips)
-    # As many as at other sizes: a render that came down the ladder counts its plans from the cheapest.
-    return [*dict.fromkeys((fastest, shared)), *alone][: len(alone) + 1]
+    return [*dict.fromkeys((Arrangement(devices[:busy], in_strips), shared)), *alone]
 
 
 def useful_devices(size: Size) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ from styletransfer.errors import OutOfMemoryError
 from styletransfer.machine.memory import is_out_of_memory, memory_budgets, release_memory
 from styletransfer.objective.objective import Objective
 from styletransfer.settings import Settings
-from styletransfer.transfer.memory_plan import Budget, MemoryPlan, memory_plans, plan_memory
+from styletransfer.transfer.memory_plan import HOST, Budget, MemoryPlan, memory_plans, plan_memory
 from styletransfer.transfer.regions import EVERYWHERE, Regions
 from styletransfer.transfer.replay import graphs_wanted
 from styletransfer.transfer.schedule import Scale
@@ -19,6 +19,9 @@ from styletransfer.transfer.schedule import Scale
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+Way = tuple[Hashable, ...]
+"""How a plan renders, whatever the size."""
 
 
 class MemoryLadder:
@@ -48,6 +51,7 @@ class MemoryLadder:
             keeps=regions.keep is not None,
         )
         self._plans = [plan_memory(scale.size, settings, element_size, self._budget) for scale in scales]
+        self._ran_out: set[Way] = set()
         self._scale = scales[0]
 
     def plan(self, scale: Scale) -> MemoryPlan:
@@ -97,7 +101,7 @@ class MemoryLadder:
             done = f"; the largest scale that completed is {completed[-1]} px" if completed else ""
             raise OutOfMemoryError(f"out of memory at {self.where()}{done}")
         log.warning("out of memory at %s; going on with %s", self.where(), cheaper[0])
-        self._come_down(scale, len(cheaper))
+        self._leave(scale, [self._plans[scale.index]])
         self._take(cheaper[0])
 
     def descend(self, scale: Scale, suits: Callable[[MemoryPlan], bool]) -> None:
@@ -105,22 +109,31 @@ class MemoryLadder:
         plans = self._from(scale, self._plans[scale.index])
         found = next((place for place, plan in enumerate(plans) if suits(plan)), None)
         if found:  # else nothing ran out
-            self._come_down(scale, len(plans) - found)
+            self._leave(scale, plans[:found])
 
-    def _come_down(self, first: Scale, left: int) -> None:
-        """No scale from this one on has more than `left` plans left, counted from the cheapest: the rest ran out.
+    def _leave(self, first: Scale, ran_out: Sequence[MemoryPlan]) -> None:
+        """From this scale on none is rendered as these plans have it: what was too much is so for larger pictures.
 
-        Scales differ in their first plans alone, those that do without tiles.
+        Where several devices share pictures, it may be another scale's first plan that ran out, and not its own.
         """
+        self._ran_out |= {_way(plan) for plan in ran_out}
         for scale in self._scales[first.index :]:
-            self._plans[scale.index] = self._from(scale, self._plans[scale.index])[-left:][0]
+            plan, *cheaper = self._from(scale, self._plans[scale.index])
+            if _way(plan) in self._ran_out and cheaper:
+                self._plans[scale.index] = cheaper[0]
 
     def _from(self, scale: Scale, plan: MemoryPlan) -> list[MemoryPlan]:
-        """The plans of a scale from this one on, fastest first."""
+        """This plan of a scale and those behind it that have not run out, fastest first."""
         plans = list(memory_plans(scale.size, self._settings, self._element_size, self._budget))
-        return plans[plans.index(plan) :]
+        behind = plans[plans.index(plan) + 1 :]
+        return [plan, *(each for each in behind if _way(each) not in self._ran_out)]
 
     def _take(self, plan: MemoryPlan) -> None:
         self._objective.tiling = plan.tiling
         self._objective.place(plan.devices, plan.last_on_first, in_strips=plan.in_strips)
         self._adopt(plan)
+
+
+def _way(plan: MemoryPlan) -> Way:
+    """Which device is first, and where layers are split, goes by the size."""
+    return plan.tiling, frozenset(plan.devices), plan.in_strips, plan.home == HOST, plan.replayed

@@ -19,6 +19,7 @@ from styletransfer.transfer.memory_plan import Budget, MemoryPlan, memory_plans
 from styletransfer.transfer.schedule import scales_of
 from styletransfer.transfer.state import State
 from styletransfer.transfer.stylizer import Stylizer
+from tests.fake_cuda import fake_gpus, fake_network
 from tests.networks import shallow_network
 from tests.transfer.small_renders import QUICK
 
@@ -224,6 +225,32 @@ def test_a_later_scale_comes_down_as_far_though_it_has_fewer_plans(monkeypatch):
     assert ladder.plan(SCALES[0]) == plans[SCALES[0]][3]
     assert ladder.plan(SCALES[1]) == plans[SCALES[1]][2]
     assert str(plans[SCALES[1]][2]) == str(plans[SCALES[0]][3])
+
+
+def test_what_ran_out_of_one_gpu_keeps_no_larger_scale_from_all_of_them(adopted):
+    """A small picture has one GPU to itself, a large one is shared: how it is has not run out."""
+    settings = Settings(end_scale=4096, min_scale=512, gpus=4)
+    small, *_, large = scales = scales_of(settings, (4096, 3072))
+    devices = tuple(f"cuda:{number}" for number in range(4))
+    with fake_gpus(4):
+        objective = Objective(fake_network(), settings, devices=devices[:1])
+        ladder = MemoryLadder(objective, settings, scales, devices, 4, adopted.append)
+        shared, before = ladder.plan(large), ladder.plan(small)
+        assert (before.devices, shared.devices, shared.tiling) == (devices[:1], devices, None)
+        tries = iter([True, True, False])  # replayed, and not
+
+        def compute():
+            if next(tries):
+                raise torch.OutOfMemoryError("CUDA out of memory")
+
+        ladder.enter(small)
+        ladder.fit(compute)
+        assert ladder.plan(small).devices == devices[1:2]
+        assert ladder.plan(large) == shared
+        # by another process: all that stands before what suits is taken to have run out
+        ladder.descend(large, lambda plan: plan.tiling is not None)
+        assert ladder.plan(large).tiling == Tiling(1024, 2)
+        assert ladder.plan(large).in_strips
 
 
 def test_what_a_render_came_down_to_is_found_again(ladder):

@@ -264,16 +264,6 @@ def test_the_device_with_more_room_has_the_picture():
     assert {plan.home for plan in plans if plan.in_strips} == {"cuda:1", "cpu"}
 
 
-def test_every_scale_has_as_many_plans():
-    """So that a render that came down the ladder finds its place in a later scale's."""
-    for count in (2, 4, 8):
-        found = {
-            len(list(memory_plans((side, side), Settings(), 2, budget(*[80] * count))))
-            for side in (512, 1500, 2100, 4096)
-        }
-        assert len(found) == 1
-
-
 @pytest.mark.parametrize("tiling", [None, Tiling(32, 2)])
 def test_the_plan_counts_what_a_device_keeps_of_its_strip(tiling):
     """Beside the picture: content's target, and what is kept for the way back."""
