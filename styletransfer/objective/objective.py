@@ -17,7 +17,7 @@ from torch import Tensor
 
 from styletransfer.network.network_cache import shared_network
 from styletransfer.network.tiles import Tiling
-from styletransfer.network.vgg import VGG19, check_size
+from styletransfer.network.vgg import FIRST_POOLING, VGG19, check_size
 from styletransfer.objective.content import ContentLoss
 from styletransfer.objective.layer_gradients import LayerGradient, sum_of
 from styletransfer.objective.masks import LayerMask, MaskedStyle, layer_masks
@@ -130,7 +130,7 @@ class Objective:
         self._build: Callable[..., VGG19] = partial(
             build, tensors, settings.layers(), pooling=settings.pooling, dtype=dtype
         )
-        self.network = self._build(devices=devices)
+        self.network = self._build(devices=devices, last_on_first=FIRST_POOLING)
         self._networks: tuple[VGG19, ...] = (self.network,)
 
     def device_of(self, layer: str) -> torch.device:
@@ -147,6 +147,8 @@ class Objective:
         over a strip of the picture (`in_strips`).
         """
         groups = [(device,) for device in devices] if in_strips else [tuple(devices)]
+        if len(groups[0]) == 1:
+            last_on_first = FIRST_POOLING  # as for all others on one device, where it makes no difference
         wanted = [(torch.device(group[0]), torch.device(group[-1]), last_on_first) for group in groups]
         if wanted != [(*network.devices, network.last_on_first) for network in self._networks]:
             build = partial(self._build, last_on_first=last_on_first)

@@ -16,6 +16,8 @@ from styletransfer.objective.objective import Objective
 from styletransfer.renders.weights_loading import load_weights
 from styletransfer.settings import Settings
 from styletransfer.transfer.stylizer import Stylizer
+from tests.gpu.lab import FLOAT32, Lab
+from tests.gpu.lab import SHALLOW as TINY
 from tests.networks import shallow_network
 
 SHALLOW = Settings(content_layers=("relu2_1",), style_layers={"relu1_1": 1, "relu2_1": 1})
@@ -157,6 +159,21 @@ def test_pairs_of_one_process_share_the_network():
     weights = load_weights("random", last_layer="relu2_1")
     one, other = Stylizer(weights, SHALLOW), Stylizer(weights, settings)
     assert one.objective.network is other.objective.network
+
+
+def test_renders_of_one_process_build_it_once(monkeypatch):
+    built = []
+
+    def build(tensors, layers, **options):
+        built.append(options)
+        return VGG19(tensors, layers, **options)
+
+    monkeypatch.setattr(models, "VGG19", build)
+    lab = Lab("cpu", px=17, iterations=1, basic=TINY)
+    for _ in range(3):
+        lab.render(FLOAT32)
+        gc.collect()  # of a render before nothing is left but what is kept for the next one
+    assert len(built) == 1
 
 
 def test_weights_under_a_name_of_ones_own_are_not_shared():
