@@ -223,7 +223,7 @@ def add_renders_per_gpu(parser: Parser) -> None:
         type=_renders_per_gpu,
         default=1,
         metavar="N",
-        help="small pairs rendered side by side on a GPU, or auto (default: 1)",
+        help="small pairs side by side on a GPU, or auto; experimental (default: 1)",
     )
 
 

@@ -104,8 +104,9 @@ class Slot:
         return "+".join(self.devices)
 
 
-RENDERS_PER_GPU = 2
-"""That `auto` puts side by side: by roofline one small render leaves half of a GPU's time and more to others."""
+RENDERS_PER_GPU = 1
+"""That `auto` puts side by side. Two are faster, and were right where they were tried, but of four some became
+another picture on an H100 (docs/performance/together.md): no more than one until that is understood."""
 
 
 def slots(devices: Sequence[str], per_render: int = 1) -> tuple[Slot, ...]:

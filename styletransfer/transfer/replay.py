@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections.abc import Callable, Sequence
-from functools import cache
 
 import torch
 from torch import Tensor
@@ -56,10 +56,15 @@ def cuda_graph(step: Step, tensors: Sequence[Tensor]) -> Step:
     return replay
 
 
-@cache
+_own = threading.local()
+
+
 def _stream(device: torch.device) -> torch.cuda.Stream:
-    """One for all recordings: for each stream cuBLAS keeps a workspace for good."""
-    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    """One for all recordings of a thread: for each stream cuBLAS keeps a workspace for good."""
+    streams: dict[torch.device, torch.cuda.Stream] = _own.__dict__.setdefault("streams", {})
+    if device not in streams:
+        streams[device] = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    return streams[device]
 
 
 class Replay:

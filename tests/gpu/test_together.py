@@ -2,11 +2,13 @@
 
 import json
 import threading
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from tests.gpu import together
-from tests.gpu.together import Job, arrangements, mps, parse, renders
+from tests.gpu.together import Job, Timed, arrangements, mps, page, parse, renders
 
 TINY = ["--device", "cpu", "--sizes", "32", "--renders", "1,2", "--part", "0.002", "--shallow"]
 
@@ -28,6 +30,7 @@ def test_threads_are_measured_against_a_render_alone_and_give_its_picture(tmp_pa
     alone, threads, processes = found["rows"]
     assert (alone["way"], threads["way"], threads["renders"]) == ("alone", "threads", 2)
     assert alone["off_by"] == threads["off_by"] == 0  # on a CPU to the bit
+    assert (threads["differ"], threads["from_scale"]) == (0, None)
     assert threads["pictures_a_minute"] == pytest.approx(120 / threads["seconds"])
     assert processes["failed"].startswith("RuntimeError: no processes here")
     text = (tmp_path / "together.md").read_text()
@@ -35,6 +38,15 @@ def test_threads_are_measured_against_a_render_alone_and_give_its_picture(tmp_pa
     assert f"| {threads['pictures_a_minute'] / alone['pictures_a_minute']:.2f}x | 0 | 0.0e+00 |" in text
     assert "- 2 by processes: RuntimeError: no processes here" in text
     assert "1.00x" in capsys.readouterr().out
+
+
+def test_a_picture_that_differs_is_told_from_which_scale_on():
+    alone = Timed(256, 0.0, 1.0, np.ones((1, 3, 2, 2), np.float32), 0, {128: "a", 181: "b", 256: "c"})
+    other = replace(alone, digests={128: "a", 181: "x", 256: "y"})
+    assert (alone.differs_from(alone), other.differs_from(alone)) == (None, 181)
+    row = {"way": "threads", "renders": 4, "px": 256, "seconds": 9.0, "pictures_a_minute": 27.0, "replayed": 9}
+    text = page({"environment": {}, "part": 1, "rows": [{**row, "off_by": 0.1, "differ": 3, "from_scale": 181}]})
+    assert "| 256 | threads | 4 | 27.0 |  | 9 | **1.0e-01**, 3 of 4, from 181 px on |" in text
 
 
 def test_one_render_alone_comes_first_and_once():

@@ -11,6 +11,7 @@ pydantic and safetensors, no more. Writes together.json and together.md to `--ou
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import multiprocessing
 import os
@@ -33,10 +34,11 @@ import torch
 from styletransfer.machine.devices import prepare
 from styletransfer.machine.streams import own_streams
 from styletransfer.settings import Settings
-from styletransfer.transfer.replay import LEAST_STEPS, WARM_UP
+from styletransfer.transfer.replay import GRAPHS_VARIABLE, LEAST_STEPS, WARM_UP
+from styletransfer.transfer.stylizer import Progress
 from tests.bench import results
 from tests.gpu import rates
-from tests.gpu.checks import short
+from tests.gpu.checks import SAME_PICTURE, short
 from tests.gpu.lab import EAGER, SHALLOW, Lab, distance
 
 WAYS = ("threads", "processes", "mps")
@@ -63,13 +65,21 @@ class Job:
 
 @dataclass(frozen=True)
 class Timed:
-    """A render at a size: when it began and ended, by the clock that all processes of a machine share."""
+    """A render at a size: when it began and ended, by the clock that all processes of a machine share.
+
+    `digests` are of the picture at each scale's end, by its longest edge.
+    """
 
     px: int
     began: float
     ended: float
     picture: Pixels
     replayed: int
+    digests: Mapping[int, str]
+
+    def differs_from(self, other: Timed) -> int | None:
+        """The first scale whose picture is not the other's, to the bit."""
+        return next((px for px, digest in self.digests.items() if other.digests[px] != digest), None)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -77,7 +87,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     lab = Lab(options.device)
     found: dict[str, Any] = {"environment": rates.environment(lab), "part": options.part, "rows": []}
-    alone: dict[int, Pixels] = {}
+    if options.eager:
+        os.environ[GRAPHS_VARIABLE] = "0"  # of the processes that are started
+    alone: dict[int, Timed] = {}
     for way, count in arrangements(options.ways, options.renders):
         for row in rows(way, count, options, alone):
             found["rows"].append(row)
@@ -98,6 +110,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--sizes", default="256,512", type=_numbers, help="longest edges in px")
     parser.add_argument("--renders", default="1,2,4", type=_numbers, help="how many side by side")
     parser.add_argument("--ways", default="threads,processes", type=_ways, help=f"of {', '.join(WAYS)}")
+    parser.add_argument("--eager", action="store_true", help="without CUDA graphs")
     parser.add_argument("--part", type=float, default=0.4, help="of a default render's iterations")
     parser.add_argument("--shallow", action="store_true", help="the network up to relu2_1 alone, for a quick try")
     parser.add_argument("--out", type=Path, default=results.FOLDER, help="folder for together.json and .md")
@@ -120,8 +133,8 @@ def arrangements(ways: Sequence[str], counts: Sequence[int]) -> list[tuple[str, 
     return [("alone", 1), *((way, count) for way in ways for count in counts if count > 1)]
 
 
-def rows(way: str, count: int, options: argparse.Namespace, alone: dict[int, Pixels]) -> Iterator[Row]:
-    """One for each size; `alone` gets the pictures of a render alone, and gives them to the others."""
+def rows(way: str, count: int, options: argparse.Namespace, alone: dict[int, Timed]) -> Iterator[Row]:
+    """One for each size; `alone` gets what came of a render alone, and gives it to the others."""
     threads = count if way == "threads" else 1
     job = Job(options.device, options.sizes, options.part, threads, options.shallow)
     began = time.monotonic()
@@ -134,7 +147,8 @@ def rows(way: str, count: int, options: argparse.Namespace, alone: dict[int, Pix
     for px in job.sizes:
         own = [each for each in timed if each.px == px]
         seconds = max(each.ended for each in own) - min(each.began for each in own)
-        picture = alone.setdefault(px, own[0].picture)
+        first = alone.setdefault(px, own[0])
+        differ = [scale for scale in (each.differs_from(first) for each in own) if scale is not None]
         yield {
             "way": way,
             "renders": count,
@@ -142,7 +156,9 @@ def rows(way: str, count: int, options: argparse.Namespace, alone: dict[int, Pix
             "seconds": seconds,
             "pictures_a_minute": 60 * count / seconds,
             "replayed": min(each.replayed for each in own),
-            "off_by": max(off_by(each.picture, picture) for each in own),
+            "off_by": max(off_by(each.picture, first.picture) for each in own),
+            "differ": len(differ),
+            "from_scale": min(differ, default=None),
             "whole_s": time.monotonic() - began,
         }
 
@@ -214,12 +230,19 @@ def shortened(px: int, part: float) -> Mapping[str, Any]:
 
 def render(lab: Lab, px: int, values: Mapping[str, Any], side_by_side: bool) -> Timed:
     """A whole render; where others run in this process, on a stream of its own."""
+    digests: dict[int, str] = {}
+
+    def note(progress: Progress) -> None:
+        if progress.iteration == progress.iterations:
+            digests[progress.scale] = hashlib.sha256(progress.image().numpy().tobytes()).hexdigest()
+
     with own_streams(lab.device) if side_by_side else nullcontext():
         began = time.monotonic()
         stylizer = lab.stylizer(EAGER, {"min_scale": Settings().min_scale, **values})
-        picture = stylizer.run(lab.content, [lab.style], [1.0])
+        picture = stylizer.run(lab.content, [lab.style], [1.0], callback=note)
         assert stylizer._run is not None
-        return Timed(px, began, time.monotonic(), picture.numpy(), stylizer._run.replay.replayed)
+        replayed = stylizer._run.replay.replayed
+        return Timed(px, began, time.monotonic(), picture.numpy(), replayed, digests)
 
 
 @contextmanager
@@ -246,13 +269,20 @@ def write(folder: Path, found: Mapping[str, Any]) -> None:
     (folder / "together.md").write_text(page(found), encoding="utf-8")
 
 
+def _off(row: Row) -> str:
+    """How far the worst picture is off, and where it began."""
+    off, scale = f"{row['off_by']:.1e}", row.get("from_scale")
+    wrong = f"**{off}**" if row["off_by"] > SAME_PICTURE else off
+    return wrong if scale is None else f"{wrong}, {row['differ']} of {row['renders']}, from {scale} px on"
+
+
 def page(found: Mapping[str, Any]) -> str:
     """What was measured, in Markdown."""
     timed = [row for row in found["rows"] if "px" in row]
     alone = {row["px"]: row["pictures_a_minute"] for row in timed if row["way"] == "alone"}
     lines = ["| px | by | side by side | pictures a minute | gain | steps replayed | off by |", "|" + " --- |" * 7]
     for row in sorted(timed, key=lambda row: row["px"]):
-        rate, off = row["pictures_a_minute"], f"{row['off_by']:.1e}"
+        rate, off = row["pictures_a_minute"], _off(row)
         gain = f"{rate / alone[row['px']]:.2f}x" if row["px"] in alone else ""
         cells = [row["px"], row["way"], row["renders"], f"{rate:.1f}", gain, row["replayed"], off]
         lines.append(f"| {' | '.join(map(str, cells))} |")
@@ -261,7 +291,9 @@ def page(found: Mapping[str, Any]) -> str:
     about = (
         f"`python -m tests.gpu.together` renders whole pictures, of {found['part']:g} of a default render's "
         "iterations, with CUDA graphs. `threads` are those of one process, each with a stream of its own, as "
-        "`--renders-per-gpu` has it; `processes` have a context each, between which the GPU is switched."
+        "`--renders-per-gpu` has it; `processes` have a context each, between which the GPU is switched. `off by` "
+        "is how far the worst of them is from the picture rendered alone, and above "
+        f"{SAME_PICTURE:g} it is another picture."
     )
     return "\n\n".join(["# Renders side by side on one GPU", about, told, "\n".join(lines), *failed]) + "\n"
 
