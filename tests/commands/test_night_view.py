@@ -3,10 +3,30 @@
 import json
 
 from prefect.states import Running
+from rich.console import Console
 
+from flows.commands.night_view import slots_json, slots_view
 from flows.farm.artifacts import Artifacts, Content
 from flows.farm.manifest_progress import ManifestProgress
+from flows.farm.slot_work import SlotWork
 from tests.farm.commands import call
+
+
+def test_slots_show_their_tags_where_any_has_some():
+    plain, tagged = SlotWork("h", "cpu0", "nst-gpu1"), SlotWork("h", "gpu0", "nst-gpu1", tags=frozenset({"b", "a"}))
+    console = Console(width=100)
+    with console.capture() as shown:
+        console.print(slots_view([plain, tagged]))
+    headings, *rows = shown.get().splitlines()
+    assert headings.split() == ["host", "slot", "pool", "tags", "manifest", "pair", "left"]
+    assert [row.split() for row in rows] == [
+        ["h", "cpu0", "nst-gpu1", "idle"],
+        ["h", "gpu0", "nst-gpu1", "a,", "b", "idle"],
+    ]
+    with console.capture() as shown:
+        console.print(slots_view([plain]))
+    assert "tags" not in shown.get()
+    assert [slot["tags"] for slot in slots_json([plain, tagged])] == [[], ["a", "b"]]
 
 
 def test_the_night_tells_how_far_each_manifest_is(night):
