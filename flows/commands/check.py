@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +19,9 @@ USAGE: Final = "MANIFEST [options]"
 HELP: Final = """\
 Reads the manifest, looks at every input, and shows what `render` would do:
 which pairs, the size of each result in px, its scales, its iterations, and
-which are skipped because they are done. Writes nothing.
+which are skipped because they are done. Where pictures of this output have been
+rendered before, it tells what the others will take by their speed. Writes
+nothing.
 
 exit status: 0 all is right, 1 storage can't be reached, 2 something is wrong
 (each fault is told on a line of its own)
@@ -72,13 +74,19 @@ def _look_into_weights(plan: Plan) -> Plan:
 def show_plan(plan: Plan) -> None:
     """A table of the pairs, where they go, and how many there are to render; on stdout."""
     from flows.commands.tables import output, plain, show, table
+    from flows.pairs.estimate import expected_text
+    from styletransfer.renders.expected import expected
     from styletransfer.storage import public
 
-    headings = ("pair", "size", "scales", "iterations", "what", "why")
-    show(table(headings, map(_cells, plan.pairs), right=("size", "iterations")))
+    coming = expected(plan)
+    rows = (_cells(planned, coming.seconds) for planned in plan.pairs)
+    headings = ("pair", "size", "scales", "iterations", *(["time"] if coming.seconds else []), "what", "why")
+    show(table(headings, rows, right=("size", "iterations", "time")))
     for note in (*_what_sweeps_make(plan.pairs), *_what_qualities_are(plan.pairs), *plan.manifest.notes):
         output().print(plain(f"note: {note}"), soft_wrap=True)
     output().print(plain(f"to {public(plan.places.folder)}: {_counts(plan.pairs)}"), soft_wrap=True)
+    if text := expected_text(coming, len(plan.having("queued"))):
+        output().print(plain(text), soft_wrap=True)
 
 
 def _what_sweeps_make(pairs: Iterable[PlannedPair]) -> Iterator[str]:
@@ -106,12 +114,16 @@ def _what_qualities_are(pairs: Iterable[PlannedPair]) -> Iterator[str]:
             yield f"`quality: {quality}` is {settings}, where a pair has no others"
 
 
-def _cells(planned: PlannedPair) -> tuple[str, ...]:
+def _cells(planned: PlannedPair, seconds: Mapping[str, float]) -> tuple[str, ...]:
+    from flows.pairs.estimate import clock_text
+
+    time = clock_text(seconds[planned.id]) if planned.id in seconds else ""
     return (
         planned.id,
         "x".join(map(str, planned.size or ())),
         " ".join(map(str, planned.scales)),
         str(planned.iterations or ""),
+        *([time] if seconds else []),
         _WORDS[planned.state],
         "" if planned.state == "failed" else planned.reason,  # faults are listed below
     )

@@ -19,10 +19,12 @@ from flows.farm.driver.groups import needs_of
 from flows.farm.live_workers import LiveWorker, live_workers
 from flows.farm.names import Needs, tags_text
 from flows.farm.submissions import Submission
+from flows.pairs.estimate import expected_text
 from flows.server.connection import is_on_this_host
 from styletransfer import storage
 from styletransfer.errors import Fault, ManifestError, SettingsError
 from styletransfer.manifest.pairs import Manifest
+from styletransfer.renders.expected import expected
 from styletransfer.renders.inputs import FoundInput
 from styletransfer.renders.plan import Plan, plan_manifest
 from styletransfer.storage.retries import Retries
@@ -102,6 +104,8 @@ def notes(plan: Plan, client: SyncPrefectClient) -> Iterable[str]:
     """What whoever submits should know."""
     queued = plan.having("queued")
     yield f"{len(queued)} to render, {len(plan.pairs) - len(queued)} done before"
+    if text := expected_text(expected(plan), len(queued)):
+        yield text
     workers = live_workers(client)
     yield from worker_notes({pair.pair.settings.gpus for pair in queued}, workers)
     yield from tag_notes(map(needs_of, queued), workers)

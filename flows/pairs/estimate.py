@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from styletransfer.renders.expected import Expected
 from styletransfer.renders.plan import PlannedPair
 
 
@@ -92,6 +93,19 @@ class Estimate:
 
     def _occupied(self, pair_id: str) -> float:
         return self._devices[pair_id] * self._shares.get(pair_id, self._share)
+
+
+def expected_text(expected: Expected, queued: int) -> str | None:
+    """`about 3:04:59 in one slot, as 5 pictures of this output took on cpu; ...`; None where nothing is known."""
+    if not expected.seconds:
+        return None
+    known = len(expected.seconds)
+    of_how_many = "" if known == queued else f" for {known} of {queued} pairs"
+    pictures = f"{expected.pictures} picture{'s' * (expected.pictures > 1)} of this output took"
+    devices = " and ".join(dict.fromkeys(expected.devices))
+    size = "" if expected.bytes is None else f"; files of some {max(expected.bytes / 1e6, 0.1):,.3g} MB"
+    time_text = clock_text(sum(expected.seconds.values()))
+    return f"about {time_text} in one slot{of_how_many}, as {pictures} on {devices}{size}"
 
 
 def pair_seconds_left(seconds: float, fraction: float) -> float | None:

@@ -1,10 +1,16 @@
 """`check`: the plan that it shows, and the faults that it shares with `render`."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from styletransfer.manifest.reader import load_manifest
+from styletransfer.renders.pair import store
+from styletransfer.renders.plan import plan_manifest
+from styletransfer.transfer.report import ScaleReport
 from tests.commands.programs import write_manifest
+from tests.studio import pretend_rendered
 
 
 @pytest.fixture
@@ -79,3 +85,17 @@ def test_check_shows_what_a_sweep_makes(call, studio):
     assert "note: `pairs[0]` is swept: content_weight 0.5, 2.0 x pooling max, l2; 4 pairs" in shown.splitlines()
     assert "a--b-cw0.5-pooling-l2" in shown
     assert "4 to render" in shown
+
+
+def test_check_tells_what_the_rest_will_take_by_what_is_done(call, studio):
+    pairs = [{"content": "a.png", "style": "b.png"}, {"content": "b.png", "style": "a.png"}]
+    write_manifest(studio, *pairs)
+    planned = plan_manifest(load_manifest(studio.url("demo.yaml"))).pairs[0]
+    scale = ScaleReport(32, 32, 24, 2, 60.0)
+    store(replace(pretend_rendered(planned), scales=(scale,), seconds=60.0))
+    rows = [line.split() for line in call("check", "demo.yaml").stdout.splitlines()]
+    assert rows[0] == ["pair", "size", "scales", "iterations", "time", "what", "why"]
+    assert rows[1][4:6] == ["5", "skip"]
+    assert rows[2][4:7] == ["5", "1:46", "render"]  # 3 iterations of 23x17 px, and 2 that are known to take 60 s
+    said = "about 1:46 in one slot, as 1 picture of this output took on cpu; files of some "
+    assert " ".join(rows[4]).startswith(said)

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from flows.pairs.estimate import Estimate, clock_text, pair_seconds_left, speed_text
+from flows.pairs.estimate import Estimate, clock_text, expected_text, pair_seconds_left, speed_text
+from styletransfer.renders.expected import Expected
 from styletransfer.renders.plan import plan_manifest
 from tests.studio import Studio
 
@@ -138,3 +139,24 @@ def test_clock(seconds, text):
 )
 def test_all_speeds_are_of_one_unit(per_second, text):
     assert speed_text(per_second) == text
+
+
+@pytest.mark.parametrize(
+    ("expected", "queued", "text"),
+    [
+        (Expected({}, None, (), 0), 3, None),
+        (
+            Expected({"a": 60.0, "b": 5.0}, None, ("cpu",), 1),
+            2,
+            "about 1:05 in one slot, as 1 picture of this output took on cpu",
+        ),
+        (
+            Expected({"a": 3600.0}, 4_200_000, ("cuda:0", "cuda:0"), 5),
+            3,
+            "about 1:00:00 in one slot for 1 of 3 pairs, as 5 pictures of this output took on cuda:0; "
+            "files of some 4.2 MB",
+        ),
+    ],
+)
+def test_what_is_expected_is_told_in_a_line(expected, queued, text):
+    assert expected_text(expected, queued) == text

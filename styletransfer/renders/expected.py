@@ -1,0 +1,100 @@
+"""What renders that are to come will take, by the records of those that are done in the same output.
+
+A picture's records tell how long an iteration took at each size. Between two sizes that goes by a power of the
+pixels, beyond them by the pixels themselves.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from styletransfer.renders.fingerprint import canonical_json
+from styletransfer.renders.plan import Plan, PlannedPair
+from styletransfer.renders.records import Record
+from styletransfer.settings import Settings
+from styletransfer.transfer.schedule import Work
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Of the pairs that are to be rendered: seconds in a slot by id, as far as known, and bytes of all files, if
+    known. `devices` that they are counted by, and how many `pictures`."""
+
+    seconds: Mapping[str, float]
+    bytes: int | None
+    devices: tuple[str, ...]
+    pictures: int
+
+
+def expected(plan: Plan) -> Expected:
+    """What the plan's queued pairs will take on the devices that last rendered in its output."""
+    queued = plan.having("queued")
+    records = [planned.record for planned in plan.pairs if planned.record is not None and planned.record.scales]
+    last = max(records, key=lambda record: record.finished, default=None)
+    alike = [record for record in records if last is not None and record.devices == last.devices]
+    paces = {kind: _Pace(of_kind) for kind, of_kind in _by_kind(alike).items()}
+    seconds = {
+        planned.id: paces[kind].seconds(planned.work)
+        for planned in queued
+        if (kind := _kind(planned.pair.settings.model_dump(mode="json"))) in paces and planned.scales
+    }
+    return Expected(seconds, _bytes(queued, records), last.devices if last else (), len(alike))
+
+
+def _by_kind(records: Iterable[Record]) -> Mapping[str, list[Record]]:
+    found: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        found[_kind(record.settings)].append(record)
+    return found
+
+
+def _kind(settings: Mapping[str, object]) -> str:
+    """What, beside pixels, decides how long an iteration takes."""
+    plain = Settings().model_dump(mode="json")
+    names = ("content_layers", "style_layers", "optimizer", "precision", "gpus", "split", "tiles")
+    return canonical_json({name: settings.get(name, plain[name]) for name in names})
+
+
+class _Pace:
+    """Seconds an iteration, by pixels, of these records."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        spent: dict[int, list[float]] = defaultdict(lambda: [0.0, 0.0])
+        for record in records:
+            for scale in record.scales:
+                of_size = spent[scale.width * scale.height]
+                of_size[0] += scale.seconds * record.share
+                of_size[1] += scale.iterations
+        means = {pixels: seconds / iterations for pixels, (seconds, iterations) in spent.items() if seconds}
+        self._known = sorted(means.items())
+
+    def seconds(self, work: Work) -> float:
+        """In a slot, over all scales."""
+        pairs = zip(work.iterations, work.pixels, strict=True)
+        return sum(iterations * self._iteration(pixels) for iterations, pixels in pairs)
+
+    def _iteration(self, pixels: int) -> float:
+        place = bisect_left(self._known, (pixels, 0.0))
+        if place in (0, len(self._known)):
+            nearest, seconds = self._known[min(place, len(self._known) - 1)]
+            return seconds * pixels / nearest
+        (below, less), (above, more) = self._known[place - 1 : place + 1]
+        power = math.log(more / less) / math.log(above / below)
+        return less * math.pow(pixels / below, power)
+
+
+def _bytes(queued: Sequence[PlannedPair], records: Iterable[Record]) -> int | None:
+    """Of the files of all that is queued; None where a format has not been written yet."""
+    sizes: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for record in records:
+        of_format = sizes[record.output.format]
+        of_format[0] += record.output.size
+        of_format[1] += record.output.width * record.output.height
+    if any(planned.pair.format not in sizes for planned in queued):
+        return None
+    per_px = {name: size / pixels for name, (size, pixels) in sizes.items()}
+    return round(sum(per_px[planned.pair.format] * planned.work.pixels[-1] for planned in queued if planned.size))
