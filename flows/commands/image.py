@@ -5,10 +5,18 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Mapping
-from typing import Final, Literal, get_args, get_origin
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from typing import TYPE_CHECKING, Final, Literal, get_args, get_origin
 
 from flows.commands.options import DONE, INTERRUPTED, Parser, add_devices, add_weights
 from styletransfer.settings import NamedInit, Settings
+
+if TYPE_CHECKING:
+    from flows.commands.image_job import Job
+    from flows.commands.image_render import Render
+    from flows.commands.terminal import Lines
+    from flows.pairs.listeners import Listener
+    from styletransfer.renders.pair import Fetched
 
 USAGE: Final = "CONTENT STYLE [STYLE ...] -o OUT [options]"
 
@@ -102,6 +110,7 @@ def add_options(parser: Parser) -> None:
     parser.add_shared("--embed-inputs")
     add_weights(parser, "of the network", "imagenet")
     add_devices(parser, "cpu, cuda or cuda:N; several share the render (default: the first GPU, else the CPU)")
+    parser.add_shared("--watch")
     parser.add_argument("--preview", metavar="FILE", help="write the picture so far to this file now and then")
     parser.add_argument(
         "--save-every", metavar="N", default="50", help="iterations between two previews (default: 50)"
@@ -160,9 +169,10 @@ def _default(name: str) -> str:
 def run(options: argparse.Namespace) -> int:
     """Read, render, write; returns the exit status."""
     from flows.commands.image_job import make_job, plan_job
-    from flows.commands.image_render import Render, chosen_devices, is_resumable, keep_record, write_result
+    from flows.commands.image_render import Render, chosen_devices
     from flows.commands.tables import output, plain
     from flows.commands.terminal import display
+    from flows.pairs.listeners import Listener
     from styletransfer import storage
     from styletransfer.machine.devices import Slot, prove
     from styletransfer.machine.locks import device_lock
@@ -176,24 +186,45 @@ def run(options: argparse.Namespace) -> int:
         console.print(plain(f"{name}: done before; --overwrite renders it again"), soft_wrap=True)
         return DONE
     devices = chosen_devices(options.devices)  # may load torch: after what takes no time to find wrong
-    with display(console, plain=options.verbose) as lines, device_lock(Slot(devices)):
-        for device in dict.fromkeys(devices):
-            prove(device)
-        fetched = fetch(planned)
-        lines.status("loading weights")
-        render = Render(job, fetched, lines, devices)
-        began = time.monotonic()
-        render.run()
+    with ExitStack() as watched:
+        with display(console, plain=options.verbose) as lines, device_lock(Slot(devices)):
+            for device in dict.fromkeys(devices):
+                prove(device)
+            fetched = fetch(planned)
+            shown = _shown(job, fetched, lines) if options.watch else nullcontext(Listener())
+            watcher = watched.enter_context(shown)
+            lines.status("loading weights")
+            render = Render(job, fetched, lines, devices, watcher)
+            began = time.monotonic()
+            render.run()
+        return _end(render, lines, time.monotonic() - began)
+
+
+def _shown(job: Job, fetched: Fetched, lines: Lines) -> AbstractContextManager[Listener]:
+    """The render in a browser; what listens to it for that."""
+    from flows.commands.watching import image_shown
+
+    return image_shown(job, fetched, lines)
+
+
+def _end(render: Render, lines: Lines, seconds: float) -> int:
+    """Write what has come of it, and say so; returns the exit status."""
+    from flows.commands.image_render import is_resumable, keep_record, write_result
+    from styletransfer import storage
+    from styletransfer.renders.summary import Outcome
+
+    job, fetched, name = render.job, render.fetched, storage.public(render.job.output)
     if render.image is None:
         lines.say("stopped before the first iteration; nothing is written")
         return INTERRUPTED
     recipe = render.rendered.recipe if render.rendered else None  # none makes what was stopped half-way
     contents = write_result(job, fetched, render.image, recipe)
     height, width = render.image.shape[-2:]
-    took = f"{width}x{height} px, {time.monotonic() - began:.1f} s"
+    took = f"{width}x{height} px, {seconds:.1f} s"
+    render.watcher.finished(fetched.planned, Outcome("done" if render.rendered else "cancelled"))
     if render.rendered is None:
         lines.say(f"{name}: written as far as it had got ({took})")
-        if is_resumable(job, planned):
+        if is_resumable(job, fetched.planned):
             lines.say("the same command with --overwrite goes on from there")
         return INTERRUPTED
     if job.recorded:

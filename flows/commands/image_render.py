@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from flows.commands.image_job import Job, forget_record
 from flows.commands.terminal import Lines
+from flows.pairs.listeners import Listener
 from flows.pairs.signals import ending_signals
 from styletransfer import storage
 from styletransfer.errors import Cancelled, ImageError, StorageError, StyleTransferError
@@ -40,11 +41,14 @@ def chosen_devices(names: Sequence[str]) -> tuple[str, ...]:
 class Render:
     """One render that can be stopped by a signal, and shows and previews how far it is."""
 
-    def __init__(self, job: Job, fetched: Fetched, lines: Lines, devices: tuple[str, ...]) -> None:
+    def __init__(
+        self, job: Job, fetched: Fetched, lines: Lines, devices: tuple[str, ...], watcher: Listener
+    ) -> None:
         self.job = job
         self.fetched = fetched
         self.lines = lines
         self.devices = devices
+        self.watcher = watcher
         self.rendered: Rendered | None = None
         self.image: Tensor | None = None
         self._stopped = False
@@ -57,7 +61,8 @@ class Render:
 
         pair = self.job.pair
         weights = load_weights(self.job.weights.source, last_layer=pair.settings.layers()[-1])
-        self.lines.started(self.fetched.planned, Slot(self.devices))
+        for listener in (self.lines, self.watcher):
+            listener.started(self.fetched.planned, Slot(self.devices))
         with suppress(Cancelled), self._stopped_by_signals():
             self.rendered = stylize_pair(
                 self.fetched,
@@ -71,6 +76,7 @@ class Render:
     def _callback(self, progress: Progress) -> None:
         self._iterations += 1
         self.lines.progress(self.fetched.planned, progress)
+        self.watcher.progress(self.fetched.planned, progress)
         if self.job.preview and self._iterations % self.job.save_every == 0:
             self._write_preview(self.job.preview, progress)
         if self._stopped:

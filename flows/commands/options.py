@@ -34,6 +34,10 @@ _SHARED: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "--timezone": {"metavar": "ZONE", "help": "like Europe/Berlin (default: this host's)"},
     "--shared-filesystem": {"action": "store_true", "help": "every worker sees this host's paths"},
+    "--watch": {
+        "action": "store_true",
+        "help": "show it in the browser while it is rendered, served to this machine alone",
+    },
     "--wait": {"action": "store_true", "help": "follow the run to its end"},
     "--embed-inputs": {
         "action": "store_true",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -42,6 +43,7 @@ manifest or an option is wrong, 130 stopped
 examples:
   styletransfer render harbour.yaml
   styletransfer render harbour.yaml --only harbour--wave --force
+  styletransfer render harbour.yaml --watch
   styletransfer render harbour.yaml --set 'content_weight=[0.005, 0.05]'
   styletransfer render s3://studio/harbour.yaml --devices cuda:0 cuda:1
   styletransfer render harbour.yaml --weights random --output /tmp/dry-run
@@ -50,7 +52,8 @@ examples:
 
 def add_options(parser: Parser) -> None:
     add_manifest_options(parser)
-    parser.add_shared("--embed-inputs")
+    parser.add_shared("--embed-inputs", "--watch")
+    parser.add_argument("--open", action="store_true", help="open the contact sheet in the browser")
     add_renders_per_gpu(parser)
     add_devices(parser, "cpu, cuda (every GPU) or cuda:N, any number of them (default: all GPUs, else the CPU)")
 
@@ -66,9 +69,10 @@ def run(options: argparse.Namespace) -> int:
             plan = _plan(options, lines)
             for note in plan.manifest.notes:
                 lines.note(f"note: {note}")
-            if not plan.having("queued") and not _watched_from_outside():
-                return _sum_up(plan, lines)
-            return _run_flow(options, plan, lines)
+            with _shown(options, plan, lines):
+                if not plan.having("queued") and not _watched_from_outside():
+                    return _sum_up(plan, lines)
+                return _run_flow(options, plan, lines)
     except KeyboardInterrupt:
         # The flow takes the first Ctrl-C. This is a second one, or came too early: wait for no thread.
         sys.stderr.write("stopped at once\n")
@@ -94,6 +98,15 @@ def _preview(options: argparse.Namespace) -> int | None:
     """Px of the last scale, where no more than the first are asked for."""
     px: int | None = getattr(options, "preview", None)
     return px
+
+
+def _shown(options: argparse.Namespace, plan: Plan, lines: Lines) -> AbstractContextManager[None]:
+    """The contact sheet in a browser, if that was asked for."""
+    if not (options.watch or options.open):
+        return nullcontext()
+    from flows.commands.watching import sheet_shown
+
+    return sheet_shown(plan, lines, watch=options.watch)
 
 
 def _sum_up(plan: Plan, lines: Lines) -> int:

@@ -7,14 +7,19 @@ import threading
 import time
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from flows.pairs.listeners import Listener
+from flows.pairs.so_far import SoFar
 from styletransfer.errors import StorageError
 from styletransfer.machine.devices import Slot
 from styletransfer.renders.contact_sheet import ContactSheet
 from styletransfer.renders.plan import Plan, PlannedPair
 from styletransfer.renders.records import FarmReport, Summary
 from styletransfer.renders.summary import Outcome
+
+if TYPE_CHECKING:
+    from styletransfer.transfer.stylizer import Progress
 
 LEAST_PAUSE_S = 5.0
 """Between two writings; or ten times what the last one took, if that is longer."""
@@ -31,6 +36,7 @@ class LiveSheet(Listener):
 
     def __init__(self, plan: Plan) -> None:
         self.farm: FarmReport | None = None
+        self._so_far = SoFar()
         self._sheet = ContactSheet(plan)
         self._queued = plan.having("queued")
         self._outcomes: dict[str, Outcome] = {}
@@ -45,10 +51,19 @@ class LiveSheet(Listener):
         with self._lock:
             return MappingProxyType(dict(self._outcomes))
 
+    def planned(self, plan: Plan, at_once: int) -> None:
+        self._so_far.planned(plan, at_once)
+
     def started(self, pair: PlannedPair, slot: Slot) -> None:
+        self._so_far.started(pair, slot)
         self._set(pair.id, Outcome("rendering", str(slot)))
 
+    def progress(self, pair: PlannedPair, progress: Progress) -> None:
+        if self._so_far.look(pair, progress):
+            self._news.set()
+
     def finished(self, pair: PlannedPair, outcome: Outcome) -> None:
+        self._so_far.finished(pair, outcome)
         self._set(pair.id, outcome)
 
     def stand(self, outcomes: Mapping[str, Outcome]) -> None:
@@ -65,10 +80,7 @@ class LiveSheet(Listener):
 
     def write(self) -> Summary:
         """Write all files now. Raises StorageError."""
-        return self._write(whole=True)
-
-    def _write(self, *, whole: bool) -> Summary:
-        return self._sheet.write(self.outcomes, self.farm, whole=whole)
+        return self._sheet.write(self.outcomes, self.farm)
 
     def __enter__(self) -> LiveSheet:
         self._thread.start()
@@ -87,7 +99,8 @@ class LiveSheet(Listener):
             self._news.clear()
             began = time.monotonic()
             try:
-                self._write(whole=False)
+                under_way = self._so_far.under_way(LEAST_PAUSE_S)
+                self._sheet.write(self.outcomes, self.farm, whole=False, under_way=under_way)
             except StorageError as error:
                 log.warning("contact sheet not written, will be tried again: %s", error)
             self._over.wait(max(LEAST_PAUSE_S, 10 * (time.monotonic() - began)))

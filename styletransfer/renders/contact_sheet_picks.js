@@ -85,9 +85,9 @@ for (const card of cards) {
   if (!card.dataset.yaml) continue;
   const links = linksTemplate.content.cloneNode(true);
   for (const button of links.querySelectorAll("button")) button.setAttribute("aria-label", "Copy " + button.textContent + " of " + id);
-  if (card.dataset.width) {
+  if (card.dataset.record) {
     const record = document.createElement("a");
-    record.href = "./" + encodeURIComponent(id) + ".json";
+    record.href = card.dataset.record;
     record.textContent = "record";
     links.querySelector("p").append(" · ", record);
   }

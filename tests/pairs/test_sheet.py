@@ -2,8 +2,11 @@
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
 
 from flows.pairs import sheet as sheets
 from flows.pairs.sheet import LiveSheet
@@ -71,3 +74,19 @@ def test_a_storage_that_is_away_is_a_warning_and_the_sheet_comes_later(plan, cap
         out.parent.unlink()
         sheet.stand({"a": Outcome("failed", "too hot")})
         until(lambda: states(plan) == {"a": "failed", "b": "queued", "c": "queued"}, "the sheet", 60)
+
+
+def test_the_picture_so_far_is_on_the_page_while_the_block_is_open(plan):
+    progress: Any = SimpleNamespace(
+        scale=32, scale_index=1, scales=(23, 32), fraction=0.25, seconds=30.0,
+        image=lambda longest: torch.rand(1, 3, 24, longest // 15),
+    )  # fmt: skip
+    first, page = plan.pairs[0], Path(plan.places.index)
+    with LiveSheet(plan) as sheet:
+        sheet.planned(plan, 1)
+        sheet.started(first, Slot(("cpu",)))
+        sheet.progress(first, progress)
+        until(lambda: page.exists() and "32 px, scale 2 of 2 · 1 min 30 s left" in page.read_text("utf-8"), "it", 60)
+        assert 'class="live"' in page.read_text("utf-8")
+    sheet.write()
+    assert 'class="live"' not in page.read_text("utf-8")

@@ -1,0 +1,125 @@
+"""A browser that shows renders while they are made: `--watch` and `--open`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from flows.commands.image_job import Job
+from flows.commands.terminal import Lines
+from flows.pairs.page_server import PageServer, Read, folder_reader
+from flows.pairs.sheet import LEAST_PAUSE_S
+from flows.pairs.so_far import PICTURE_PX, SoFar
+from styletransfer import storage
+from styletransfer.pictures.thumbnail import thumbnail
+from styletransfer.renders.contact_sheet import ContactSheet, PageParts, PairTexts, page
+from styletransfer.renders.pair import Fetched
+from styletransfer.renders.pair_text import image_command, pair_yaml
+from styletransfer.renders.plan import Plan, PlannedPair
+from styletransfer.renders.records import Summary, SummaryInput, SummaryPair, now
+from styletransfer.renders.summary import Outcome
+from styletransfer.renders.under_way import RunUnderWay
+
+_WATCHED_EVERY_S: Final = 3.0
+_INPUT_PX: Final = 80
+
+
+@contextmanager
+def sheet_shown(plan: Plan, lines: Lines, *, watch: bool) -> Iterator[None]:
+    """For the block: the plan's contact sheet in a browser, served if `watch` and there is something to render,
+    else from the disk."""
+    queued = bool(plan.having("queued"))
+    ContactSheet(plan).write({}, under_way=RunUnderWay(LEAST_PAUSE_S) if queued else None)
+    if watch and queued:
+        with _served(folder_reader(plan.places.folder), lines):
+            yield
+    elif storage.is_local(plan.places.index):
+        open_browser(Path(plan.places.index).as_uri())
+        yield
+    else:
+        lines.note(f"{storage.public(plan.places.index)} is not on a disk of this machine, and is not opened")
+        yield
+
+
+@contextmanager
+def image_shown(job: Job, fetched: Fetched, lines: Lines) -> Iterator[ImagePage]:
+    """For the block: a page of the render of one picture, served to a browser; it is a listener."""
+    shown = ImagePage(job, fetched)
+    with _served(shown.read, lines):
+        yield shown
+
+
+class ImagePage(SoFar):
+    """A contact sheet of one picture, in memory: beside a picture no other files are to appear."""
+
+    def __init__(self, job: Job, fetched: Fetched) -> None:
+        super().__init__(_WATCHED_EVERY_S)
+        self._job, self._fetched = job, fetched
+        self._began, self._outcome = now(), Outcome("rendering")
+        urls = (job.pair.content, *(style.image for style in job.pair.styles))
+        pictures = zip(urls, (fetched.content, *fetched.styles), strict=True)
+        self._jpegs = {(fetched.hashes[url], _INPUT_PX): thumbnail(picture, _INPUT_PX) for url, picture in pictures}
+
+    def finished(self, pair: PlannedPair, outcome: Outcome) -> None:
+        super().finished(pair, outcome)
+        self._outcome = outcome
+
+    def read(self, name: str) -> bytes | None:
+        """The page, and the picture once it is written."""
+        picture = storage.name(self._job.output)
+        if name == "index.html":
+            return self._page().encode()
+        return storage.read_if_exists(self._job.output) if name == picture and self._is_over else None
+
+    @property
+    def _is_over(self) -> bool:
+        return self._outcome.state != "rendering"
+
+    def _page(self) -> str:
+        pair, jpegs = self._job.pair, dict(self._jpegs)
+        entry = self._entry()
+        if self._is_over and (contents := storage.read_if_exists(self._job.output)):
+            jpegs["result", PICTURE_PX] = thumbnail(contents, PICTURE_PX, name=storage.public(self._job.output))
+        parts = PageParts(jpegs, PICTURE_PX, texts={pair.id: PairTexts(pair_yaml(pair), image_command(pair))})
+        location = storage.public(self._job.output)
+        summary = Summary(manifest=pair.id, location=location, started=self._began, updated=now(), pairs=(entry,))
+        return page(summary, parts, under_way=None if self._is_over else self.under_way(_WATCHED_EVERY_S))
+
+    def _entry(self) -> SummaryPair:
+        pair, hashes = self._job.pair, self._fetched.hashes
+        styles = (
+            SummaryInput(url=each.image, weight=each.weight, sha256=hashes[each.image]) for each in pair.styles
+        )
+        entry = SummaryPair(
+            id=pair.id,
+            state=self._outcome.state,
+            reason=self._outcome.reason,
+            content=SummaryInput(url=pair.content, sha256=hashes[pair.content]),
+            styles=tuple(styles),
+            settings=pair.settings.differences(),
+        )
+        if not self._is_over:
+            return entry
+        width, height = self._fetched.planned.size or (None, None)
+        written = {"picture": pair.id, "sha256": "result", "format": pair.format, "width": width, "height": height}
+        return entry.model_copy(update=written)
+
+
+@contextmanager
+def _served(read: Read, lines: Lines) -> Iterator[None]:
+    with PageServer(read) as server:
+        lines.say(f"watch: {server.url}")
+        open_browser(server.url)
+        yield
+
+
+def open_browser(url: str) -> None:
+    """Have the desktop's browser open it, where there is a desktop: one of a terminal would take that over."""
+    if sys.platform in ("darwin", "win32") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        threading.Thread(target=webbrowser.open, args=(url,), name="browser", daemon=True).start()
