@@ -80,7 +80,7 @@ def test_a_render_is_seen_from_its_beginning_to_its_end(studio, command):
     layers = ["--content-layers", "relu2_1", "--style-layers", "relu1_1=1", "relu2_1=1"]
     arguments = {
         "render": ["demo.yaml"],
-        "image": ["in/a.png", "in/b.png", "-o", "a.png", "--weights", "random", "-s", "64", "-ii", "500", *layers],
+        "image": ["in/a.png", "in/b.png", "-o", "a.png", "--weights", "random", "-s", "64", "-ii", "100", *layers],
     }[command]
     started = subprocess.Popen(
         [sys.executable, "-m", "flows.commands.main", command, *arguments, "--watch"],
