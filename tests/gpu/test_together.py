@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from tests.gpu import together
+from tests.gpu.lab import Lab
 from tests.gpu.together import Job, Timed, arrangements, mps, page, parse, renders
 
 TINY = ["--device", "cpu", "--sizes", "32", "--renders", "1,2", "--part", "0.002", "--shallow"]
@@ -45,8 +47,17 @@ def test_a_picture_that_differs_is_told_from_which_scale_on():
     other = replace(alone, digests={128: "a", 181: "x", 256: "y"})
     assert (alone.differs_from(alone), other.differs_from(alone)) == (None, 181)
     row = {"way": "threads", "renders": 4, "px": 256, "seconds": 9.0, "pictures_a_minute": 27.0, "replayed": 9}
-    text = page({"environment": {}, "part": 1, "rows": [{**row, "off_by": 0.1, "differ": 3, "from_scale": 181}]})
-    assert "| 256 | threads | 4 | 27.0 |  | 9 | **1.0e-01**, 3 of 4, from 181 px on |" in text
+    off = {"off_by": 0.1, "differ": 3, "from_scale": 181, "worse_by": 0.002}
+    text = page({"environment": {}, "part": 1, "rows": [{**row, **off}]})
+    assert "| **1.0e-01**, 3 of 4, from 181 px on, objective +0.20 % |" in text
+
+
+def test_of_pictures_that_differ_the_objective_tells_whether_they_are_wrong():
+    options = parse(TINY)
+    picture = Lab("cpu").content.at((32, 24), torch.float32).numpy()
+    same, worse = (Timed(32, 0.0, 1.0, pixels, 0, {}) for pixels in (picture, 1 - picture))
+    assert together.worse_by(options, same, [same, same]) == 0
+    assert together.worse_by(options, same, [same, worse]) > 0.01
 
 
 def test_one_render_alone_comes_first_and_once():

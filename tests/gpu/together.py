@@ -159,12 +159,20 @@ def rows(way: str, count: int, options: argparse.Namespace, alone: dict[int, Tim
             "off_by": max(off_by(each.picture, first.picture) for each in own),
             "differ": len(differ),
             "from_scale": min(differ, default=None),
+            "worse_by": worse_by(options, first, own) if differ else 0.0,
             "whole_s": time.monotonic() - began,
         }
 
 
 def off_by(found: Pixels, expected: Pixels) -> float:
     return distance(torch.from_numpy(found), torch.from_numpy(expected))
+
+
+def worse_by(options: argparse.Namespace, first: Timed, others: Sequence[Timed]) -> float:
+    """Largest relative difference of an objective, in float64, from the first's: rounding alone makes little."""
+    lab = Lab(options.device, basic=SHALLOW if options.shallow else {})
+    worth, *found = (lab.worth(torch.from_numpy(each.picture)) for each in (first, *others))
+    return max((each / worth - 1 for each in found), key=abs)
 
 
 def run(job: Job, processes: int) -> list[Timed]:
@@ -273,7 +281,10 @@ def _off(row: Row) -> str:
     """How far the worst picture is off, and where it began."""
     off, scale = f"{row['off_by']:.1e}", row.get("from_scale")
     wrong = f"**{off}**" if row["off_by"] > SAME_PICTURE else off
-    return wrong if scale is None else f"{wrong}, {row['differ']} of {row['renders']}, from {scale} px on"
+    if scale is None:
+        return wrong
+    worse = f"objective {100 * row['worse_by']:+.2f} %"
+    return f"{wrong}, {row['differ']} of {row['renders']}, from {scale} px on, {worse}"
 
 
 def page(found: Mapping[str, Any]) -> str:
