@@ -19,12 +19,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from typing import Final, NamedTuple
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from pydantic import JsonValue
 
 from styletransfer import storage
 from styletransfer.errors import RecordError, StorageError
-from styletransfer.pictures.formats import SHOWN_BY_BROWSERS
+from styletransfer.pictures.formats import SHOWN_BY_BROWSERS, extension
 from styletransfer.renders.inputs import input_uses
 from styletransfer.renders.loss_plot import HEIGHT, WIDTH, LossPlot, loss_plot
 from styletransfer.renders.output_folder import find_record
@@ -276,6 +278,7 @@ def _template() -> Template:
         "duration": duration,
         "facts": _facts,
         "file_name": storage.name,
+        "former": _former,
         "in_words": _in_words,
         "meta": _meta,
         "page_name": page_name,
@@ -339,6 +342,21 @@ def _in_words(pair: SummaryPair) -> str:
 
 def _styles_in_words(pair: SummaryPair) -> str:
     return " and ".join(storage.name(style.url) + _share(style, pair.styles) for style in pair.styles)
+
+
+def _former(pair: SummaryPair) -> list[dict[str, JsonValue]]:
+    """The pair's former pictures that browsers show: where they are beside the page, and what they were."""
+    return [
+        {
+            "key": version.fingerprint,
+            "view": f"./.history/{quote(pair.id)}/{quote(version.fingerprint)}{extension(version.format)}",
+            "width": version.width,
+            "height": version.height,
+            "told": " \N{MIDDLE DOT} ".join([f"{version.finished:%d %B %Y}", *version.changed]),
+        }
+        for version in pair.former
+        if version.format in SHOWN_BY_BROWSERS
+    ]
 
 
 def _axes(pair: SummaryPair, settings: ShownSettings) -> dict[str, str]:

@@ -56,6 +56,8 @@ function setMark(id) {
   tell(id + (marked.includes(id) ? ": will be compared" : ": won't be compared"));
 }
 
+const formerOf = card => JSON.parse(card.dataset.former || "[]");
+
 function tell(text) {
   (viewer.open ? viewer.querySelector(".told") : shown).textContent = text;
 }
@@ -90,6 +92,12 @@ for (const card of cards) {
     record.href = card.dataset.record;
     record.textContent = "record";
     links.querySelector("p").append(" · ", record);
+  }
+  const former = formerOf(card);
+  if (former.length) {
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent: former.length === 1 ? "1 former picture" : former.length + " former pictures" });
+    button.addEventListener("click", () => openViewer([id, ...former.map(each => id + " " + each.key)], 0, MOST_SIDE_BY_SIDE));
+    links.querySelector("p").append(" · ", button);
   }
   card.querySelector(".caption").append(links);
 }

@@ -50,7 +50,7 @@ async function isThere() {
 }
 
 async function reload() {
-  const watched = viewer.open && inView().every(id => cardOf(id).dataset.state !== "rendering");
+  const watched = viewer.open && inView().every(id => cardAt(id).dataset.state !== "rendering");
   if (paused || document.hidden || watched || Date.now() - touched < QUIET_MS) return;
   if (await isThere()) { keepPlace(); location.reload(); }
   else live.querySelector(".pulse").textContent = "Over, or out of reach";

@@ -6,12 +6,13 @@ const view = { ids: [], at: 0, count: 1, active: 0, zoom: 1, x: .5, y: .5, slide
 // `zoom` 1 fits; `x` and `y`: which place of the pictures, in fractions of them, is in the middle.
 
 const inView = () => view.ids.slice(view.at, view.at + view.count);
-const activeCard = () => cardOf(inView()[view.active]);
+const cardAt = place => cardOf(place.split(" ")[0]);  // of an id, or of an id and one of its former pictures
+const activeCard = () => cardAt(inView()[view.active]);
 const isShown = card => card && card.querySelector(".picture img");
 const shownIds = () => visibleCards().filter(isShown).map(idOf);
 
 function openViewer(ids, at, count) {
-  Object.assign(view, { ids: ids.filter(id => isShown(cardOf(id))), at, count, active: 0, zoom: 1, x: .5, y: .5 });
+  Object.assign(view, { ids: ids.filter(id => isShown(cardAt(id))), at, count, active: 0, zoom: 1, x: .5, y: .5 });
   if (!view.ids.length) return;
   fill();
   if (!viewer.open) viewer.showModal();
@@ -29,18 +30,20 @@ function fill() {
   panes.replaceChildren(...inView().map(makePane));
   panes.dataset.count = view.count;
   for (const id of [view.ids[view.at + view.count], view.ids[view.at - 1]]) {
-    if (id && cardOf(id).dataset.view) new Image().src = cardOf(id).dataset.view;  // ahead of the next key
+    if (id && cardAt(id).dataset.view) new Image().src = cardAt(id).dataset.view;  // ahead of the next key
   }
   update();
   if (hadFocus || !viewer.contains(document.activeElement)) panes.children[view.active].focus();
 }
 
 function makePane(id, index) {
-  const card = cardOf(id), small = card.querySelector(".picture img");
+  const card = cardAt(id), small = card.querySelector(".picture img");
+  const former = formerOf(card).find(each => id.endsWith(" " + each.key));
   const pane = element("figure", "", { className: "pane", tabIndex: 0 });
-  const result = element("img", "", { className: "result", alt: small.alt, src: small.src, draggable: false });
-  pane.size = [Number(card.dataset.width) || small.naturalWidth || small.width, Number(card.dataset.height) || small.naturalHeight || small.height];
-  if (card.dataset.view) {
+  const result = element("img", "", { className: "result", alt: small.alt, src: former ? former.view : small.src, draggable: false });
+  pane.size = former ? [former.width, former.height]
+    : [Number(card.dataset.width) || small.width, Number(card.dataset.height) || small.height];
+  if (card.dataset.view && !former) {
     const full = new Image();
     full.src = card.dataset.view;
     full.decode().then(() => { result.src = full.src; }, () => pane.classList.add("small"));
@@ -51,10 +54,11 @@ function makePane(id, index) {
     before.addEventListener("error", () => { before.remove(); update(); });
     frame.append(before);
   }
-  const varied = Object.entries(axesOf.get(card)).filter(([name]) => axisValues.has(name) && view.count > 1);
-  pane.append(frame, element("figcaption", element("b", id)));
+  const varied = Object.entries(axesOf.get(card)).filter(([name]) => axisValues.has(name) && view.count > 1 && !former);
+  const name = former ? former.told : idOf(card);
+  pane.append(frame, element("figcaption", element("b", name)));
   pane.lastChild.append(...varied.map(([name, value]) => element("span", name + " " + value)));
-  pane.setAttribute("aria-label", id);
+  pane.setAttribute("aria-label", name);
   pane.addEventListener("focus", () => { view.active = index; update(); });
   return pane;
 }

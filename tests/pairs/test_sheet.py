@@ -86,7 +86,8 @@ def test_the_picture_so_far_is_on_the_page_while_the_block_is_open(plan):
         sheet.planned(plan, 1)
         sheet.started(first, Slot(("cpu",)))
         sheet.progress(first, progress)
-        until(lambda: page.exists() and "32 px, scale 2 of 2 · 1 min 30 s left" in page.read_text("utf-8"), "it", 60)
+        seen = "32 px, scale 2 of 2 · 1 min 30 s left"
+        until(lambda: page.exists() and seen in page.read_text("utf-8"), "the picture so far", 60)
         assert 'class="live"' in page.read_text("utf-8")
     sheet.write()
     assert 'class="live"' not in page.read_text("utf-8")

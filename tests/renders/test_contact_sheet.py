@@ -22,7 +22,7 @@ from styletransfer.renders.output_places import PAIRS_A_PAGE
 from styletransfer.renders.pair import store
 from styletransfer.renders.pair_text import image_command, pair_yaml
 from styletransfer.renders.plan import plan_manifest
-from styletransfer.renders.records import Summary, SummaryInput, SummaryPair
+from styletransfer.renders.records import FormerVersion, Summary, SummaryInput, SummaryPair
 from styletransfer.renders.summary import Outcome
 from styletransfer.renders.under_way import PairUnderWay, Preview, RunUnderWay
 from styletransfer.transfer.report import ScaleReport
@@ -443,11 +443,17 @@ def test_only_pages_with_news_are_written_again_before_the_end(studio):
 # In a browser
 
 
+FORMER = FormerVersion(
+    fingerprint="f" * 64, format="png", sha256="e" * 64, width=320, height=240, finished=NOON, seconds=1.0,
+    changed=("tv_weight: 2 -> 8",),
+)  # fmt: skip
+
+
 @pytest.fixture
 def opened(browser, tmp_path) -> Iterator[Any]:
     """A sheet of three pairs, opened from the disk; whatever the browser complains about fails the test."""
     pairs = (
-        make_pair("harbour--wave", sha256="d" * 64),
+        make_pair("harbour--wave", sha256="d" * 64, former=(FORMER,)),
         make_pair("harbour--night", settings={"init": "gray"}),
         make_pair("tower--wave", state="failed", reason="too hot", picture=None),
     )
@@ -458,6 +464,8 @@ def opened(browser, tmp_path) -> Iterator[Any]:
     (tmp_path / "index.html").write_text(page(make_summary(*pairs), parts), encoding="utf-8")
     for pair in pairs[:2]:
         (tmp_path / f"{pair.id}.png").write_bytes(picture_file(size=(640, 480)))
+    (tmp_path / ".history/harbour--wave").mkdir(parents=True)
+    (tmp_path / f".history/harbour--wave/{FORMER.fingerprint}.png").write_bytes(picture_file(size=(320, 240)))
     (tmp_path / "before.jpg").write_bytes(picture_file(size=(320, 240), kind="JPEG"))
     context = browser.new_context(viewport={"width": 1000, "height": 700})
     context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -577,6 +585,18 @@ def test_marked_pictures_are_zoomed_and_moved_in_step(opened):
     assert opened.evaluate(WIDTHS) == [640, 640]
     assert len(fit) == 2
     assert moved[0] == moved[1] != fit[0]
+
+
+@pytest.mark.browser
+def test_former_pictures_are_seen_beside_the_present_one(opened):
+    opened.click("#pair-harbour--wave .links button:has-text('1 former picture')")
+    comes_true(opened, "document.querySelectorAll('.result')[1].naturalWidth === 320")
+    told = opened.locator(".pane figcaption b").all_inner_texts()
+    assert told == ["harbour--wave", "01 May 2026 · tv_weight: 2 -> 8"]
+    opened.keyboard.press("z")
+    assert opened.evaluate(WIDTHS) == [640, 640]
+    opened.keyboard.press("Escape")
+    assert opened.evaluate("document.activeElement.closest('.card').id") == "pair-harbour--wave"
 
 
 @pytest.mark.browser
