@@ -349,7 +349,7 @@ def _former(pair: SummaryPair) -> list[dict[str, JsonValue]]:
     return [
         {
             "key": version.fingerprint,
-            "view": f"./.history/{quote(pair.id)}/{quote(version.fingerprint)}{extension(version.format)}",
+            "view": f"./.history/{_segment(pair.id)}/{_segment(version.fingerprint + extension(version.format))}",
             "width": version.width,
             "height": version.height,
             "told": " \N{MIDDLE DOT} ".join([f"{version.finished:%d %B %Y}", *version.changed]),
@@ -357,6 +357,11 @@ def _former(pair: SummaryPair) -> list[dict[str, JsonValue]]:
         for version in pair.former
         if version.format in SHOWN_BY_BROWSERS
     ]
+
+
+def _segment(name: str) -> str:
+    """A name as one part of an address: nothing in it leads elsewhere, whoever wrote the summary."""
+    return quote(name, safe="")
 
 
 def _axes(pair: SummaryPair, settings: ShownSettings) -> dict[str, str]:

@@ -131,6 +131,12 @@ def test_nothing_in_it_becomes_markup():
     assert sheet.text.count(NASTY) >= 6
 
 
+def test_no_former_picture_leads_elsewhere():
+    former = FORMER.model_copy(update={"fingerprint": "../../../secret"})
+    (card,) = make_page(make_pair(former=(former,))).cards()
+    assert json.loads(card["data-former"])[0]["view"] == "./.history/a--b/..%2F..%2F..%2Fsecret.png"
+
+
 # What it shows
 
 
