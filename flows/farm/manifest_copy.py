@@ -13,6 +13,7 @@ from typing import Final
 
 from styletransfer import storage
 from styletransfer.manifest.pairs import Manifest, Pair, PairStyle
+from styletransfer.manifest.schema import ManifestFile
 from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.renders.inputs import FoundInput
 from styletransfer.renders.known_inputs import digest, with_inputs
@@ -35,7 +36,7 @@ def resolved(manifest: Manifest) -> bytes:
         "priority": manifest.priority,
         **({"max_failed": manifest.max_failed} if manifest.max_failed is not None else {}),
         **({"embed_inputs": True} if any(pair.embed_inputs for pair in manifest.pairs) else {}),
-        "keep_versions": max((pair.keep_versions for pair in manifest.pairs), default=0),
+        **_keep_versions(manifest),
         "defaults": {name: json.loads(value) for name, value in shared.items()},
         "pairs": [_pair(pair, manifest, shared) for pair in manifest.pairs],
     }
@@ -60,6 +61,12 @@ def store(manifest: Manifest, found: Mapping[str, FoundInput] | None = None) -> 
 def copies(places: OutputPlaces) -> str:
     """The folder of a manifest's copies."""
     return storage.join(places.folder, FOLDER)
+
+
+def _keep_versions(manifest: Manifest) -> dict[str, Json]:
+    """Only where it is not the default: hosts with an earlier version don't know the key."""
+    kept = max((pair.keep_versions for pair in manifest.pairs), default=0)
+    return {"keep_versions": kept} if kept != ManifestFile.model_fields["keep_versions"].default else {}
 
 
 def _weights(weights: WeightsSource) -> Json:

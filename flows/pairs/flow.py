@@ -27,8 +27,9 @@ from flows.pairs.steps import load_weights, make_plan, write_sheet
 from styletransfer import storage
 from styletransfer.errors import StorageError, WeightsError
 from styletransfer.machine.devices import Slot, parse_devices
-from styletransfer.renders.plan import Plan
-from styletransfer.renders.previews import preview_plan, preview_rounds
+from styletransfer.renders.plan import Plan, PlannedPair
+from styletransfer.renders.previews import preview_plan, preview_rounds, previews_there, reason
+from styletransfer.renders.summary import Outcome
 from styletransfer.storage.retries import Retries
 
 log = logging.getLogger(__name__)
@@ -89,6 +90,9 @@ def render_manifest(
     _describe_run(plan)
     sheet, stopped = Retries(log.warning).call(lambda: LiveSheet(plan)), False
     listener = Listeners(sheet, caller.listener, LogListener(get_run_logger()))
+    if preview_s is not None:
+        there = Retries(log.warning).call(partial(previews_there, plan))
+        sheet.stand({pair_id: Outcome("held", reason(record), record) for pair_id, record in there.items()})
     try:
         with sheet:
             render_queued(plan, devices or [], listener, renders_per_gpu, preview_s)
@@ -127,7 +131,8 @@ def render_queued(
         if len(held) < most:
             log.warning("there is only %s for pairs with `gpus: %d`, so they are rendered there", Slot(held), most)
         weights = load_weights(plan, queued)
-        began = time.monotonic()
+        began, failures = time.monotonic(), _Failures()
+        listener = Listeners(listener, failures)
         for each in [plan] if preview_s is None else preview_rounds(plan):
             slots = Slots(held, renders_per_gpu)
             left = None if preview_s is None else preview_s - (time.monotonic() - began)
@@ -135,7 +140,19 @@ def render_queued(
                 break
             listener.planned(each, len(held))
             with _closed_after(slots, left):
-                Renderer(slots, weights, listener).run(each.having("queued"))
+                again = [planned for planned in each.having("queued") if planned.id not in failures.ids]
+                Renderer(slots, weights, listener).run(again)
+
+
+class _Failures(Listener):
+    """Which pairs have failed, and are not to be tried in another round."""
+
+    def __init__(self) -> None:
+        self.ids: set[str] = set()
+
+    def finished(self, pair: PlannedPair, outcome: Outcome) -> None:
+        if outcome.state == "failed":
+            self.ids.add(pair.id)
 
 
 @contextmanager

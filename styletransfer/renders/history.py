@@ -12,7 +12,7 @@ import json
 import logging
 from collections.abc import Container, Iterable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
 from styletransfer import storage
 from styletransfer.errors import RecordError, StorageError
@@ -86,9 +86,12 @@ def told(present: Record, versions: Iterable[Record]) -> tuple[FormerVersion, ..
     )
 
 
+_NAMED: Final = {"settings", "styles", "algorithm"}
+
+
 def changes(before: Record, now: Record) -> list[str]:
     """What was changed from one version to the other: `content_weight: 0.015 -> 0.05`, `the style`."""
-    if not (before.fingerprint_parts and now.fingerprint_parts):
+    if not all(record.fingerprint_parts.keys() >= _NAMED for record in (before, now)):
         return ["what an older record does not name"]
     plain, was, now_is = Settings().picture(), _settings(before), _settings(now)
     return [

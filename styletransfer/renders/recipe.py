@@ -46,6 +46,19 @@ def _public(url: str) -> str:
     return url
 
 
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("holds what no terminal should be shown")
+    return text
+
+
+def _without_places(settings: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """What a setting names is an ingredient, whose name is checked."""
+    if "proof" in settings or not isinstance(settings.get("init", ""), str):
+        raise ValueError("names a file")
+    return settings
+
+
 _Name = Annotated[str, AfterValidator(_plain_name)]
 _Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -79,7 +92,7 @@ class WeightsIngredient(_Part):
     """The network's weights: `imagenet`, `random:SEED` or a file's name, and what they are."""
 
     source: _Name
-    identity: str = Field(max_length=1024)
+    identity: Annotated[str, Field(max_length=1024), AfterValidator(_printable)]
 
 
 class Recipe(_Part):
@@ -88,7 +101,7 @@ class Recipe(_Part):
     recipe: Literal[1] = RECIPE_VERSION
     algorithm: int
     fingerprint: _Hash
-    settings: dict[str, JsonValue]
+    settings: Annotated[dict[str, JsonValue], AfterValidator(_without_places)]
     content: Ingredient
     styles: Annotated[tuple[StyleIngredient, ...], Field(min_length=1, strict=False)]
     keep: Ingredient | None = None

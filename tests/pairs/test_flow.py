@@ -124,6 +124,27 @@ def test_no_secret_of_a_url_gets_into_the_log_of_a_run(flow, studio, web):
         assert "s3cret" not in told() + str(state.message) + run_of(state).model_dump_json()
 
 
+def test_what_has_failed_in_a_round_of_previews_is_not_tried_again(flow, studio):
+    from flows.pairs.flow import FlowCaller, called_by
+    from flows.pairs.listeners import Listener
+
+    ended: list[tuple[str, str]] = []
+
+    class Ends(Listener):
+        def finished(self, pair, outcome):
+            ended.append((pair.id, outcome.state))
+
+    studio.picture("in/a.png", 1)
+    studio.put("in/b.png", damaged_file(2))
+    good = {"id": "good", "content": "in/a.png", "style": "in/a.png"}
+    bad = {"id": "bad", "content": "in/a.png", "style": "in/b.png"}
+    manifest = write_manifest(studio, good, bad, defaults={**SHALLOW, "end_scale": 60})
+    with called_by(FlowCaller(Ends())):
+        flow(manifest, preview_s=600, return_state=True)
+    assert ended.count(("bad", "failed")) == 1
+    assert ended.count(("good", "held")) == 3
+
+
 def test_previews_for_a_time_are_made_scale_by_scale_and_gone_on_from(flow, studio):
     studio.picture("in/a.png", 1)
     pairs = [{"id": name, "content": "in/a.png", "style": "in/a.png"} for name in ("one", "two")]
@@ -133,6 +154,7 @@ def test_previews_for_a_time_are_made_scale_by_scale_and_gone_on_from(flow, stud
     assert flow(manifest, preview_s=600, return_state=True).message == "2 held"
     shown = [(pair["picture"], pair["width"]) for pair in summary(studio)["pairs"]]
     assert shown == [(".one.preview.jpg", 28), (".two.preview.jpg", 28)]
+    assert flow(manifest, preview_s=1e-6, return_state=True).message == "2 held"  # they are there
     assert flow(manifest, preview=28, return_state=True).message == "2 held"
     assert flow(manifest, return_state=True).message == "2 done"
     assert not studio.has("out/demo/.one.preview.jpg")

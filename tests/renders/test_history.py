@@ -122,6 +122,8 @@ def test_changes_of_inputs_are_told_in_words(studio):
     assert changes(first, rendered(studio, 3)) == ["seed: 1 -> 3", "the style"]
     older = first.model_copy(update={"fingerprint_parts": {}})
     assert changes(older, first) == ["what an older record does not name"]
+    foreign = first.model_copy(update={"fingerprint_parts": {"note": "of another program"}})
+    assert changes(foreign, first) == changes(first, foreign) == ["what an older record does not name"]
 
 
 # Bringing back

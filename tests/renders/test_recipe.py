@@ -89,6 +89,9 @@ def test_names_that_are_none_are_made_plain_in_writing_and_refused_in_reading(st
         ({"more": 1}, "more: Extra inputs are not permitted"),
         ({"styles": []}, "styles: "),
         ({"weights": {"source": "../x", "identity": ""}}, "weights.source: "),
+        ({"weights": {"source": "random", "identity": "x\noutput: /tmp"}}, "weights.identity: "),
+        ({"settings": {"proof": "x.icc\noutput: /tmp"}}, "settings: Value error, names a file"),
+        ({"settings": {"init": {"image": "x.png\noutput: /tmp"}}}, "settings: Value error, names a file"),
         ({"content": {"name": "a", "sha256": "0" * 64, "url": "https://u:p@h/a"}}, "content.url: "),
     ],
 )

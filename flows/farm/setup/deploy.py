@@ -230,10 +230,10 @@ class Deployer:
     def settle_deployment(self, deployed: Deployed) -> UUID | None:
         """Its id; None if it is only missed."""
         wanted = wanted_of(deployed)
-        found = self._deployment(deployed.name)
+        found = self.deployment(deployed.name)
         if found is None:
             self._change(f"deployment {deployed.name}: made", lambda: self._make(deployed, wanted))
-            found = self._deployment(deployed.name)
+            found = self.deployment(deployed.name)
             return None if found is None else found.id
         self._renew(deployed.name, found, wanted)
         return found.id
@@ -253,7 +253,7 @@ class Deployer:
             line = f"deployment {name}: {', '.join(sorted(different))} changed"
             self._change(line, partial(self._client.update_deployment, found.id, wanted))
 
-    def _deployment(self, name: str) -> DeploymentResponse | None:
+    def deployment(self, name: str) -> DeploymentResponse | None:
         try:
             return self._client.read_deployment_by_name(name)
         except ObjectNotFound:

@@ -8,6 +8,7 @@ touched: a worker's version need not be the farm's.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import cast
 
 from prefect import get_client
@@ -19,19 +20,18 @@ from flows.farm.setup.deploy import DEPLOYMENTS, Deployer, PoolType
 
 
 def make_missing(client: SyncPrefectClient) -> list[str]:
-    """Make pool, queues and deployment, unless the pool is there, or the farm is not set up; what was made."""
+    """Make what is missing of pool, queues and deployment, unless the farm is not set up; what was made."""
     one, several = RENDER_POOLS[1], RENDER_POOLS[2]
     deployer = Deployer(client, check=False)
     like = deployer.pool(one)
-    if like is None or deployer.pool(several) is not None:
+    if like is None:
         return []
-    try:
-        deployer.settle_pool(several, cast("PoolType", like.type), paused=like.is_paused)
-        deployer.settle_queues(several)
-    except ObjectAlreadyExists:  # another worker makes them just now
-        return []
+    if deployer.pool(several) is None:
+        with suppress(ObjectAlreadyExists):  # another worker makes them just now
+            deployer.settle_pool(several, cast("PoolType", like.type), paused=like.is_paused)
+            deployer.settle_queues(several)
     for deployed in DEPLOYMENTS:
-        if deployed.pool == several:
+        if deployed.pool == several and deployer.deployment(deployed.name) is None:
             deployer.settle_deployment(deployed)
     return deployer.changes
 

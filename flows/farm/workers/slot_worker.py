@@ -125,6 +125,9 @@ class SlotWorker(ProcessWorker):
     tags: frozenset[str] = frozenset()
     """Of the slot: it takes no run that requires others."""
 
+    _pool_is_whole = False
+    """Whether it was looked, since this worker's start, that nothing is missing of a pool that is made later."""
+
     _judging = _missed = _proposing = 0
     _passed = 0
     """Runs that required other tags, and so were passed over, when it asked last."""
@@ -304,11 +307,12 @@ class SlotWorker(ProcessWorker):
             log.warning("%s: %s: %s", without, type(error).__name__, error)
 
     async def _make_pool(self) -> None:
-        """That of renders on several GPUs is made when the first worker for it comes, in a process of its own."""
-        if self._work_pool is None and self._work_pool_name in MADE_LATER:
+        """That of renders on several GPUs is made, or made whole, by another process when a worker for it comes."""
+        if not self._pool_is_whole and self._work_pool_name in MADE_LATER:
             making = await asyncio.create_subprocess_exec(sys.executable, "-m", "flows.farm.setup.several_gpus")
             if await making.wait() == 0:
                 await super().sync_with_backend()
+                self._pool_is_whole = self._work_pool is not None
 
     def _say_ready(self) -> None:
         if self._work_pool is None:

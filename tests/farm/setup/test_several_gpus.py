@@ -30,6 +30,12 @@ def test_a_farm_is_whole_without_it(without):
         without.read_work_pool(POOL)
 
 
+def test_one_that_was_left_half_made_is_made_whole(without):
+    make_missing(without)
+    without.delete_deployment(without.read_deployment_by_name(names.RENDER_DEPLOYMENTS[2]).id)
+    assert make_missing(without) == [f"deployment {names.RENDER_DEPLOYMENTS[2]}: made"]
+
+
 @pytest.mark.parametrize("paused", [False, True])
 def test_it_is_made_once_as_the_other_is_and_nothing_else_is_touched(without, paused):
     driver = without.read_deployment_by_name(names.DRIVER_DEPLOYMENT)
