@@ -107,8 +107,9 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    """One request a connection: none outlives the server."""
+
     server: _Server
-    protocol_version = "HTTP/1.1"
     timeout = 30
     server_version = "styletransfer"
     sys_version = ""

@@ -92,6 +92,16 @@ def test_it_ends_with_its_block_and_lets_who_watches_see_the_end(monkeypatch):
         ask(server, "index.html")
 
 
+def test_no_connection_outlives_it():
+    with PageServer(lambda _: b"") as server:
+        connection = http.client.HTTPConnection(server.host, timeout=30)
+        connection.request("HEAD", f"/{server.token}/index.html", headers={"Connection": "keep-alive"})
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.will_close
+        connection.close()
+
+
 def test_it_ends_at_once_if_nobody_watches_or_an_error_ends_it():
     began = time.monotonic()
     with PageServer(lambda _: b""):
