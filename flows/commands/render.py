@@ -145,6 +145,7 @@ def _run_flow(options: argparse.Namespace, plan: Plan, lines: Lines) -> int:
     except FailedRun:
         return FAILED
     except CancelledRun:
+        lines.note("the same command goes on from where it stood")
         return INTERRUPTED
     return DONE
 

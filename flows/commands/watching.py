@@ -86,7 +86,8 @@ class ImagePage(SoFar):
         entry = self._entry()
         if self._is_over and (contents := storage.read_if_exists(self._job.output)):
             jpegs["result", PICTURE_PX] = thumbnail(contents, PICTURE_PX, name=storage.public(self._job.output))
-        parts = PageParts(jpegs, PICTURE_PX, texts={pair.id: PairTexts(pair_yaml(pair), image_command(pair))})
+        texts = PairTexts(pair_yaml(pair), image_command(pair, self._job.weights))
+        parts = PageParts(jpegs, PICTURE_PX, texts={pair.id: texts})
         location = storage.public(self._job.output)
         summary = Summary(manifest=pair.id, location=location, started=self._began, updated=now(), pairs=(entry,))
         return page(summary, parts, under_way=None if self._is_over else self.under_way(_WATCHED_EVERY_S))

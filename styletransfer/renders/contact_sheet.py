@@ -84,7 +84,10 @@ class ContactSheet:
         self.thumbnails = Thumbnails(plan.places)
         self._others = other_pairs(plan)
         self._urls = {storage.public(use.url): use.url for pair in plan.manifest.pairs for use in input_uses(pair)}
-        self._texts = {pair.id: PairTexts(pair_yaml(pair), image_command(pair)) for pair in plan.manifest.pairs}
+        weights = plan.manifest.weights
+        self._texts = {
+            pair.id: PairTexts(pair_yaml(pair), image_command(pair, weights)) for pair in plan.manifest.pairs
+        }
         self._plots: dict[str, LossPlot | None] = {}  # by fingerprint
         self._written: dict[int, Sequence[SummaryPair]] = {}
 

@@ -13,6 +13,7 @@ import yaml
 
 from styletransfer import storage
 from styletransfer.manifest.pairs import Pair, PairStyle
+from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.pictures.formats import extension
 from styletransfer.settings import with_places
 
@@ -38,7 +39,7 @@ def pair_yaml(pair: Pair) -> str:
     return str(yaml.dump([told], Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=_NEVER))
 
 
-def image_command(pair: Pair) -> str:
+def image_command(pair: Pair, weights: WeightsSource) -> str:
     """The command that renders the pair by itself, into the folder where it is typed."""
     pictures = [pair.content, *(style.image for style in pair.styles)]
     words = ["styletransfer", "image", *map(storage.public, pictures)]
@@ -52,6 +53,8 @@ def image_command(pair: Pair) -> str:
         words += ["--keep", storage.public(pair.keep)]
     if pair.embed_inputs:
         words.append("--embed-inputs")
+    if weights.source != "imagenet":
+        words += ["--weights", weights.shown]
     for name, value in _settings(pair).items():
         if name not in _OF_MANIFESTS:
             words += [f"--{name.replace('_', '-')}", *_as_words(value)]

@@ -181,7 +181,8 @@ def read_recipe(data: bytes, name: str) -> Recipe:
     """
     text = embedded_recipe(data, name)
     if text is None:
-        raise RecordError(f"{name}: has no recipe inside: an older version made it, or another program saved it")
+        others = "was stopped in the middle, is a preview, was made by an older version or saved by another program"
+        raise RecordError(f"{name}: has no recipe inside: it {others}")
     try:
         return Recipe.model_validate_json(text)
     except ValidationError as error:

@@ -85,6 +85,7 @@ def test_ctrl_c_keeps_what_is_done(rendering, studio, prefect_home):
     output = rendering.output + rest.decode()
     assert rendering.process.returncode == 130, output
     assert "demo: 1 queued, 1 skipped, 1 cancelled" in output
+    assert "the same command goes on from where it stood" in output
     assert "Traceback" not in output
     summary = json.loads(studio.read("out/demo/summary.json"))
     assert sorted(pair["state"] for pair in summary["pairs"]) == ["cancelled", "queued", "skipped"]

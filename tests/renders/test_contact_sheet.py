@@ -235,7 +235,7 @@ def test_a_card_has_the_pair_as_text_to_paste(studio):
     ContactSheet(plan).write({})
     (card,) = written(studio).cards()
     assert card["data-yaml"] == pair_yaml(plan.manifest.pairs[0])
-    assert card["data-command"] == image_command(plan.manifest.pairs[0])
+    assert card["data-command"] == image_command(plan.manifest.pairs[0], plan.manifest.weights)
 
 
 @pytest.mark.parametrize(("kind", "stands_in"), [("png", False), ("tiff", True)])

@@ -8,8 +8,10 @@ import yaml
 
 from flows.commands.image_job import make_job
 from flows.commands.main import make_parser
+from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.renders.pair_text import image_command, pair_yaml
 
+WEIGHTS = WeightsSource("imagenet")
 BLEND: Any = [{"image": "in/b.png", "weight": 3, "region": "in/m.png"}, {"image": "in/c d.png", "from": "in/m.png"}]
 LAYERS = {"content_layers": ["relu3_1", "relu4_1"], "style_layers": {"relu1_1": 2, "relu2_1": 0.5}}
 
@@ -42,24 +44,26 @@ def test_the_entry_makes_the_same_pair_in_another_manifest(studio, name):
 
 @pytest.mark.parametrize("name", PAIRS)
 def test_the_command_makes_the_same_picture(studio, name):
-    (pair,) = studio.manifest({"id": name, **PAIRS[name]}, defaults={}).pairs
-    program, command, *arguments = shlex.split(image_command(pair))
+    manifest = studio.manifest({"id": name, **PAIRS[name]}, defaults={})
+    program, command, *arguments = shlex.split(image_command(manifest.pairs[0], manifest.weights))
     assert (program, command) == ("styletransfer", "image")
-    assert same(pair, make_job(make_parser("image").parse_args(arguments)).pair)
+    job = make_job(make_parser("image").parse_args(arguments))
+    assert same(manifest.pairs[0], job.pair)
+    assert job.weights == manifest.weights
 
 
 def test_nothing_secret_is_in_either(studio):
     url = "https://ada:hunter2@example.org/a.png?X-Amz-Signature=hunter2"
     (pair,) = studio.manifest({"content": url, "style": "in/b.png", "settings": {"init": {"image": url}}}).pairs
-    assert "hunter2" not in pair_yaml(pair) + image_command(pair)
+    assert "hunter2" not in pair_yaml(pair) + image_command(pair, WEIGHTS)
 
 
 def test_settings_of_manifests_alone_are_no_options(studio):
     (pair,) = studio.manifest({"content": "a.png", "style": "b.png", "settings": {"trace": True}}).pairs
-    assert "trace" not in image_command(pair)
+    assert "trace" not in image_command(pair, WEIGHTS)
     assert "trace: true" in pair_yaml(pair)
 
 
 def test_a_recipe_that_tells_places_is_asked_for(studio):
     (pair,) = studio.manifest({"content": "a.png", "style": "b.png"}).embedding_inputs().pairs
-    assert "--embed-inputs" in image_command(pair)
+    assert "--embed-inputs" in image_command(pair, WEIGHTS)

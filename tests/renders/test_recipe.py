@@ -108,7 +108,7 @@ def test_settings_of_another_version_are_told(stored):
 
 def test_a_picture_without_one_is_told(studio):
     studio.picture("in/a.png")
-    with pytest.raises(RecordError, match=r"^a.png: has no recipe inside: an older version made it, or "):
+    with pytest.raises(RecordError, match=r"^a.png: has no recipe inside: it was stopped in the middle, "):
         read_recipe(studio.read("in/a.png"), "a.png")
 
 
