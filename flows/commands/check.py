@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from flows.commands.options import DONE, Parser, add_devices, add_manifest_options, load
-from styletransfer.errors import Fault, StorageError, WeightsError
+from styletransfer.errors import Fault, OutOfMemoryError, StorageError, WeightsError
 
 if TYPE_CHECKING:
     from styletransfer.renders.plan import Plan, PlannedPair
@@ -20,8 +20,8 @@ HELP: Final = """\
 Reads the manifest, looks at every input, and shows what `render` would do:
 which pairs, the size of each result in px, its scales, its iterations, and
 which are skipped because they are done. Where pictures of this output have been
-rendered before, it tells what the others will take by their speed. Writes
-nothing.
+rendered before, it tells what the others will take by their speed; with
+--devices, how each fits in their memory. Writes nothing.
 
 exit status: 0 all is right, 1 storage can't be reached, 2 something is wrong
 (each fault is told on a line of its own)
@@ -32,6 +32,9 @@ examples:
   styletransfer check harbour.yaml --devices cuda:0 cuda:1
   styletransfer check harbour.yaml --end-scale 1024 --set schedule=fast
 """
+
+_NAMED: Final = 3
+"""Pairs that a line names."""
 
 _WORDS: Final = {"queued": "render", "skipped": "skip", "failed": "wrong"}
 
@@ -46,10 +49,10 @@ def run(options: argparse.Namespace) -> int:
     from styletransfer.machine.devices import parse_devices
     from styletransfer.renders.plan import plan_manifest
 
-    if options.devices:
-        parse_devices(options.devices)
+    devices = parse_devices(options.devices) if options.devices else ()
     plan = _look_into_weights(plan_manifest(load(options), force=options.force, only=options.only))
     show_plan(plan)
+    plan = _show_fits(plan, devices) if devices else plan
     plan.check(troubles=bool(plan.faults))
     if plan.troubles:
         raise StorageError("\n".join(map(str, plan.troubles)))
@@ -69,6 +72,26 @@ def _look_into_weights(plan: Plan) -> Plan:
     except WeightsError as error:
         return replace(plan, faults=(*plan.faults, Fault("weights", str(error).removeprefix("weights "))))
     return plan
+
+
+def _show_fits(plan: Plan, devices: Sequence[str]) -> Plan:
+    """How what is to be rendered fits on these devices, on stdout; with a fault for each pair that does not."""
+    from flows.commands.tables import output, plain
+    from styletransfer.renders.device_fit import device_fit
+
+    plans: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    faults = list(plan.faults)
+    for planned in plan.having("queued"):
+        try:
+            if fit := device_fit(planned, devices):
+                plans[str(fit)].append((planned.id, max(fit.bytes.values())))
+        except OutOfMemoryError as error:
+            faults.append(Fault(planned.pair.place, str(error)))
+    for how, pairs in plans.items():
+        named = ", ".join(name for name, _ in pairs[:_NAMED]) + (", ..." if len(pairs) > _NAMED else "")
+        most = max(needed for _, needed in pairs)
+        output().print(plain(f"{how}, with up to {most / 2**30:.1f} GiB: {len(pairs)} ({named})"), soft_wrap=True)
+    return replace(plan, faults=tuple(faults))
 
 
 def show_plan(plan: Plan) -> None:

@@ -119,9 +119,17 @@ def plan_job(job: Job) -> PlannedPair:
     _raise_faults(job, planned)
     if planned.state != "skipped" and not job.overwrite and storage.exists(job.output):
         there = f"is {storage.public(job.output)}, which is there already"
+        if _is_unfinished(planned):
+            raise SettingsError([Fault("--output", f"{there}, as far as it got; --overwrite goes on from there")])
         free = storage.name(_free_name(job.output))
         raise SettingsError([Fault("--output", f"{there}; --overwrite replaces it, and {free} is free")])
     return planned
+
+
+def _is_unfinished(planned: PlannedPair) -> bool:
+    """Whether a render of this very picture was stopped."""
+    of_it = planned.fingerprint
+    return of_it is not None and storage.exists(planned.places.checkpoint(planned.id, of_it))
 
 
 def _check_place(job: Job) -> None:

@@ -16,7 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from flows.commands.tables import plain
-from flows.pairs.estimate import Estimate, clock_text, pair_seconds_left, speed_text
+from flows.pairs.estimate import Estimate, clock_text, pair_seconds_left, speed_text, truth_text
 from flows.pairs.listeners import Listener, Result
 from styletransfer.machine.devices import Slot
 from styletransfer.renders.plan import Plan
@@ -118,6 +118,8 @@ class Lines(Listener):
     def ended(self, result: Result) -> None:
         """What it comes to, with every failure once more: the first may have scrolled away hours ago."""
         self.say(f"{result.manifest}: {result.counts}")
+        if text := truth_text(result.pairs):
+            self.say(text)
         for failure in result.failures:
             self.say(f"failed: {failure}", _STYLES["failed"])
         self.say(f"contact sheet: {result.index}")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from styletransfer.renders.expected import Expected
 from styletransfer.renders.plan import PlannedPair
+from styletransfer.renders.records import SummaryPair
 
 
 @dataclass
@@ -106,6 +107,17 @@ def expected_text(expected: Expected, queued: int) -> str | None:
     size = "" if expected.bytes is None else f"; files of some {max(expected.bytes / 1e6, 0.1):,.3g} MB"
     time_text = clock_text(sum(expected.seconds.values()))
     return f"about {time_text} in one slot{of_how_many}, as {pictures} on {devices}{size}"
+
+
+def truth_text(pairs: Iterable[SummaryPair]) -> str | None:
+    """`rendered in 0:46; 0:48 were expected`, of what is done now and was told of before; None without any."""
+    known = [(pair.seconds, pair.expected_seconds) for pair in pairs if pair.state == "done"]
+    both = [(seconds, told) for seconds, told in known if seconds is not None and told is not None]
+    if not both:
+        return None
+    truth, told = map(sum, zip(*both, strict=True))
+    of_how_many = "" if len(both) == len(known) else f" {len(both)} of {len(known)} pairs"
+    return f"rendered{of_how_many} in {clock_text(truth)}; {clock_text(told)} were expected"
 
 
 def pair_seconds_left(seconds: float, fraction: float) -> float | None:

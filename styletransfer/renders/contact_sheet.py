@@ -27,6 +27,7 @@ from pydantic import JsonValue
 from styletransfer import storage
 from styletransfer.errors import RecordError, StorageError
 from styletransfer.pictures.formats import SHOWN_BY_BROWSERS, extension
+from styletransfer.renders.expected import expected
 from styletransfer.renders.inputs import input_uses
 from styletransfer.renders.loss_plot import HEIGHT, WIDTH, LossPlot, loss_plot
 from styletransfer.renders.output_folder import find_record
@@ -83,6 +84,7 @@ class ContactSheet:
         self.started = started or now()
         self.thumbnails = Thumbnails(plan.places)
         self._others = other_pairs(plan)
+        self._expected = expected(plan).seconds
         self._urls = {storage.public(use.url): use.url for pair in plan.manifest.pairs for use in input_uses(pair)}
         weights = plan.manifest.weights
         self._texts = {
@@ -106,7 +108,8 @@ class ContactSheet:
         say how the whole stood when they were written. Pages of a run that is `under_way` load themselves anew.
         Raises StorageError when a file can't be written.
         """
-        summary = summarise(self.plan, outcomes, self._others, self.started).model_copy(update={"farm": farm})
+        summary = summarise(self.plan, outcomes, self._others, self.started, self._expected)
+        summary = summary.model_copy(update={"farm": farm})
         write_summary(self.plan.places.summary, summary)
         first_time = not self._written
         for number in range(page_count(len(summary.pairs)), 0, -1):  # the first page leads to the others
@@ -383,7 +386,8 @@ def _facts(pair: SummaryPair) -> str:
     """Size, time taken and format on one line."""
     parts = [f"{pair.width} \N{MULTIPLICATION SIGN} {pair.height} px"] if pair.width and pair.height else []
     if pair.seconds is not None:
-        parts.append(duration(pair.seconds))
+        told = pair.expected_seconds if pair.state == "done" else None
+        parts.append(duration(pair.seconds) + (f" ({duration(told)} expected)" if told else ""))
     if pair.format:
         parts.append(pair.format.upper())
     if pair.attempts > 1:

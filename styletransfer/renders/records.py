@@ -177,7 +177,7 @@ class SummaryInput(_Document):
 
 class SummaryPair(_Document):
     """One pair's line of the summary. `reason` says why it failed, waits or is rendered at all; `sweep` has the
-    settings that a sweep gave it."""
+    settings that a sweep gave it; `expected_seconds`: what it was to take, as told before it was rendered."""
 
     id: str
     state: PairState
@@ -193,6 +193,7 @@ class SummaryPair(_Document):
     width: int | None = None
     height: int | None = None
     seconds: float | None = None
+    expected_seconds: float | None = None
     finished: UtcTime | None = None
     devices: tuple[str, ...] = ()
     attempts: int = 0

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 
 from styletransfer import storage
 from styletransfer.errors import RecordError
@@ -40,14 +41,20 @@ class Outcome:
 
 
 def summarise(
-    plan: Plan, outcomes: Mapping[str, Outcome], others: Mapping[str, SummaryPair], started: datetime
+    plan: Plan,
+    outcomes: Mapping[str, Outcome],
+    others: Mapping[str, SummaryPair],
+    started: datetime,
+    expected: Mapping[str, float] = MappingProxyType({}),
 ) -> Summary:
     """The summary of a manifest. A planned pair without an outcome stands as planned; `others` are the
-    rest, and those that have a preview."""
-    planned = {
-        pair.id: _with_preview(_planned_pair(pair, outcomes.get(pair.id)), others.get(pair.id))
-        for pair in plan.pairs
-    }
+    rest, and those that have a preview; `expected` are seconds by pair id."""
+
+    def planned_pair(pair: PlannedPair) -> SummaryPair:
+        entry = _with_preview(_planned_pair(pair, outcomes.get(pair.id)), others.get(pair.id))
+        return entry.model_copy(update={"expected_seconds": expected.get(pair.id)})
+
+    planned = {pair.id: planned_pair(pair) for pair in plan.pairs}
     return Summary(
         manifest=plan.manifest.name,
         location=plan.manifest.location,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from styletransfer.machine.hardware import Hardware
 from styletransfer.manifest.reader import load_manifest
 from styletransfer.renders.pair import store
 from styletransfer.renders.plan import plan_manifest
@@ -58,6 +59,20 @@ def test_check_and_render_refuse_a_wrong_manifest_with_every_fault(call, studio)
     done = call("check", "demo.yaml", "--devices", "cuda:7")
     assert done.returncode == 2
     assert "'cuda:7' is not" in done.stderr
+
+
+def test_how_pairs_fit_on_devices_is_told_and_what_does_not_is_wrong(call, studio, monkeypatch):
+    monkeypatch.setattr(Hardware, "free_memory", lambda *_: 4 * 2**30)
+    pair = {"content": "a.png", "style": "b.png"}
+    huge = {"id": "huge", **pair, "settings": {"end_scale": 9000, "tiles": "off"}}
+    write_manifest(studio, {"id": "one", **pair}, {"id": "two", **pair})
+    assert "whole on cpu, with up to " in call("check", "demo.yaml", "--devices", "cpu").stdout
+    write_manifest(studio, {"id": "one", **pair}, huge)
+    done = call("check", "demo.yaml", "--devices", "cpu")
+    assert done.returncode == 2
+    assert "GiB: 1 (one)" in done.stdout
+    assert "error: demo.yaml: pairs[1]" in done.stderr
+    assert "(tiles are off)" in done.stderr
 
 
 def test_a_storage_that_is_away_is_a_failure_and_nothing_wrong(call, studio):

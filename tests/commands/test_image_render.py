@@ -234,6 +234,8 @@ def test_a_stopped_render_goes_on_and_makes_the_same_picture(call, two_pictures,
             stopped = call("image", "a.png", "b.png", "-o", "out.png", *QUICKLY)
             assert stopped.returncode == 130
             assert stopped.stdout.splitlines()[-1] == "the same command with --overwrite goes on from there"
+            plain = call("image", "a.png", "b.png", "-o", "out.png", *QUICKLY)
+            assert plain.stderr.endswith("already, as far as it got; --overwrite goes on from there\n")
     assert seen == [1, 2, 3, 1]
     assert [name for name in names_in(two_pictures) if name.endswith(".safetensors")]
     iterations = []

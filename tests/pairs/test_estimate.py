@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from flows.pairs.estimate import Estimate, clock_text, expected_text, pair_seconds_left, speed_text
+from flows.pairs.estimate import Estimate, clock_text, expected_text, pair_seconds_left, speed_text, truth_text
 from styletransfer.renders.expected import Expected
 from styletransfer.renders.plan import plan_manifest
+from styletransfer.renders.records import SummaryInput, SummaryPair
 from tests.studio import Studio
 
 
@@ -160,3 +161,23 @@ def test_all_speeds_are_of_one_unit(per_second, text):
 )
 def test_what_is_expected_is_told_in_a_line(expected, queued, text):
     assert expected_text(expected, queued) == text
+
+
+def ended(state, seconds, expected):
+    entry = SummaryInput(url="a.png")
+    return SummaryPair(
+        id="a", state=state, content=entry, styles=(entry,), seconds=seconds, expected_seconds=expected
+    )
+
+
+@pytest.mark.parametrize(
+    ("pairs", "text"),
+    [
+        ([], None),
+        ([("done", 40.0, None), ("skipped", 40.0, 41.0), ("failed", None, 9.0)], None),
+        ([("done", 40.0, 45.0), ("done", 6.0, 3.0)], "rendered in 0:46; 0:48 were expected"),
+        ([("done", 40.0, 48.0), ("done", 6.0, None)], "rendered 1 of 2 pairs in 0:40; 0:48 were expected"),
+    ],
+)
+def test_what_it_took_is_told_beside_what_was_expected(pairs, text):
+    assert truth_text(ended(*pair) for pair in pairs) == text

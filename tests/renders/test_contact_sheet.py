@@ -291,6 +291,11 @@ def test_the_search_finds_id_pictures_settings_and_reasons():
     assert all(word in card["data-find"] for word in ("bridge", "a.png", "b.png", "init gray", "too hot"))
 
 
+def test_what_was_expected_is_told_beside_what_it_took():
+    assert "1 min 32 s (1 min 30 s expected)" in make_page(make_pair(expected_seconds=90.0)).text
+    assert "expected" not in make_page(make_pair(state="skipped", expected_seconds=90.0)).text
+
+
 def test_warnings_are_shown():
     assert "1 warning" in make_page(make_pair(warnings=("a.png: is transparent",))).text
 

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from styletransfer.renders.contact_sheet import ContactSheet
 from styletransfer.renders.expected import expected
 from styletransfer.renders.pair import store
 from styletransfer.renders.plan import Plan, plan_manifest
 from styletransfer.renders.records import Record, read_record, write_record
+from styletransfer.renders.summary import Outcome
 from styletransfer.transfer.report import ScaleReport
 from tests.studio import Studio, plan_one, pretend_rendered
 
@@ -41,6 +43,16 @@ def test_a_pair_of_the_same_work_takes_as_long(studio):
     found = expected(plan_with(studio, seed=1))
     assert found.seconds == {"c": pytest.approx((3 * 23 * 17 + 2 * 32 * 24) * 1e-3)}
     assert (found.devices, found.pictures) == (("cpu",), 1)
+
+
+def test_the_summary_has_it_before_the_render_and_beside_its_time(studio):
+    done(studio)
+    plan = plan_with(studio, seed=1)
+    sheet, told = ContactSheet(plan), expected(plan).seconds["c"]
+    assert [pair.expected_seconds for pair in sheet.write({}).pairs] == [None, told]
+    record = store(pretend_rendered(plan.pairs[1]))
+    (_, pair) = sheet.write({"c": Outcome("done", record=record)}).pairs
+    assert (pair.seconds, pair.expected_seconds) == (record.seconds, told)
 
 
 @pytest.mark.parametrize("end_scale", [30, 64])
