@@ -80,4 +80,6 @@ def go_on(options: argparse.Namespace) -> str:
     settings = [word for name, value in options.settings for word in ("--set", f"{name}={json.dumps(value)}")]
     places = {"--output": options.output, "--weights": options.weights}
     given = [word for option, value in places.items() if value is not None for word in (option, value)]
-    return shlex.join(["styletransfer", "render", options.manifest, *settings, *given])
+    asked = {"--embed-inputs": options.embed_inputs, "--force": options.force}
+    flags = [flag for flag, given_too in asked.items() if given_too]
+    return shlex.join(["styletransfer", "render", options.manifest, *settings, *given, *flags])

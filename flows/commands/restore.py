@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 from flows.commands.history import add_pair, chosen_pair
 from flows.commands.options import DONE, Parser
-from styletransfer.errors import Fault, SettingsError
+from styletransfer.errors import Fault, RecordError, SettingsError
 
 if TYPE_CHECKING:
-    from styletransfer.manifest.pairs import Pair
+    from styletransfer.manifest.pairs import Manifest, Pair
+    from styletransfer.renders.output_places import OutputPlaces
     from styletransfer.renders.records import Record
 
 USAGE: Final = "MANIFEST ID VERSION [options]"
@@ -41,19 +42,37 @@ def run(options: argparse.Namespace) -> int:
     from styletransfer.renders.output_folder import find_record
     from styletransfer.storage import public
 
-    _, pair, places = chosen_pair(options)
-    present = find_record(places, pair.id)
-    if present is not None and present.fingerprint.startswith(options.version.lower()):
+    manifest, pair, places = chosen_pair(options)
+    present, versions = find_record(places, pair.id), find_versions(places, pair.id)
+    by_name = {record.fingerprint: record for record in (*([present] if present else []), *versions)}
+    record = _chosen([*by_name.values()], options.version)
+    if record is present:
         output().print(plain(f"{pair.id}: version {present.fingerprint[:8]} is the present one"), soft_wrap=True)
         return DONE
-    versions = find_versions(places, pair.id)
-    record = restore(places, pair.id, _chosen(versions, options.version), versions)
+    record = restore(places, pair.id, record, versions)
+    _show(manifest, places, pair.id)
     where = public(places.picture(pair.id, record.output.format))
     output().print(plain(f"{pair.id}: version {record.fingerprint[:8]} is in {where}"), soft_wrap=True)
     if differing := _differing(pair, record):
         advice = f"the manifest asks for other settings; to keep this one, let it have {', '.join(differing)}"
         output().print(plain(advice), soft_wrap=True)
     return DONE
+
+
+def _show(manifest: Manifest, places: OutputPlaces, pair_id: str) -> None:
+    """The contact sheet with the pair as its record has it now, if there is a sheet."""
+    from styletransfer.renders.contact_sheet import ContactSheet
+    from styletransfer.renders.plan import Plan
+    from styletransfer.renders.records import read_summary, write_summary
+
+    try:
+        summary = read_summary(places.summary)
+    except RecordError:  # the next run makes it anew
+        return
+    if summary is not None:
+        others = tuple(entry for entry in summary.pairs if entry.id != pair_id)
+        write_summary(places.summary, summary.model_copy(update={"pairs": others}))
+        ContactSheet(Plan(manifest, places, (), ())).write({})
 
 
 def _chosen(versions: Sequence[Record], asked: str) -> Record:

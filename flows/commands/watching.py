@@ -8,6 +8,7 @@ import threading
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,8 @@ from flows.pairs.page_server import PageServer, Read, folder_reader
 from flows.pairs.sheet import LEAST_PAUSE_S
 from flows.pairs.so_far import PICTURE_PX, SoFar
 from styletransfer import storage
+from styletransfer.manifest.names import id_of_file
+from styletransfer.pictures.decode import inspect
 from styletransfer.pictures.thumbnail import thumbnail
 from styletransfer.renders.contact_sheet import ContactSheet, PageParts, PairTexts, page
 from styletransfer.renders.pair import Fetched
@@ -85,9 +88,13 @@ class ImagePage(SoFar):
         pair, jpegs = self._job.pair, dict(self._jpegs)
         entry = self._entry()
         if self._is_over and (contents := storage.read_if_exists(self._job.output)):
-            jpegs["result", PICTURE_PX] = thumbnail(contents, PICTURE_PX, name=storage.public(self._job.output))
-        texts = PairTexts(pair_yaml(pair), image_command(pair, self._job.weights))
-        parts = PageParts(jpegs, PICTURE_PX, texts={pair.id: texts})
+            name = storage.public(self._job.output)
+            jpegs["result", PICTURE_PX] = thumbnail(contents, PICTURE_PX, name=name)
+            width, height = inspect(contents, name)  # of one that was stopped: less than was planned
+            entry = entry.model_copy(update={"width": width, "height": height})
+        named = replace(pair, id=id_of_file(pair.id))  # here it is the file's name
+        texts = PairTexts(pair_yaml(named), image_command(named, self._job.weights))
+        parts = PageParts(jpegs, PICTURE_PX, texts={pair.id: texts}, with_records=False)
         location = storage.public(self._job.output)
         summary = Summary(manifest=pair.id, location=location, started=self._began, updated=now(), pairs=(entry,))
         return page(summary, parts, under_way=None if self._is_over else self.under_way(_WATCHED_EVERY_S))
@@ -107,9 +114,7 @@ class ImagePage(SoFar):
         )
         if not self._is_over:
             return entry
-        width, height = self._fetched.planned.size or (None, None)
-        written = {"picture": pair.id, "sha256": "result", "format": pair.format, "width": width, "height": height}
-        return entry.model_copy(update=written)
+        return entry.model_copy(update={"picture": pair.id, "sha256": "result", "format": pair.format})
 
 
 @contextmanager

@@ -57,7 +57,8 @@ def _workers(
     online: list[str], name: str, pool: WorkPool | None, tags: Mapping[str, frozenset[str]]
 ) -> Iterator[LiveWorker]:
     containers = pool is not None and pool.type != OURS
-    limit = (pool.concurrency_limit if pool is not None and containers else None) or len(online)
+    limit = pool.concurrency_limit if pool is not None and containers else None
+    limit = len(online) if limit is None else limit
     for number, worker in enumerate(sorted(online)):
         share = len(range(number, limit, len(online)))
         yield LiveWorker(worker, name, tags.get(worker, frozenset()), share, containers)

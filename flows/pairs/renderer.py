@@ -64,6 +64,7 @@ class Renderer:
         self._store = steps.store if store_delays is None else with_delays(steps.store, store_delays)
         self._stopped: Outcome | None = None
         self._begun: set[str] = set()
+        self._is_alone = False
         # Pairs with pictures in memory: those stylized, and per device one being fetched and one stored.
         self._most = slots.at_once + 2 * len(slots.devices)
         self._places = threading.Semaphore(self._most)
@@ -78,8 +79,9 @@ class Renderer:
         A pair that fails doesn't stop the others. When a signal raises an exception here (KeyboardInterrupt,
         say), all are stopped, and the exception goes on.
         """
+        self._is_alone = len(pairs) == 1
         # The largest first: their devices are got together once, and small ones fill the gaps at the end.
-        ordered = sorted(pairs, key=lambda planned: (-planned.pair.settings.gpus, -self._share(planned)))
+        ordered = sorted(pairs, key=lambda planned: (-planned.pair.settings.gpus, -self._shares(planned)))
         try:
             self._run(ordered)
         finally:
@@ -161,8 +163,14 @@ class Renderer:
             )
 
     def _share(self, planned: PlannedPair) -> float:
-        """What the pair's render needs of a GPU that several may share."""
-        return gpu_share(planned, self.slots.devices[0], self._free) if self.slots.shared else 1.0
+        """What the pair's render needs of a GPU that several may share; one that is alone has all of it."""
+        if self._is_alone or not self.slots.shared:
+            return 1.0
+        return gpu_share(planned, self.slots.devices[0], self._free)
+
+    def _shares(self, planned: PlannedPair) -> int:
+        """The same in whole shares: pairs of one order keep theirs, by style."""
+        return self.slots.whole_shares(self._share(planned))
 
 
 def _stored(record: Record, attempt: int) -> Outcome:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from flows.pairs.listeners import Listener
 from flows.pairs.so_far import SoFar
+from styletransfer import storage
 from styletransfer.errors import StorageError
 from styletransfer.machine.devices import Slot
 from styletransfer.renders.contact_sheet import ContactSheet
@@ -24,11 +25,15 @@ if TYPE_CHECKING:
 LEAST_PAUSE_S = 5.0
 """Between two writings; or ten times what the last one took, if that is longer."""
 
+REMOTE_PAUSE_S = 60.0
+"""Between two writings to a store that is not a disk, where there is no more news than progress."""
+
 log = logging.getLogger(__name__)
 
 
 class LiveSheet(Listener):
-    """Writes the sheet in the background whenever there is news, as long as the block that it opens.
+    """Writes the sheet in the background whenever there is news, until the block ends that it opens, or `write` is
+    called.
 
     The block's end writes nothing: call `write` for the last state, where failing matters. `farm`: what it took
     of a farm, once that is known.
@@ -37,6 +42,8 @@ class LiveSheet(Listener):
     def __init__(self, plan: Plan) -> None:
         self.farm: FarmReport | None = None
         self._so_far = SoFar()
+        self._progress_pause_s = 0.0 if storage.is_local(plan.places.index) else REMOTE_PAUSE_S
+        self._progress_due = 0.0
         self._sheet = ContactSheet(plan)
         self._queued = plan.having("queued")
         self._outcomes: dict[str, Outcome] = {}
@@ -59,7 +66,7 @@ class LiveSheet(Listener):
         self._set(pair.id, Outcome("rendering", str(slot)))
 
     def progress(self, pair: PlannedPair, progress: Progress) -> None:
-        if self._so_far.look(pair, progress):
+        if self._so_far.look(pair, progress) and time.monotonic() >= self._progress_due:
             self._news.set()
 
     def finished(self, pair: PlannedPair, outcome: Outcome) -> None:
@@ -79,7 +86,8 @@ class LiveSheet(Listener):
                 self._set(planned.id, Outcome("failed", reason))
 
     def write(self) -> Summary:
-        """Write all files now. Raises StorageError."""
+        """Write all files for good: nothing is written in the background from now on. Raises StorageError."""
+        self._end_writing()  # else an older page might come last, and say for ever that the run is under way
         return self._sheet.write(self.outcomes, self.farm)
 
     def __enter__(self) -> LiveSheet:
@@ -87,20 +95,27 @@ class LiveSheet(Listener):
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self._end_writing()
+
+    def _end_writing(self) -> None:
         self._over.set()
         self._news.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _set(self, pair_id: str, outcome: Outcome) -> None:
         self.stand({pair_id: outcome})
 
     def _keep_writing(self) -> None:
+        pause_s = LEAST_PAUSE_S
         while self._news.wait() and not self._over.is_set():
             self._news.clear()
             began = time.monotonic()
             try:
-                under_way = self._so_far.under_way(LEAST_PAUSE_S)
+                under_way = self._so_far.under_way(pause_s)
                 self._sheet.write(self.outcomes, self.farm, whole=False, under_way=under_way)
             except StorageError as error:
                 log.warning("contact sheet not written, will be tried again: %s", error)
-            self._over.wait(max(LEAST_PAUSE_S, 10 * (time.monotonic() - began)))
+            pause_s = max(LEAST_PAUSE_S, 10 * (time.monotonic() - began))
+            self._progress_due = began + self._progress_pause_s
+            self._over.wait(pause_s)

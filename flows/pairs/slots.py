@@ -81,6 +81,10 @@ class Slots:
         fitting = [at for at, free in enumerate(self._free) if free >= self._wanted(at, share)]
         return sorted(fitting, key=lambda at: -self._free[at])
 
+    def whole_shares(self, share: float) -> int:
+        """How many shares of the first device that is."""
+        return self._wanted(0, share)
+
     def _wanted(self, position: int, share: float) -> int:
         """Whole shares of a device, at least one."""
         return max(1, min(self._shares[position], math.ceil(share * self._shares[position])))

@@ -35,6 +35,12 @@ def name_key(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
+def id_of_file(name: str) -> str:
+    """The name of a picture's file without its ending, as an id; `picture` where it can't be one."""
+    stem = name.rpartition(".")[0] or name
+    return stem if name_fault(stem) is None and name_key(stem) not in RESERVED else "picture"
+
+
 def slug(text: str, longest_bytes: int = LONGEST_NAME_BYTES) -> str:
     """The text as a plain lower-case name: `Große Welle (2).v1` becomes `große-welle-2-v1`. Never empty.
 

@@ -83,6 +83,7 @@ function beside(card, key) {
 }
 document.querySelector("main").addEventListener("keydown", event => {
   const card = event.target.closest(".card");
+  if (event.key === "Enter" && event.target.matches("div.picture")) event.target.click();  // no link: a picture so far
   if (!card || !event.key.startsWith("Arrow") || event.target.closest("dialog") || event.altKey || event.metaKey) return;
   const next = beside(card, event.key);
   if (next) { event.preventDefault(); next.querySelector(".picture").focus(); }

@@ -59,6 +59,7 @@ log = logging.getLogger(__name__)
 
 _SMALL_PX: Final = 200
 _INPUT_PX: Final = 80  # shown at half of it, for dense screens
+_LARGE_READERS: Final = 2  # each holds a whole picture, of TIFFs hundreds of MB
 _LISTED_FAILURES: Final = 12  # reasons, and pairs of each, at the top of the page; the filter finds the rest
 
 _WORDS: Final[dict[PairState, str]] = {
@@ -86,9 +87,9 @@ class ContactSheet:
         self._others = other_pairs(plan)
         self._expected = expected(plan).seconds
         self._urls = {storage.public(use.url): use.url for pair in plan.manifest.pairs for use in input_uses(pair)}
-        weights = plan.manifest.weights
+        weights, asked = plan.manifest.weights, _asked_for(plan)
         self._texts = {
-            pair.id: PairTexts(pair_yaml(pair), image_command(pair, weights)) for pair in plan.manifest.pairs
+            pair.id: PairTexts(pair_yaml(pair, asked), image_command(pair, weights)) for pair in plan.manifest.pairs
         }
         self._plots: dict[str, LossPlot | None] = {}  # by fingerprint
         self._written: dict[int, Sequence[SummaryPair]] = {}
@@ -149,10 +150,13 @@ class ContactSheet:
                     wanted[entry.sha256, _INPUT_PX] = self._urls.get(entry.url)
             if pair.content.sha256:
                 viewed[pair.content.sha256, BEFORE_PX] = self._urls.get(pair.content.url)
-        with ThreadPoolExecutor(READERS, thread_name_prefix="sheet") as readers:
+        with (
+            ThreadPoolExecutor(READERS, thread_name_prefix="sheet") as readers,
+            ThreadPoolExecutor(_LARGE_READERS, thread_name_prefix="stand-ins") as large_readers,
+        ):
             found = readers.map(lambda key: self.thumbnails.find(key[0], wanted[key], key[1]), wanted)
             jpegs = dict(zip(wanted, found, strict=True))
-            places = readers.map(lambda key: self.thumbnails.stand_in(key[0], viewed[key], key[1]), viewed)
+            places = large_readers.map(lambda key: self.thumbnails.stand_in(key[0], viewed[key], key[1]), viewed)
             stand_ins = dict(zip(viewed, places, strict=True))
             plots = dict(zip((pair.id for pair in pairs), readers.map(self._plot, pairs), strict=True))
         return PageParts(
@@ -165,7 +169,7 @@ class ContactSheet:
 
     def _plot(self, pair: SummaryPair) -> LossPlot | None:
         """The loss of a render that kept its trace, from its record."""
-        if pair.fingerprint is None or pair.settings.get("trace") is not True:
+        if pair.state not in ("done", "skipped") or not pair.fingerprint or pair.settings.get("trace") is not True:
             return None
         if pair.fingerprint not in self._plots:
             try:
@@ -173,8 +177,16 @@ class ContactSheet:
             except (RecordError, StorageError) as error:
                 log.warning("no plot of the loss: %s", error)
                 return None
-            self._plots[pair.fingerprint] = loss_plot(record.scales) if record else None
+            if record is None or record.fingerprint != pair.fingerprint:
+                return None
+            self._plots[pair.fingerprint] = loss_plot(record.scales)
         return self._plots[pair.fingerprint]
+
+
+def _asked_for(plan: Plan) -> set[str]:
+    """Settings that some pair of the manifest has not the program's default of."""
+    settings = {id(pair.settings): pair.settings for pair in plan.manifest.pairs}  # which many share
+    return {name for each in settings.values() for name in each.differences()}
 
 
 def _has_picture(pair: SummaryPair) -> bool:
@@ -198,7 +210,8 @@ class PageParts:
     """What a page shows beside the summary.
 
     `jpegs`: thumbnails by sha256 of the picture and size in px; `result_px` is the size for results. `stand_ins`:
-    by the same, places of larger JPEGs beside the page. `texts` and `plots` by pair id.
+    by the same, places of larger JPEGs beside the page. `texts` and `plots` by pair id. `with_records`: whether
+    records lie beside the page.
     """
 
     jpegs: Mapping[tuple[str, int], bytes] = field(default_factory=dict, repr=False)
@@ -206,6 +219,7 @@ class PageParts:
     stand_ins: Mapping[tuple[str, int], str] = field(default_factory=dict)
     texts: Mapping[str, PairTexts] = field(default_factory=dict, repr=False)
     plots: Mapping[str, LossPlot] = field(default_factory=dict, repr=False)
+    with_records: bool = True
 
     def preview(self, pair: SummaryPair) -> Preview | None:
         """The result's thumbnail, if there is one."""

@@ -6,7 +6,7 @@ const view = { ids: [], at: 0, count: 1, active: 0, zoom: 1, x: .5, y: .5, slide
 // `zoom` 1 fits; `x` and `y`: which place of the pictures, in fractions of them, is in the middle.
 
 const inView = () => view.ids.slice(view.at, view.at + view.count);
-const cardAt = place => cardOf(place.split(" ")[0]);  // of an id, or of an id and one of its former pictures
+const cardAt = place => cardOf(place) || cardOf(place.slice(0, place.lastIndexOf(" ")));  // of an id, or of an id and one of its former pictures
 const activeCard = () => cardAt(inView()[view.active]);
 const isShown = card => card && card.querySelector(".picture img");
 const shownIds = () => visibleCards().filter(isShown).map(idOf);

@@ -36,7 +36,7 @@ def expected(plan: Plan) -> Expected:
     records = [planned.record for planned in plan.pairs if planned.record is not None and planned.record.scales]
     last = max(records, key=lambda record: record.finished, default=None)
     alike = [record for record in records if last is not None and record.devices == last.devices]
-    paces = {kind: _Pace(of_kind) for kind, of_kind in _by_kind(alike).items()}
+    paces = {kind: pace for kind, of_kind in _by_kind(alike).items() if (pace := _Pace(of_kind)).is_known}
     seconds = {
         planned.id: paces[kind].seconds(planned.work)
         for planned in queued
@@ -71,6 +71,10 @@ class _Pace:
                 of_size[1] += scale.iterations
         means = {pixels: seconds / iterations for pixels, (seconds, iterations) in spent.items() if seconds}
         self._known = sorted(means.items())
+
+    @property
+    def is_known(self) -> bool:
+        return bool(self._known)
 
     def seconds(self, work: Work) -> float:
         """In a slot, over all scales."""

@@ -129,28 +129,34 @@ def restore(places: OutputPlaces, pair_id: str, version: Record, versions: Seque
     what its record says, or a picture is in its place whose record is gone or another's.
     """
     present = find_record(places, pair_id)
+    kept = {record.output.sha256 for record in (version, *versions)}
+    place = places.picture(pair_id, version.output.format)
     if present is not None and present.fingerprint == version.fingerprint and picture_is_there(places, present):
-        drop_versions(places, [version])  # it was brought back, and the process died then
+        _remove_others(places, pair_id, place, kept)  # it was brought back, and the process died then
+        drop_versions(places, [version])
         return present
     contents = _contents(places.version(pair_id, version.fingerprint, version.output.format), version)
     if contents is None:
         raise StorageError(f"{pair_id}: the picture of version {version.fingerprint[:8]} is gone, or was changed")
-    kept = {record.output.sha256 for record in (version, *versions)}
     if present is not None and present.fingerprint != version.fingerprint and keep_version(places, present):
         kept.add(present.output.sha256)
         versions = [present, *(each for each in versions if each.fingerprint != present.fingerprint)]
-    place = places.picture(pair_id, version.output.format)
     _check_is_kept(place, kept)
     storage.delete(places.record(pair_id))
     storage.write(place, contents)
     left = [each for each in versions if each.fingerprint != version.fingerprint]
     record = version.model_copy(update={"former": told(version, left)})
     write_record(places.record(pair_id), record)
+    _remove_others(places, pair_id, place, kept)
+    drop_versions(places, [version])
+    return record
+
+
+def _remove_others(places: OutputPlaces, pair_id: str, place: str, kept: Container[str]) -> None:
+    """Pictures of the pair in other formats, if the history has them."""
     for url in (places.picture(pair_id, each) for each in FORMATS):
         if url != place and _digest(url) in kept:
             storage.delete(url)
-    drop_versions(places, [version])
-    return record
 
 
 def _check_is_kept(url: str, kept: Container[str]) -> None:

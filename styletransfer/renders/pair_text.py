@@ -6,24 +6,22 @@ Locations are cut to what anybody may see, as everywhere beside the pictures.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
-
-import yaml
 
 from styletransfer import storage
 from styletransfer.manifest.pairs import Pair, PairStyle
+from styletransfer.manifest.plain_yaml import plain_yaml
 from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.pictures.formats import extension
 from styletransfer.settings import with_places
 
 _OF_MANIFESTS: Final = frozenset({"gpus", "checkpoint_s", "trace"})  # settings that `image` has no option for
-_DUMPER: Final = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # in C, where there is a libyaml
-_NEVER: Final = 2**31 - 1  # is a line of YAML folded
 
 
-def pair_yaml(pair: Pair) -> str:
-    """The pair as an entry of `pairs`."""
+def pair_yaml(pair: Pair, asked: Collection[str] = ()) -> str:
+    """The pair as an entry of `pairs`. Settings that are `asked` for somewhere in the manifest are told also where
+    they have the program's default: the manifest's may be another."""
     styles = [_style_entry(style) for style in pair.styles]
     alone = len(styles) == 1 and len(styles[0]) == 1
     entry: dict[str, Any] = {
@@ -33,10 +31,20 @@ def pair_yaml(pair: Pair) -> str:
         "keep": storage.public(pair.keep) if pair.keep else None,
         "format": pair.format,
         "dpi": pair.dpi,
-        "settings": _settings(pair),
+        "requires": sorted(pair.requires),
+        "settings": _told_defaults(pair, asked) | _settings(pair),
     }
-    told = {key: value for key, value in entry.items() if value}
-    return str(yaml.dump([told], Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=_NEVER))
+    return plain_yaml([{key: value for key, value in entry.items() if value}])
+
+
+def _told_defaults(pair: Pair, asked: Collection[str]) -> dict[str, Any]:
+    """Those settings of these, but for a shorthand that the pair has not, and for what its own stands for."""
+    names, weights = {*asked, *pair.swept}, ("content_weight", "strength")
+    if not names.isdisjoint(weights):
+        names.update(weights)
+    stood_for = weights[0] if pair.settings.strength is not None else weights[1]
+    every = pair.settings.model_dump(mode="json", include=names - {stood_for, "quality"})
+    return with_places(every, lambda _, url: storage.public(url))
 
 
 def image_command(pair: Pair, weights: WeightsSource) -> str:
@@ -44,7 +52,7 @@ def image_command(pair: Pair, weights: WeightsSource) -> str:
     pictures = [pair.content, *(style.image for style in pair.styles)]
     words = ["styletransfer", "image", *map(storage.public, pictures)]
     if len(pair.styles) > 1:
-        words += ["--style-weights", *(f"{style.weight:g}" for style in pair.styles)]
+        words += ["--style-weights", *(f"{style.weight!r}" for style in pair.styles)]
     for option, masks in (("--region", "region"), ("--from", "sample")):
         for number, style in enumerate(pair.styles, 1):
             if mask := getattr(style, masks):
@@ -76,7 +84,7 @@ def _settings(pair: Pair) -> dict[str, Any]:
 def _as_words(value: Any) -> Iterator[str]:
     """A setting's value as `image` takes it."""
     if isinstance(value, Mapping):
-        yield from [value["image"]] if "image" in value else (f"{name}={part:g}" for name, part in value.items())
+        yield from [value["image"]] if "image" in value else (f"{name}={part!r}" for name, part in value.items())
     elif isinstance(value, list):
         yield from map(str, value)
     else:

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from operator import itemgetter
 
 from styletransfer import storage
@@ -19,6 +20,7 @@ from styletransfer.renders.pair import Rendered, record_of
 from styletransfer.renders.plan import READERS, Plan, PlannedPair
 from styletransfer.renders.records import Record, read_record, write_record
 from styletransfer.renders.thumbnails import Thumbnails
+from styletransfer.storage.retries import Retries
 
 Scales = tuple[int, ...]
 
@@ -40,7 +42,8 @@ def preview_rounds(plan: Plan) -> Iterator[Plan]:
     queued = plan.having("queued")
     for count in range(1, max(2, *(len(planned.scales) for planned in queued))):
         pairs = tuple(planned for planned in queued if len(planned.scales) > count or count == 1)
-        yield _only_first(replace(plan, pairs=pairs), itemgetter(slice(count)))
+        first = partial(_only_first, replace(plan, pairs=pairs), itemgetter(slice(count)))
+        yield Retries(log.warning).call(first)
 
 
 def previews_there(plan: Plan) -> dict[str, Record]:

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
-import yaml
-
-from styletransfer.manifest.names import name_fault
+from styletransfer.manifest.names import id_of_file
+from styletransfer.manifest.plain_yaml import plain_yaml
 from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.pictures.formats import extension
 from styletransfer.renders.fingerprint import ALGORITHM_VERSION
 from styletransfer.renders.recipe import Ingredient, Recipe, StyleIngredient
-
-_NEEDS_NO_QUOTES: Final = re.compile(r"[A-Za-z][\w./-]*", re.ASCII)
 
 
 def manifest_text(recipe: Recipe, name: str) -> str:
     """The manifest (YAML) that makes a picture of this name again; comments tell the rest."""
     hashes = dict.fromkeys(f"#   {each.sha256}  {each.place}" for each in recipe.ingredients())
     lines = ["# The same picture, from inputs with these sha256:", *hashes]
+    if len({each.place for each in recipe.ingredients()}) < len({each.sha256 for each in recipe.ingredients()}):
+        lines.append("# Some of them have the same name: give each a name of its own, here and as a file")
     if not WeightsSource(recipe.weights.source).is_file:
         lines.append(f"# and weights {recipe.weights.identity}")
     if recipe.algorithm != ALGORITHM_VERSION:
@@ -29,14 +27,14 @@ def manifest_text(recipe: Recipe, name: str) -> str:
         lines.append(f"# {versions}: it will differ")
     if recipe.dpi is None:
         lines.append(f"# {shlex.join(image_command(recipe, name))}")
-    return "\n".join(lines) + "\n" + yaml.dump(_document(recipe, name), Dumper=_Dumper, sort_keys=False, width=1000)
+    return "\n".join(lines) + "\n" + plain_yaml(_document(recipe, name))
 
 
 def image_command(recipe: Recipe, name: str) -> list[str]:
     """The words of the command that makes a picture of this name again, but for a `dpi`, which it can't give."""
     styles = recipe.styles
     words = ["styletransfer", "image", *(_argument(each.place) for each in (recipe.content, *styles))]
-    words += ["-o", _argument(f"{_stem(name)}{extension(recipe.format)}")]
+    words += ["-o", _argument(f"{id_of_file(name)}{extension(recipe.format)}")]
     if any(style.weight != styles[0].weight for style in styles):
         words += ["--style-weights", *(f"{style.weight!r}" for style in styles)]
     for number, style in enumerate(styles, 1):
@@ -68,14 +66,8 @@ def _argument(place: str) -> str:
     return f"./{place}" if place.startswith("-") else place
 
 
-def _stem(name: str) -> str:
-    """The picture's name without its ending, as a name of a new one."""
-    stem = name.rpartition(".")[0] or name
-    return stem if name_fault(stem) is None else "picture"
-
-
 def _document(recipe: Recipe, name: str) -> dict[str, Any]:
-    pair: dict[str, Any] = {"id": _stem(name), "content": recipe.content.place}
+    pair: dict[str, Any] = {"id": id_of_file(name), "content": recipe.content.place}
     only, *others = recipe.styles
     if not (others or only.region or only.sample):
         pair["style"] = only.place
@@ -102,14 +94,3 @@ def _weights(recipe: Recipe) -> str | dict[str, str]:
     if not WeightsSource(source).is_file:
         return source
     return {"source": source, "sha256": digest}
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes texts so that YAML 1.1 and 1.2 read them alike."""
-
-    def represent_text(self, text: str) -> yaml.Node:
-        style = None if _NEEDS_NO_QUOTES.fullmatch(text) else '"'
-        return self.represent_scalar("tag:yaml.org,2002:str", text, style)
-
-
-_Dumper.add_representer(str, _Dumper.represent_text)

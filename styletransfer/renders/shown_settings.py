@@ -78,7 +78,7 @@ def _written(settings: Mapping[str, JsonValue]) -> dict[str, str]:
 def as_written(value: JsonValue, name: str) -> str:
     """A setting's value, about as a manifest has it."""
     if name == "init" and isinstance(value, dict):
-        return storage.name(str(value["image"]))
+        return storage.name(str(value.get("image", "")))
     if isinstance(value, dict):
         return ", ".join(f"{key}: {canonical_json(part)}" for key, part in value.items())
     if isinstance(value, list):

@@ -48,11 +48,14 @@ def summarise(
     expected: Mapping[str, float] = MappingProxyType({}),
 ) -> Summary:
     """The summary of a manifest. A planned pair without an outcome stands as planned; `others` are the
-    rest, and those that have a preview; `expected` are seconds by pair id."""
+    rest, and those that have a preview; `expected` are seconds in a slot by pair id."""
 
     def planned_pair(pair: PlannedPair) -> SummaryPair:
-        entry = _with_preview(_planned_pair(pair, outcomes.get(pair.id)), others.get(pair.id))
-        return entry.model_copy(update={"expected_seconds": expected.get(pair.id)})
+        outcome, told = outcomes.get(pair.id), expected.get(pair.id)
+        if outcome and outcome.record and told is not None:
+            told /= outcome.record.share  # by the clock, as what it took
+        entry = _with_preview(_planned_pair(pair, outcome), others.get(pair.id))
+        return entry.model_copy(update={"expected_seconds": told})
 
     planned = {pair.id: planned_pair(pair) for pair in plan.pairs}
     return Summary(

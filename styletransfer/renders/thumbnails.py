@@ -81,6 +81,8 @@ class Thumbnails:
                 there = storage.exists(kept) or self._make(sha256, url, px) is not None
             except (ImageError, StorageError) as error:
                 log.warning("no picture to look at: %s", error)
+                if isinstance(error, StorageError) and error.transient:
+                    return None  # but next time, perhaps
                 there = False
             place = f"{storage.name(self._places.thumbnails)}/{storage.name(kept)}"
             self._stand_ins[key] = place if there else None

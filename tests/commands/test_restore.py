@@ -3,7 +3,11 @@
 import hashlib
 
 from flows.commands.main import main
+from styletransfer.renders.contact_sheet import ContactSheet
+from styletransfer.renders.plan import plan_manifest
+from styletransfer.renders.records import read_record, read_summary
 from tests.commands.test_history import render
+from tests.studio import SHALLOW
 
 
 def test_a_version_is_back_and_the_manifests_settings_are_told(studio, capsys):
@@ -29,8 +33,22 @@ def test_the_present_one_is_left_alone(studio, capsys):
 
 
 def test_a_version_that_there_is_not(studio, capsys):
-    first = render(studio, 1)
-    render(studio, 2)
-    assert main(["restore", studio.url("demo.yaml"), "a--b", "xyz"]) == 2
-    said = "error: VERSION is 'xyz'; must begin the name of one version; there are: "
-    assert capsys.readouterr().err.strip() == f"{said}{first}"
+    first, second = render(studio, 1), render(studio, 2)
+    for name in ("xyz", ""):
+        assert main(["restore", studio.url("demo.yaml"), "a--b", name]) == 2
+        said = f"error: VERSION is {name!r}; must begin the name of one version; there are: "
+        assert capsys.readouterr().err.strip() == f"{said}{second}, {first}"
+
+
+def test_the_contact_sheet_shows_what_is_there_now(studio):
+    first, second = render(studio, 1), render(studio, 2)
+    plan = plan_manifest(studio.simple(defaults={**SHALLOW, "seed": 2}))
+    before = ContactSheet(plan).write({}).pairs[0]
+    assert main(["restore", studio.url("demo.yaml"), "a--b", first]) == 0
+    summary, record = read_summary(plan.places.summary), read_record(plan.places.record("a--b"))
+    assert summary is not None
+    assert record is not None
+    (shown,) = summary.pairs
+    assert (shown.fingerprint, shown.sha256) == (record.fingerprint, record.output.sha256)
+    assert shown.sha256 != before.sha256
+    assert [former.fingerprint[:8] for former in shown.former] == [second]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from styletransfer.manifest.names import name_fault, name_key, shorten, slug
+from styletransfer.manifest.names import id_of_file, name_fault, name_key, shorten, slug
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 
@@ -14,6 +14,15 @@ ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 @pytest.mark.parametrize("name", ["a", "A-1_b.c", "größe", "日本", "7", "a--b"])
 def test_good_names(name):
     assert name_fault(name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "pair_id"),
+    [("sea.png", "sea"), ("sea.v2.jpeg", "sea.v2"), ("sea", "sea"), (".png", "picture"), ("a b.png", "picture"),
+     ("Summary.png", "picture"), ("index.jpg", "picture")],
+)  # fmt: skip
+def test_a_file_gives_its_name_as_an_id_where_that_is_one(name, pair_id):
+    assert id_of_file(name) == pair_id
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """The contact sheet follows the pairs while they are rendered, and never holds them up."""
 
 import shutil
+import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +14,7 @@ from flows.pairs import sheet as sheets
 from flows.pairs.sheet import LiveSheet
 from styletransfer.errors import StorageError
 from styletransfer.machine.devices import Slot
+from styletransfer.renders.contact_sheet import ContactSheet
 from styletransfer.renders.plan import plan_manifest
 from styletransfer.renders.records import read_summary
 from styletransfer.renders.summary import Outcome
@@ -66,9 +69,9 @@ def test_a_storage_that_is_away_is_a_warning_and_the_sheet_comes_later(plan, cap
     out = Path(plan.places.folder)
     shutil.rmtree(out.parent, ignore_errors=True)
     out.parent.write_text("a file where the folder should be")
+    with pytest.raises(StorageError):
+        LiveSheet(plan).write()
     with LiveSheet(plan) as sheet:
-        with pytest.raises(StorageError):
-            sheet.write()
         sheet.stand({"a": Outcome("rendering")})
         until(lambda: "contact sheet not written, will be tried again" in caplog.text, "a warning", 60)
         out.parent.unlink()
@@ -90,4 +93,26 @@ def test_the_picture_so_far_is_on_the_page_while_the_block_is_open(plan):
         until(lambda: page.exists() and seen in page.read_text("utf-8"), "the picture so far", 60)
         assert 'class="live"' in page.read_text("utf-8")
     sheet.write()
+    assert 'class="live"' not in page.read_text("utf-8")
+
+
+def test_the_last_page_is_the_last_also_within_the_block(plan, monkeypatch):
+    """The thread was about to write: its page would say for ever that the run is under way."""
+    page, write, begun = Path(plan.places.index), ContactSheet.write, threading.Event()
+
+    def slowly(self, *args, **options):
+        if options.get("under_way"):
+            begun.set()
+            time.sleep(0.5)
+        return write(self, *args, **options)
+
+    monkeypatch.setattr(ContactSheet, "write", slowly)
+    with LiveSheet(plan) as sheet:
+        sheet.stand({"a": Outcome("rendering")})
+        assert begun.wait(60)
+        sheet.stand({"a": Outcome("failed", "too hot")})
+        sheet.write()
+        sheet.stand({})
+        time.sleep(0.1)
+        assert 'class="live"' not in page.read_text("utf-8")
     assert 'class="live"' not in page.read_text("utf-8")

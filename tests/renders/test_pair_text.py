@@ -52,6 +52,32 @@ def test_the_command_makes_the_same_picture(studio, name):
     assert job.weights == manifest.weights
 
 
+def test_an_entry_is_not_filled_by_the_defaults_of_its_manifest(studio):
+    defaults = {"strength": [0.3, 0.5], "style_scale_fac": [0.6, 1], "tv_weight": 0}
+    plain = {"content": "in/a.png", "style": "in/b.png"}
+    own = {**plain, "id": "own", "settings": {"content_weight": 0.015, "tv_weight": 2}}
+    manifest = studio.manifest(plain, own, defaults=defaults)
+    asked = {name for pair in manifest.pairs for name in pair.settings.differences()}
+    for pair in manifest.pairs:
+        (pasted,) = studio.manifest(*yaml.safe_load(pair_yaml(pair, asked)), defaults=defaults).pairs
+        assert same(pair, pasted)
+        assert pair.id == pasted.id
+
+
+def test_weights_are_told_to_the_last_digit(studio):
+    styles = [{"image": "in/b.png", "weight": 1234567}, {"image": "in/c.png", "weight": 0.1234567}]
+    layers = {"style_layers": {"relu1_1": 0.1234567}}
+    (pair,) = studio.manifest({"content": "in/a.png", "styles": styles, "settings": layers}, defaults={}).pairs
+    command = image_command(pair, WEIGHTS)
+    assert "--style-weights 1234567.0 0.1234567" in command
+    assert "relu1_1=0.1234567" in command
+
+
+def test_tags_that_it_requires_are_told(studio):
+    (pair,) = studio.manifest({"content": "in/a.png", "style": "in/b.png", "requires": ["a100"]}).pairs
+    assert yaml.safe_load(pair_yaml(pair))[0]["requires"] == ["a100"]
+
+
 def test_nothing_secret_is_in_either(studio):
     url = "https://ada:hunter2@example.org/a.png?X-Amz-Signature=hunter2"
     (pair,) = studio.manifest({"content": url, "style": "in/b.png", "settings": {"init": {"image": url}}}).pairs

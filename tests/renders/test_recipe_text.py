@@ -80,6 +80,12 @@ def test_a_file_of_weights_is_pinned():
     assert value["weights"] == {"source": "w.safetensors", "sha256": "d" * 64}
 
 
+def test_two_inputs_of_one_name_are_told():
+    other = {"name": "a.png", "sha256": "8" * 64}
+    assert "have the same name" in manifest_text(recipe(styles=[other]), "sea.png")
+    assert "have the same name" not in manifest_text(recipe(styles=[named("a.png")]), "sea.png")
+
+
 def test_another_algorithm_is_told():
     assert f"# version 1 of the algorithm made it, this is version {ALGORITHM_VERSION}: it will differ\n" in (
         manifest_text(recipe(algorithm=1), "sea.png")

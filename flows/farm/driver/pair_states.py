@@ -28,14 +28,17 @@ class PairStates:
         self.outcomes: dict[str, Outcome] = {}
         self.rendering: dict[str, PairNote] = {}
         self.speed = Speed()
+        self._in_containers: dict[Needs, bool] = {}
 
     def _places_for(self, pair: str) -> Collection[Place]:
         needs = needs_of(self.planned[pair])
         return [Place.of_worker(slot.name) for slot in self.slots if slot.has(needs)]
 
     def in_containers(self, needs: Needs) -> bool:
-        """Whether runs with these needs begin in containers, as far as is known."""
-        return any(slot.containers for slot in self.slots if slot.has(needs))
+        """Whether runs with these needs begin in containers, as far as is known: their worker may be away."""
+        if found := [slot.containers for slot in self.slots if slot.has(needs)]:
+            self._in_containers[needs] = any(found)
+        return self._in_containers.get(needs, False)
 
     def open(self) -> list[str]:
         """Pairs that have not come to their end."""

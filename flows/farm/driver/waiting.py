@@ -44,6 +44,8 @@ class Waiting:
         if self.paused:
             return PAUSE_REASON
         needs = needs_of(self._pairs.planned[pair])
+        if run is not None and run.phase != "running" and run.needs != needs:
+            return f"left to a run of another submission, which waits for {run.needs}"
         if needs in self._told_without:
             return f"no worker of pool {needs} is alive"
         return "waits for a slot" if run is None or run.phase != "running" else "next in its render run"

@@ -110,7 +110,10 @@ class NoteKeeper(Listener):
                 self._put(pair_id, note)
 
     def _leave_others(self, slot: Slot) -> None:
-        """Those whose device goes on to another pair are being stored: no suspects if that one crashes."""
+        """Those whose device goes on to another pair are being stored: no suspects if that one crashes. Where
+        several share it nobody knows."""
+        if slot.share < 1:
+            return
         for pair_id, devices in list(self._devices.items()):
             if set(devices.devices) & set(slot.devices):
                 del self._devices[pair_id]

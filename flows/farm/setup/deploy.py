@@ -201,7 +201,7 @@ class Deployer:
         """Each queue with its rank. Prefect moves others when one is given a rank, so in the order of ranks."""
         ranks: dict[str, int] = {str(name): rank for name, rank in names.QUEUES.items()}
         ranks[names.DEFAULT_QUEUE] = names.DEFAULT_QUEUE_RANK
-        there = self._queues(pool)
+        there = self.queues(pool)
         made = [name for name in ranks if name not in there]
         for name in made:
             if name != names.DEFAULT_QUEUE:
@@ -215,7 +215,7 @@ class Deployer:
                 line = f"queue {pool}/{name}: priority {ranks[name]}, was {queue.priority}"
                 self._change(line, lambda: self._rank(pool, ranks))
 
-    def _queues(self, pool: str) -> dict[str, WorkQueue]:
+    def queues(self, pool: str) -> dict[str, WorkQueue]:
         try:
             return {queue.name: queue for queue in self._client.read_work_queues(work_pool_name=pool)}
         except ObjectNotFound:
@@ -223,7 +223,7 @@ class Deployer:
 
     def _rank(self, pool: str, ranks: Mapping[str, int]) -> None:
         for name, rank in sorted(ranks.items(), key=lambda item: item[1]):
-            queue = self._queues(pool)[name]
+            queue = self.queues(pool)[name]
             if queue.priority != rank:
                 self._client.update_work_queue(queue.id, priority=rank)
 

@@ -13,9 +13,10 @@ from typing import cast
 
 from prefect import get_client
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectAlreadyExists
 
-from flows.farm.names import RENDER_POOLS
+from flows.farm.names import QUEUES, RENDER_POOLS
 from flows.farm.setup.deploy import DEPLOYMENTS, Deployer, PoolType
 
 
@@ -26,14 +27,21 @@ def make_missing(client: SyncPrefectClient) -> list[str]:
     like = deployer.pool(one)
     if like is None:
         return []
-    if deployer.pool(several) is None:
-        with suppress(ObjectAlreadyExists):  # another worker makes them just now
+    with suppress(ObjectAlreadyExists):  # another worker makes it just now
+        if deployer.pool(several) is None:
             deployer.settle_pool(several, cast("PoolType", like.type), paused=like.is_paused)
+    with suppress(ObjectAlreadyExists):
+        if not deployer.queues(several).keys() >= QUEUES.keys():
             deployer.settle_queues(several)
     for deployed in DEPLOYMENTS:
-        if deployed.pool == several and deployer.deployment(deployed.name) is None:
+        if deployed.pool == several and not _is_whole(deployer.deployment(deployed.name)):
             deployer.settle_deployment(deployed)
     return deployer.changes
+
+
+def _is_whole(deployment: DeploymentResponse | None) -> bool:
+    """Whether it is there, and has its pool: with a pool that is deleted it loses that."""
+    return deployment is not None and deployment.work_pool_name is not None
 
 
 if __name__ == "__main__":

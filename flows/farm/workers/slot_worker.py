@@ -234,10 +234,10 @@ class SlotWorker(ProcessWorker):
     async def sync_with_backend(self) -> None:
         try:
             await super().sync_with_backend()
+            await self._make_pool()
         except httpx.HTTPError as error:
             self._bear(error)
         else:
-            await self._make_pool()
             self._say_ready()
             await self._obey()
             await self._look_after_runs()
