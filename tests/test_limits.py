@@ -124,6 +124,7 @@ def test_the_documentation_has_the_same_bounds():
     assert sizes == [
         limits.MANIFEST_BYTES,
         limits.PICTURE_BYTES,
+        limits.XMP_BYTES,
         limits.PROFILE_BYTES,
         limits.WEIGHTS_BYTES,
         limits.RECORD_BYTES,
