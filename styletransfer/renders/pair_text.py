@@ -22,6 +22,11 @@ _OF_MANIFESTS: Final = frozenset({"gpus", "checkpoint_s", "trace"})  # settings 
 def pair_yaml(pair: Pair, asked: Collection[str] = ()) -> str:
     """The pair as an entry of `pairs`. Settings that are `asked` for somewhere in the manifest are told also where
     they have the program's default: the manifest's may be another."""
+    return plain_yaml([pair_entry(pair, asked)])
+
+
+def pair_entry(pair: Pair, asked: Collection[str] = ()) -> dict[str, Any]:
+    """The same as plain values, in the order of a manifest."""
     styles = [_style_entry(style) for style in pair.styles]
     alone = len(styles) == 1 and len(styles[0]) == 1
     entry: dict[str, Any] = {
@@ -34,7 +39,7 @@ def pair_yaml(pair: Pair, asked: Collection[str] = ()) -> str:
         "requires": sorted(pair.requires),
         "settings": _told_defaults(pair, asked) | _settings(pair),
     }
-    return plain_yaml([{key: value for key, value in entry.items() if value}])
+    return {key: value for key, value in entry.items() if value}
 
 
 def _told_defaults(pair: Pair, asked: Collection[str]) -> dict[str, Any]:
@@ -49,24 +54,43 @@ def _told_defaults(pair: Pair, asked: Collection[str]) -> dict[str, Any]:
 
 def image_command(pair: Pair, weights: WeightsSource) -> str:
     """The command that renders the pair by itself, into the folder where it is typed."""
+    return shlex.join(image_words(pair, weights))
+
+
+def image_words(pair: Pair, weights: WeightsSource) -> list[str]:
+    """The words of that command. It can't give a `dpi`."""
     pictures = [pair.content, *(style.image for style in pair.styles)]
-    words = ["styletransfer", "image", *map(storage.public, pictures)]
-    if len(pair.styles) > 1:
+    words = ["styletransfer", "image", *map(_place, pictures)]
+    words += ["-o", _argument(pair.id + extension(pair.format))]
+    if any(style.weight != 1 for style in pair.styles):
         words += ["--style-weights", *(f"{style.weight!r}" for style in pair.styles)]
-    for option, masks in (("--region", "region"), ("--from", "sample")):
-        for number, style in enumerate(pair.styles, 1):
-            if mask := getattr(style, masks):
-                words += [option, f"{number}={storage.public(mask)}"]
+    for number, style in enumerate(pair.styles, 1):
+        masks = {"--region": style.region, "--from": style.sample}
+        words += [
+            word
+            for option, mask in masks.items()
+            if mask
+            for word in (option, f"{number}={storage.public(mask)}")
+        ]
     if pair.keep is not None:
-        words += ["--keep", storage.public(pair.keep)]
+        words += ["--keep", _place(pair.keep)]
     if pair.embed_inputs:
         words.append("--embed-inputs")
     if weights.source != "imagenet":
-        words += ["--weights", weights.shown]
+        words += ["--weights", _argument(weights.shown)]
     for name, value in _settings(pair).items():
         if name not in _OF_MANIFESTS:
             words += [f"--{name.replace('_', '-')}", *_as_words(value)]
-    return shlex.join([*words, "--output", pair.id + extension(pair.format)])
+    return words
+
+
+def _place(url: str) -> str:
+    return _argument(storage.public(url))
+
+
+def _argument(text: str) -> str:
+    """So that no name of a file is taken for an option."""
+    return f"./{text}" if text.startswith("-") else text
 
 
 def _style_entry(style: PairStyle) -> dict[str, Any]:
@@ -83,9 +107,12 @@ def _settings(pair: Pair) -> dict[str, Any]:
 
 def _as_words(value: Any) -> Iterator[str]:
     """A setting's value as `image` takes it."""
-    if isinstance(value, Mapping):
-        yield from [value["image"]] if "image" in value else (f"{name}={part!r}" for name, part in value.items())
+    if isinstance(value, Mapping) and "image" in value:
+        place = str(value["image"])
+        yield place if "." in place or "/" in place else f"./{place}"  # else it is no name of a file
+    elif isinstance(value, Mapping):
+        yield from (f"{name}={part!r}" for name, part in value.items())
     elif isinstance(value, list):
         yield from map(str, value)
     else:
-        yield str(value)
+        yield _argument(str(value))
