@@ -28,7 +28,7 @@ from styletransfer import storage
 from styletransfer.errors import StorageError, WeightsError
 from styletransfer.machine.devices import Slot, parse_devices
 from styletransfer.renders.plan import Plan, PlannedPair
-from styletransfer.renders.previews import preview_plan, preview_rounds, previews_there, reason
+from styletransfer.renders.previews import preview_plan, preview_rounds
 from styletransfer.renders.summary import Outcome
 from styletransfer.storage.retries import Retries
 
@@ -90,9 +90,6 @@ def render_manifest(
     _describe_run(plan)
     sheet, stopped = Retries(log.warning).call(lambda: LiveSheet(plan)), False
     listener = Listeners(sheet, caller.listener, LogListener(get_run_logger()))
-    if preview_s is not None:
-        there = Retries(log.warning).call(partial(previews_there, plan))
-        sheet.stand({pair_id: Outcome("held", reason(record), record) for pair_id, record in there.items()})
     try:
         with sheet:
             render_queued(plan, devices or [], listener, renders_per_gpu, preview_s)
@@ -136,9 +133,9 @@ def render_queued(
         for each in [plan] if preview_s is None else preview_rounds(plan):
             slots = Slots(held, renders_per_gpu)
             left = None if preview_s is None else preview_s - (time.monotonic() - began)
+            listener.planned(each, len(held))
             if left is not None and left <= 0:
                 break
-            listener.planned(each, len(held))
             with _closed_after(slots, left):
                 again = [planned for planned in each.having("queued") if planned.id not in failures.ids]
                 Renderer(slots, weights, listener).run(again)

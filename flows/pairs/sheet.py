@@ -60,6 +60,8 @@ class LiveSheet(Listener):
 
     def planned(self, plan: Plan, at_once: int) -> None:
         self._so_far.planned(plan, at_once)
+        if held := plan.having("held"):
+            self.stand({pair.id: Outcome("held", pair.reason, pair.record) for pair in held})
 
     def started(self, pair: PlannedPair, slot: Slot) -> None:
         self._so_far.started(pair, slot)

@@ -46,12 +46,6 @@ def preview_rounds(plan: Plan) -> Iterator[Plan]:
         yield Retries(log.warning).call(first)
 
 
-def previews_there(plan: Plan) -> dict[str, Record]:
-    """Of its queued pairs, by id: what tells of previews of any size. Raises StorageError."""
-    first = _only_first(plan, itemgetter(slice(1)))
-    return {held.id: held.record for held in first.having("held") if held.record is not None}
-
-
 def _only_first(plan: Plan, first: Callable[[Scales], Scales]) -> Plan:
     with ThreadPoolExecutor(READERS, thread_name_prefix="previews") as readers:
         pairs = readers.map(lambda planned: _previewed(planned, first(planned.scales)), plan.pairs)
