@@ -25,6 +25,15 @@ QUICK = {"end_scale": 32, "min_scale": 20, "initial_iterations": 3, "iterations"
 SHALLOW = {**QUICK, "content_layers": ["relu2_1"], "style_layers": {"relu1_1": 1, "relu2_1": 1}}
 """The same with the first layers only, whose square roots are small."""
 
+TINY = {
+    "end_scale": 24,
+    "min_scale": 24,
+    "initial_iterations": 2,
+    "content_layers": ["relu2_1"],
+    "style_layers": {"relu1_1": 1},
+}
+"""Settings in place of an example's: what counts is that its lines run."""
+
 
 def picture_file(seed: int = 0, size: tuple[int, int] = (48, 36), kind: str = "PNG", **options: Any) -> bytes:
     """A picture of random pixels as a file."""

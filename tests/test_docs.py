@@ -19,6 +19,7 @@ from styletransfer.renders.records import Record, to_json
 from styletransfer.settings import QUALITIES, ExecutionSettings, PictureSettings, Settings, content_weight_of
 from styletransfer.transfer.schedule import Work
 from tests.checkout import ROOT
+from tests.studio import TINY
 
 README = ROOT / "README.md"
 MANIFEST = ROOT / "docs/manifest.md"
@@ -28,15 +29,6 @@ TROUBLES = ROOT / "docs/troubleshooting.md"
 ARTISTS = ROOT / "docs/artists.md"
 PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 IMAGES = ROOT / "manifests/images"
-
-TINY = {
-    "end_scale": 24,
-    "min_scale": 24,
-    "initial_iterations": 2,
-    "content_layers": ["relu2_1"],
-    "style_layers": {"relu1_1": 1},
-}
-"""Settings in place of an example's: what counts is that its lines run."""
 
 
 def text(page):

@@ -5,15 +5,9 @@ import pytest
 from nbclient import NotebookClient
 
 from tests.checkout import ROOT
+from tests.studio import TINY
 
 NOTEBOOK = ROOT / "docs/notebook.ipynb"
-TINY = {
-    "end_scale": 24,
-    "min_scale": 24,
-    "initial_iterations": 2,
-    "content_layers": ["relu2_1"],
-    "style_layers": {"relu1_1": 1},
-}
 
 
 @pytest.mark.slow

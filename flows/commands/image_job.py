@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from styletransfer.errors import Fault, ImageError, RecordError, SettingsError
 from styletransfer.manifest.pairs import Pair, PairStyle
 from styletransfer.manifest.schema import LARGEST_WEIGHT
 from styletransfer.manifest.weights_source import WeightsSource
-from styletransfer.pictures.formats import BY_EXTENSION, Format, check_format_size
+from styletransfer.pictures.formats import Format, check_format_size, format_of
 from styletransfer.renders.inputs import input_uses
 from styletransfer.renders.output_places import PicturePlaces
 from styletransfer.renders.plan import PlannedPair, plan_alone
@@ -277,7 +276,8 @@ def _save_every(text: str, faults: list[Fault]) -> int:
 
 
 def _format(option: str, location: str, faults: list[Fault]) -> Format:
-    suffix = os.path.splitext(storage.name(storage.resolve(".", location)))[1].lower()  # noqa: PTH122 (a URL's)
-    if suffix not in BY_EXTENSION:
-        faults.append(Fault(option, f"ends in {suffix!r}; must end in {', '.join(BY_EXTENSION)}"))
-    return BY_EXTENSION.get(suffix, "png")
+    try:
+        return format_of(storage.name(storage.resolve(".", location)))
+    except ImageError as error:
+        faults.append(Fault(option, str(error)))
+        return "png"

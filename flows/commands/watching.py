@@ -16,21 +16,21 @@ from flows.commands.image_job import Job
 from flows.commands.terminal import Lines
 from flows.pairs.page_server import PageServer, Read, folder_reader
 from flows.pairs.sheet import LEAST_PAUSE_S
-from flows.pairs.so_far import PICTURE_PX, SoFar
+from flows.pairs.so_far import SoFar
 from styletransfer import storage
 from styletransfer.manifest.names import id_of_file
 from styletransfer.pictures.decode import inspect
 from styletransfer.pictures.thumbnail import thumbnail
-from styletransfer.renders.contact_sheet import ContactSheet, PageParts, PairTexts, page
+from styletransfer.renders.contact_sheet import INPUT_PX, ContactSheet, PageParts, PairTexts, page
 from styletransfer.renders.pair import Fetched
 from styletransfer.renders.pair_text import image_command, pair_yaml
 from styletransfer.renders.plan import Plan, PlannedPair
 from styletransfer.renders.records import Summary, SummaryInput, SummaryPair, now
 from styletransfer.renders.summary import Outcome
+from styletransfer.renders.thumbnails import LARGE_PX
 from styletransfer.renders.under_way import RunUnderWay
 
 _WATCHED_EVERY_S: Final = 3.0
-_INPUT_PX: Final = 80
 
 
 @contextmanager
@@ -67,7 +67,7 @@ class ImagePage(SoFar):
         self._began, self._outcome = now(), Outcome("rendering")
         urls = (job.pair.content, *(style.image for style in job.pair.styles))
         pictures = zip(urls, (fetched.content, *fetched.styles), strict=True)
-        self._jpegs = {(fetched.hashes[url], _INPUT_PX): thumbnail(picture, _INPUT_PX) for url, picture in pictures}
+        self._jpegs = {(fetched.hashes[url], INPUT_PX): thumbnail(picture, INPUT_PX) for url, picture in pictures}
 
     def finished(self, pair: PlannedPair, outcome: Outcome) -> None:
         super().finished(pair, outcome)
@@ -89,12 +89,12 @@ class ImagePage(SoFar):
         entry = self._entry()
         if self._is_over and (contents := storage.read_if_exists(self._job.output)):
             name = storage.public(self._job.output)
-            jpegs["result", PICTURE_PX] = thumbnail(contents, PICTURE_PX, name=name)
+            jpegs["result", LARGE_PX] = thumbnail(contents, LARGE_PX, name=name)
             width, height = inspect(contents, name)  # of one that was stopped: less than was planned
             entry = entry.model_copy(update={"width": width, "height": height})
         named = replace(pair, id=id_of_file(pair.id))  # here it is the file's name
         texts = PairTexts(pair_yaml(named), image_command(named, self._job.weights))
-        parts = PageParts(jpegs, PICTURE_PX, texts={pair.id: texts}, with_records=False)
+        parts = PageParts(jpegs, LARGE_PX, texts={pair.id: texts}, with_records=False)
         location = storage.public(self._job.output)
         summary = Summary(manifest=pair.id, location=location, started=self._began, updated=now(), pairs=(entry,))
         return page(summary, parts, under_way=None if self._is_over else self.under_way(_WATCHED_EVERY_S))

@@ -16,6 +16,7 @@ from styletransfer.pictures.encode import from_tensor
 from styletransfer.pictures.thumbnail import thumbnail
 from styletransfer.renders.plan import Plan, PlannedPair
 from styletransfer.renders.summary import Outcome
+from styletransfer.renders.thumbnails import LARGE_PX
 from styletransfer.renders.under_way import PairUnderWay, Preview, RunUnderWay
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 EVERY_S: Final = 10.0
 """Least seconds between two pictures of a render; or a hundred times what the last one took, if that is longer."""
-
-PICTURE_PX: Final = 480
 
 
 class SoFar(Listener):
@@ -86,9 +85,9 @@ class SoFar(Listener):
     def _picture(self, pair_id: str, progress: Progress) -> Preview | None:
         before = self._pairs[pair_id].picture
         try:
-            image = progress.image(PICTURE_PX)  # a sync point
+            image = progress.image(LARGE_PX)  # a sync point
             height, width = image.shape[-2:]
-            return Preview(thumbnail(from_tensor(image), PICTURE_PX), width, height)
+            return Preview(thumbnail(from_tensor(image), LARGE_PX), width, height)
         except ImageError:
             return before  # no numbers: the render is about to say so itself
         except RuntimeError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Final, Literal, get_args
 
@@ -25,6 +26,14 @@ _LARGEST_SIDE_PX: Final[dict[Format, int]] = {"jpeg": 65_500, "webp": 16_383}
 
 
 _WITHOUT_ALPHA: Final[tuple[Format, ...]] = ("jpeg",)
+
+
+def format_of(name: str) -> Format:
+    """The format of a file of this name, by its ending. ImageError when that stands for none."""
+    ending = os.path.splitext(name)[1].lower()  # noqa: PTH122 (a URL's)
+    if ending not in BY_EXTENSION:
+        raise ImageError(f"ends in {ending!r}; must end in {', '.join(BY_EXTENSION)}")
+    return BY_EXTENSION[ending]
 
 
 def check_format_alpha(file_format: Format) -> None:

@@ -27,10 +27,15 @@ def decode_mask(data: bytes, name: str) -> Picture:
 
     Raises ImageError as `decode` does, and when it is black all over.
     """
-    mask = decode(data, name)
+    mask = checked_mask(decode(data, name), name)
+    return replace(mask, warnings=tuple(warning.removesuffix(_KEPT_HINT) for warning in mask.warnings))
+
+
+def checked_mask(mask: Picture, name: str) -> Picture:
+    """The same mask. ImageError when it is black all over."""
     if not mask.pixels.any():
         raise ImageError(f"{name}: is black all over; a mask is white where it applies")
-    return replace(mask, warnings=tuple(warning.removesuffix(_KEPT_HINT) for warning in mask.warnings))
+    return mask
 
 
 def opacity(picture: Picture, mask: Picture | None = None) -> Picture | None:

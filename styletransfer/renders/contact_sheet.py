@@ -58,7 +58,7 @@ GENERATOR: Final = '<meta name="generator" content="styletransfer">'
 log = logging.getLogger(__name__)
 
 _SMALL_PX: Final = 200
-_INPUT_PX: Final = 80  # shown at half of it, for dense screens
+INPUT_PX: Final = 80  # shown at half of it, for dense screens
 _LARGE_READERS: Final = 2  # each holds a whole picture, of TIFFs hundreds of MB
 _LISTED_FAILURES: Final = 12  # reasons, and pairs of each, at the top of the page; the filter finds the rest
 
@@ -147,7 +147,7 @@ class ContactSheet:
             for entry in (pair.content, *pair.styles):
                 if entry.sha256:
                     # None for what only a former summary names: it is not fetched.
-                    wanted[entry.sha256, _INPUT_PX] = self._urls.get(entry.url)
+                    wanted[entry.sha256, INPUT_PX] = self._urls.get(entry.url)
             if pair.content.sha256:
                 viewed[pair.content.sha256, BEFORE_PX] = self._urls.get(pair.content.url)
         with (
@@ -231,7 +231,7 @@ class PageParts:
     def inputs(self) -> dict[str, bytes]:
         """Thumbnails of contents and styles by sha256; each is in the page once, however many pairs use
         it."""
-        return {sha256: jpeg for (sha256, px), jpeg in self.jpegs.items() if px == _INPUT_PX}
+        return {sha256: jpeg for (sha256, px), jpeg in self.jpegs.items() if px == INPUT_PX}
 
     def viewed(self, pair: SummaryPair) -> str | None:
         """Place beside the page of what a browser shows of the result at its full size."""

@@ -14,7 +14,7 @@ from styletransfer.errors import ImageError
 from styletransfer.limits import PICTURE_BYTES
 from styletransfer.pictures.decode import decode
 from styletransfer.pictures.encode import from_tensor
-from styletransfer.pictures.masks import decode_mask
+from styletransfer.pictures.masks import checked_mask, decode_mask
 from styletransfer.pictures.picture import Picture, Pixels
 
 if TYPE_CHECKING:
@@ -49,10 +49,7 @@ def mask_of(source: Source) -> Picture:
         return decode_mask(*_file_at(source))
     if isinstance(source, Image.Image):
         return decode_mask(_file_of(source), _FROM_PILLOW)
-    mask = picture_of(source)
-    if not mask.pixels.any():
-        raise ImageError("a mask is black all over; it is white where it applies")
-    return mask
+    return checked_mask(picture_of(source), "the mask")
 
 
 def _file_at(location: str | os.PathLike[str]) -> tuple[bytes, str]:

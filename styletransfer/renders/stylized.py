@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from styletransfer import storage
 from styletransfer.errors import ImageError
 from styletransfer.pictures.encode import encode, from_tensor
-from styletransfer.pictures.formats import BY_EXTENSION
+from styletransfer.pictures.formats import format_of
 from styletransfer.pictures.picture import Picture
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ class Stylized(Picture):
         """
         url = storage.resolve(".", os.fspath(location))
         name = storage.name(url)
-        ending = os.path.splitext(name)[1].lower()  # noqa: PTH122 (a URL's)
-        if ending not in BY_EXTENSION:
-            raise ImageError(f"{name}: ends in {ending!r}; must end in {', '.join(BY_EXTENSION)}")
-        storage.write(url, encode(self.image, BY_EXTENSION[ending], self.dpi, self.alpha))
+        try:
+            file_format = format_of(name)
+        except ImageError as error:
+            raise ImageError(f"{name}: {error}") from error
+        storage.write(url, encode(self.image, file_format, self.dpi, self.alpha))
