@@ -151,21 +151,30 @@ def test_reasons_hold_no_credentials(flow, studio, monkeypatch):
 
 
 def test_small_pairs_share_a_gpu_and_a_large_one_has_it_to_itself(flow, studio, monkeypatch):
-    """Two small renders wait for each other; the large one, whichever was fetched first, is alone meanwhile."""
+    """Two small renders wait for each other; the large one, begun first, is alone meanwhile."""
     from flows.pairs import flow as flow_module
     from flows.pairs import renderer
     from styletransfer.renders import pair as render
 
-    both, seen, on_streams = threading.Barrier(2), [], []
+    both, large_begun, seen, on_streams = threading.Barrier(2), threading.Event(), [], []
     at_work: Counter[str] = Counter()
-    stylize_pair = render.stylize_pair
+    stylize_pair, fetch = render.stylize_pair, render.fetch
+
+    def fetched_after_the_large(planned):
+        if planned.id != "large":
+            assert large_begun.wait(timeout=60)
+        return fetch(planned)
 
     def noted(fetched, weights, *, devices, share, **options):
         name = fetched.planned.id
         at_work[name] += 1
-        if name != "large":
+        if name == "large":
+            large_begun.set()
+        else:
             both.wait(timeout=60)
         seen.append((name, devices, share, sorted(+at_work)))
+        if name != "large":
+            both.wait(timeout=60)  # none ends before the other has looked
         rendered = stylize_pair(fetched, weights, share=share, **options)
         at_work[name] -= 1
         return rendered
@@ -185,14 +194,14 @@ def test_small_pairs_share_a_gpu_and_a_large_one_has_it_to_itself(flow, studio, 
     monkeypatch.setattr(renderer, "gpu_share", lambda planned, device, free: 1.0 if planned.id == "large" else 0.1)
     monkeypatch.setattr(renderer, "own_streams", own_streams)
     monkeypatch.setattr(render, "stylize_pair", noted)
+    monkeypatch.setattr(render, "fetch", fetched_after_the_large)
     studio.picture("a.png", 1)
     pair = {"content": "a.png", "style": "a.png"}
     manifest = write_manifest(studio, *({**pair, "id": name} for name in ("small", "smaller", "large")))
     state = flow(manifest, devices=["cuda:0"], renders_per_gpu=2, return_state=True)
     assert state.message == "3 done"
-    alone = ("large", ("cuda:0",), 1.0, ["large"])
-    together = [(name, ("cuda:0",), 0.5, ["small", "smaller"]) for name in ("small", "smaller")]
-    assert sorted(seen) == [alone, *together]
+    assert seen[0] == ("large", ("cuda:0",), 1.0, ["large"])
+    assert sorted(seen[1:]) == [(name, ("cuda:0",), 0.5, ["small", "smaller"]) for name in ("small", "smaller")]
     assert on_streams == [("cuda:0",)] * 3
     records = {name: json.loads(studio.read(f"out/demo/{name}.json")) for name in ("small", "large")}
     assert {name: record["share"] for name, record in records.items()} == {"small": 0.5, "large": 1.0}
