@@ -51,10 +51,21 @@ def _torchvision_convolutions() -> dict[int, nn.Conv2d]:
 @cache
 def shallow_network(last_layer: str = "relu3_1", seed: int = 0) -> dict[str, Tensor]:
     """Random float64 filters of VGG-19's shapes up to `last_layer`, scaled to keep the size of features."""
+    return _random_filters(last_layer, seed, 1)
+
+
+@cache
+def narrow_network(last_layer: str = "relu3_1", seed: int = 0) -> dict[str, Tensor]:
+    """The same with an eighth of the channels, for what depends on the layers' order and on sizes alone."""
+    return _random_filters(last_layer, seed, 8)
+
+
+def _random_filters(last_layer: str, seed: int, narrower: int) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     tensors: dict[str, Tensor] = {}
-    for index, (channels_in, channels_out) in CONVOLUTIONS.items():
+    for index, channels in CONVOLUTIONS.items():
         if index < LAYERS[last_layer]:
+            channels_in, channels_out = (count if count == 3 else count // narrower for count in channels)
             scale = sqrt(2 / (9 * channels_in))  # He et al. 2015, for a ReLU behind it
             shape = (channels_out, channels_in, 3, 3)
             weight = torch.randn(shape, generator=generator, dtype=torch.float64) * scale
