@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from flows.commands.options import DONE, Parser, load
 from flows.commands.settings_options import add_settings
+from styletransfer.errors import Fault, ImageError, ManifestError, SettingsError
 
 if TYPE_CHECKING:
     from styletransfer.manifest.pairs import Manifest, Pair
     from styletransfer.renders.output_places import OutputPlaces
     from styletransfer.renders.records import Record
 
-USAGE: Final = "MANIFEST ID [options]"
+USAGE: Final = "(MANIFEST ID | PICTURE) [options]"
 
 HELP: Final = """\
 When a pair is rendered anew with other settings or inputs, the picture that it
 had is kept in .history/ (`keep_versions: N` in the manifest; 3, and 0 for
 none). This lists them, the present one first, each with what was changed from
-the one below. `styletransfer restore` brings one back.
+the one below. `styletransfer restore` brings one back. `image --overwrite`
+keeps the last 3 of a picture likewise: give its file alone.
 
 exit status: 0 shown, 1 storage can't be reached, 2 the manifest is wrong, or
 has no such pair
 
 examples:
   styletransfer history harbour.yaml harbour--wave
+  styletransfer history out.png
 """
 
 
@@ -36,17 +40,45 @@ def add_options(parser: Parser) -> None:
 
 
 def add_pair(parser: Parser) -> None:
-    """Which pair of which manifest."""
-    parser.add_argument("manifest", metavar="MANIFEST", help="path or URL of the manifest (YAML)")
-    parser.add_argument("pair", metavar="ID", help="id of the pair")
+    """Which pair of which manifest, or which picture of `image`."""
+    what = "path or URL of the manifest (YAML), or of a picture that `image` made"
+    parser.add_argument("manifest", metavar="MANIFEST", help=what)
+    parser.add_argument("pair", metavar="ID", nargs="?", help="id of the pair; none with a picture")
     parser.add_argument("--output", metavar="FOLDER", help="path or URL, in place of the manifest's output")
     add_settings(parser)
     parser.set_defaults(weights=None)
 
 
-def chosen_pair(options: argparse.Namespace) -> tuple[Manifest, Pair, OutputPlaces]:
-    """The manifest, the pair that is meant, and where its pictures are. Raises ManifestError."""
-    from styletransfer.errors import Fault, ManifestError
+@dataclass(frozen=True)
+class Chosen:
+    """What is meant: its id, and where its pictures are. One of `image` has no manifest, and is no pair of any."""
+
+    id: str
+    places: OutputPlaces
+    manifest: Manifest | None = None
+    pair: Pair | None = None
+
+
+def chosen(options: argparse.Namespace) -> Chosen:
+    """Whose versions are meant. Raises ManifestError, or SettingsError where an id is missing."""
+    return _chosen_picture(options.manifest) if options.pair is None else _chosen_pair(options)
+
+
+def _chosen_picture(location: str) -> Chosen:
+    from styletransfer import storage
+    from styletransfer.pictures.formats import format_of
+    from styletransfer.renders.output_places import PicturePlaces
+
+    url = storage.resolve(".", location)
+    try:
+        format_of(storage.name(url))
+    except ImageError as error:
+        message = f"is missing: {storage.public(url)} is no picture, and of a manifest a pair is to be named"
+        raise SettingsError([Fault("ID", message)]) from error
+    return Chosen(storage.name(url), PicturePlaces(storage.parent(url), ""))
+
+
+def _chosen_pair(options: argparse.Namespace) -> Chosen:
     from styletransfer.hints import did_you_mean
     from styletransfer.manifest.names import name_key
     from styletransfer.renders.output_places import OutputPlaces
@@ -55,7 +87,7 @@ def chosen_pair(options: argparse.Namespace) -> tuple[Manifest, Pair, OutputPlac
     pairs = {name_key(pair.id): pair for pair in manifest.pairs}
     if key not in pairs:
         raise ManifestError([Fault("", f"there is no pair {options.pair!r}{did_you_mean(key, pairs)}")])
-    return manifest, pairs[key], OutputPlaces(manifest.output, manifest.name)
+    return Chosen(pairs[key].id, OutputPlaces(manifest.output, manifest.name), manifest, pairs[key])
 
 
 def run(options: argparse.Namespace) -> int:
@@ -64,11 +96,12 @@ def run(options: argparse.Namespace) -> int:
     from styletransfer.renders.history import find_versions
     from styletransfer.renders.output_folder import find_record
 
-    _, pair, places = chosen_pair(options)
-    present = find_record(places, pair.id)
-    former = [each for each in find_versions(places, pair.id) if not _is(each, present)]
+    of = chosen(options)
+    present = find_record(of.places, of.id)
+    former = [each for each in find_versions(of.places, of.id) if not _is(each, present)]
     if present is None:
-        output().print(plain(f"{pair.id}: has no present picture"), soft_wrap=True)
+        of_manifest = "" if of.manifest else " of `image`; one of a manifest is named by MANIFEST ID"
+        output().print(plain(f"{of.id}: has no present picture{of_manifest}"), soft_wrap=True)
     if rows := _rows(present, former):
         show(table(("version", "", "rendered", "size", "format", "changed"), rows, right=("size",)))
     return DONE

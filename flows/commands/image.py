@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, ExitStack, nullcontext
@@ -29,6 +30,7 @@ Beside OUT lies its record, OUT.json, with all that it was made of: the same
 command again finds the picture done. While it is rendered, a hidden checkpoint
 lies there, too: after a crash the same command goes on, after Ctrl-C with
 --overwrite. Inside OUT is its recipe, which `styletransfer recipe OUT` shows.
+What --overwrite replaces is kept, the last 3: `styletransfer history OUT`.
 
 exit status: 0 done, 1 failed, 2 an option is wrong, 130 stopped by Ctrl-C
 
@@ -209,7 +211,7 @@ def _shown(job: Job, fetched: Fetched, lines: Lines) -> AbstractContextManager[L
 
 def _end(render: Render, lines: Lines, seconds: float) -> int:
     """Write what has come of it, and say so; returns the exit status."""
-    from flows.commands.image_render import is_resumable, keep_record, write_result
+    from flows.commands.image_render import is_resumable, write_result
     from styletransfer import storage
     from styletransfer.renders.summary import Outcome
 
@@ -217,17 +219,16 @@ def _end(render: Render, lines: Lines, seconds: float) -> int:
     if render.image is None:
         lines.say("stopped before the first iteration; nothing is written")
         return INTERRUPTED
-    recipe = render.rendered.recipe if render.rendered else None  # none makes what was stopped half-way
-    contents = write_result(job, fetched, render.image, recipe)
+    kept = write_result(job, fetched, render.image, render.rendered)
     height, width = render.image.shape[-2:]
     took = f"{width}x{height} px, {seconds:.1f} s"
     render.watcher.finished(fetched.planned, Outcome("done" if render.rendered else "cancelled"))
+    if kept:
+        lines.say(f"what it replaces is kept: styletransfer history {shlex.quote(name)}")
     if render.rendered is None:
         lines.say(f"{name}: written as far as it had got ({took})")
         if is_resumable(job, fetched.planned):
             lines.say("the same command with --overwrite goes on from there")
         return INTERRUPTED
-    if job.recorded:
-        keep_record(job, render.rendered, contents)
     lines.say(f"{name}: written ({took})")
     return DONE

@@ -13,7 +13,7 @@ from typing import Any, get_args
 from styletransfer import storage
 from styletransfer.errors import Fault, ImageError, RecordError, SettingsError
 from styletransfer.manifest.pairs import Pair, PairStyle
-from styletransfer.manifest.schema import LARGEST_WEIGHT
+from styletransfer.manifest.schema import LARGEST_WEIGHT, VERSIONS
 from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.pictures.formats import Format, check_format_size, format_of
 from styletransfer.renders.inputs import input_uses
@@ -43,7 +43,7 @@ class Job:
     @property
     def places(self) -> PicturePlaces:
         """Where its files go."""
-        return PicturePlaces(storage.parent(self.output), "")
+        return _places(self.output)
 
     def what_is_what(self) -> str:
         """`content: a.png; styles: b.png (75 %), c.png (25 %)`: which picture was taken for what."""
@@ -57,6 +57,10 @@ class Job:
         total = sum(other.weight for other in self.pair.styles if other.region == style.region)
         where = f" in {storage.name(style.region)}" if style.region else ""
         return f"{storage.name(style.image)} ({style.weight / total * 100:.3g} %{where})"
+
+
+def _places(output: str) -> PicturePlaces:
+    return PicturePlaces(storage.parent(output), "")
 
 
 def make_job(options: argparse.Namespace) -> Job:
@@ -80,7 +84,7 @@ def make_job(options: argparse.Namespace) -> Job:
     named = [] if settings is None else [place for place in (settings.proof, settings.init_image) if place]
     named += [mask for mask in (*regions, *samples, keep) if mask]
     read = [content, *styles, *named, *([weights.source] if weights.is_file else [])]
-    faults += _losing(output, preview, read)
+    faults += _losing(output, preview, read, forgets=not options.no_record)
     if faults or settings is None:
         raise SettingsError(faults)
     pair = Pair(
@@ -94,6 +98,7 @@ def make_job(options: argparse.Namespace) -> Job:
         place="",
         keep=keep,
         embed_inputs=options.embed_inputs,
+        keep_versions=0 if options.no_record else VERSIONS,
     )
     return Job(
         pair=pair,
@@ -144,20 +149,14 @@ def _check_place(job: Job) -> None:
 
 def _own_record(job: Job) -> Record | None:
     """The record of the picture's last render; SettingsError where another file has its place."""
-    record, url = _find_record(job), job.places.record(job.pair.id)
+    record, url = find_own_record(job), job.places.record(job.pair.id)
     if record is None and storage.exists(url):
         message = f"has its record in {storage.public(url)}, where another file is; move that, or give --no-record"
         raise SettingsError([Fault("--output", message)])
     return record
 
 
-def forget_record(job: Job) -> None:
-    """Removes the record of the picture that is about to be replaced: it would vouch for another."""
-    if _find_record(job) is not None:
-        storage.delete(job.places.record(job.pair.id))
-
-
-def _find_record(job: Job) -> Record | None:
+def find_own_record(job: Job) -> Record | None:
     """What there is of a picture at the job's place; a manifest's may have the same name there, and is none."""
     name = job.pair.id
     try:
@@ -197,13 +196,20 @@ def _free_name(output: str) -> str:
     return next(location for location in numbered if not storage.exists(location))
 
 
-def _losing(output: str, preview: str | None, read: Iterable[str]) -> Iterator[Fault]:
-    """What would be written over for good: what is read, and the result by its preview."""
+def _losing(output: str, preview: str | None, read: Iterable[str], *, forgets: bool) -> Iterator[Fault]:
+    """What would be written over for good: what is read, and the result by its preview.
+
+    Or removed: one that `forgets` keeps a number of former pictures, and no older ones.
+    """
     keys = FileKeys()
     lost = {key for location in read for key in keys.of(location)}
     for option, location in (("--output", output), ("--preview", preview)):
         if location and not lost.isdisjoint(keys.of(location)):
             yield Fault(option, "is the same file as an input, which would be lost; it must be another one")
+    versions = _places(output).versions(storage.name(output))
+    if forgets and any(key.startswith(keys.place(storage.join(versions, "x"))[:-1]) for key in lost):
+        kept = f"keeps what it replaces in {storage.public(versions)}, where an input is"
+        yield Fault("--output", f"{kept}; copy that elsewhere")
     if preview and not set(keys.of(preview)).isdisjoint(keys.of(output)):
         yield Fault("--preview", "is the same file as --output; it must be another one")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from flows.commands.image_job import Job, forget_record
+from flows.commands.image_job import Job, find_own_record
 from flows.commands.terminal import Lines
 from flows.pairs.listeners import Listener
 from flows.pairs.signals import ending_signals
@@ -21,9 +21,10 @@ from styletransfer.machine.devices import Slot, parse_devices
 from styletransfer.pictures.encode import encode
 from styletransfer.pictures.formats import Format, extension
 from styletransfer.renders.checkpoints import remove_all
+from styletransfer.renders.history import drop_versions, keep_replaced, told
 from styletransfer.renders.pair import Fetched, Rendered, encoded, record_of, stylize_pair
 from styletransfer.renders.plan import PlannedPair
-from styletransfer.renders.records import write_record
+from styletransfer.renders.records import Record, write_record
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -110,9 +111,13 @@ class Render:
                 signal.signal(number, handler)
 
 
-def write_result(job: Job, fetched: Fetched, image: Tensor, recipe: str | None = None) -> bytes:
-    """Write the picture where and as it was asked for, or else where and as it is not lost; the file's contents."""
-    picture_format = job.pair.format
+def write_result(job: Job, fetched: Fetched, image: Tensor, rendered: Rendered | None) -> bool:
+    """Write the picture where and as it was asked for, or else where and as it is not lost; then its record.
+
+    One that was stopped half-way is not `rendered`: it has neither recipe nor record. Tells whether the picture
+    that it replaces is kept.
+    """
+    picture_format, recipe = job.pair.format, rendered.recipe if rendered else None
     try:
         contents = encoded(fetched, image, picture_format, recipe)
     except ImageError as error:
@@ -120,17 +125,27 @@ def write_result(job: Job, fetched: Fetched, image: Tensor, recipe: str | None =
     try:
         if not job.overwrite and storage.exists(job.output):
             raise StorageError(f"{storage.public(job.output)} came while it was rendered, and is left alone")
-        forget_record(job)
+        before = find_own_record(job)
+        fingerprint = rendered.fingerprint if rendered else ""  # half of a picture is another than the whole
+        versions, surplus = keep_replaced(job.places, job.pair, fingerprint, before)
+        if before is not None:
+            storage.delete(job.places.record(job.pair.id))  # it would vouch for another picture
         storage.write(job.output, contents)
     except StorageError as error:
         raise StorageError(f"{error}; {_rescued(job, contents, picture_format)}") from error
-    return contents
+    if rendered is not None and job.recorded:
+        _keep_record(job, rendered, contents, versions)
+        drop_versions(job.places, surplus)
+    return before is not None and before in versions
 
 
-def keep_record(job: Job, rendered: Rendered, contents: bytes) -> None:
+def _keep_record(job: Job, rendered: Rendered, contents: bytes, versions: Sequence[Record]) -> None:
     """Write the record of the picture whose file has these contents; its checkpoints go."""
+    record = record_of(rendered, job.output, contents)
     try:
-        write_record(job.places.record(job.pair.id), record_of(rendered, job.output, contents))
+        write_record(
+            job.places.record(job.pair.id), record.model_copy(update={"former": told(record, versions)})
+        )
     except StorageError as error:
         raise StorageError(f"{storage.public(job.output)} is written, its record is not: {error}") from error
     remove_all(job.places, job.pair.id, rendered.fingerprint)

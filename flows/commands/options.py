@@ -82,7 +82,7 @@ class Parser(argparse.ArgumentParser):
         given = sys.argv[1:] if args is None else list(args)
         self._check_names(given)
         options: argparse.Namespace
-        options, extra = self.parse_known_args(self._positionals_first(given), namespace)
+        options, extra = self.parse_known_intermixed_args(self._positionals_first(given), namespace)
         if extra:
             self.error(f"too many arguments: {' '.join(extra)}")
         return options

@@ -6,27 +6,28 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from flows.commands.history import add_pair, chosen_pair
+from flows.commands.history import Chosen, add_pair, chosen
 from flows.commands.options import DONE, Parser
 from styletransfer.errors import Fault, RecordError, SettingsError
 
 if TYPE_CHECKING:
-    from styletransfer.manifest.pairs import Manifest, Pair
-    from styletransfer.renders.output_places import OutputPlaces
+    from styletransfer.manifest.pairs import Pair
     from styletransfer.renders.records import Record
 
-USAGE: Final = "MANIFEST ID VERSION [options]"
+USAGE: Final = "(MANIFEST ID | PICTURE) VERSION [options]"
 
 HELP: Final = """\
 Brings back a picture that the pair had, with its record, as `history` lists
 them. The present one goes into the history. Not for a pair that is just being
 rendered. The manifest stays as it is: where it asks for other settings, this
-tells which, and the next `render` follows the manifest again.
+tells which, and the next `render` follows the manifest again. A picture that
+`image` made needs no manifest: give its file alone.
 
 exit status: 0 restored, 1 it can't be, 2 the manifest or VERSION is wrong
 
 examples:
   styletransfer restore harbour.yaml harbour--wave 3f9a01c2
+  styletransfer restore out.png 3f9a01c2
 """
 
 
@@ -42,40 +43,42 @@ def run(options: argparse.Namespace) -> int:
     from styletransfer.renders.output_folder import find_record
     from styletransfer.storage import public
 
-    manifest, pair, places = chosen_pair(options)
-    present, versions = find_record(places, pair.id), find_versions(places, pair.id)
+    of = chosen(options)
+    present, versions = find_record(of.places, of.id), find_versions(of.places, of.id)
     by_name = {record.fingerprint: record for record in (*([present] if present else []), *versions)}
-    record = _chosen([*by_name.values()], options.version)
+    record = _asked_for([*by_name.values()], options.version)
     if record is present:
-        output().print(plain(f"{pair.id}: version {present.fingerprint[:8]} is the present one"), soft_wrap=True)
+        output().print(plain(f"{of.id}: version {present.fingerprint[:8]} is the present one"), soft_wrap=True)
         return DONE
-    record = restore(places, pair.id, record, versions)
-    _show(manifest, places, pair.id)
-    where = public(places.picture(pair.id, record.output.format))
-    output().print(plain(f"{pair.id}: version {record.fingerprint[:8]} is in {where}"), soft_wrap=True)
-    if differing := _differing(pair, record):
+    record = restore(of.places, of.id, record, versions)
+    _show(of)
+    where = public(of.places.picture(of.id, record.output.format))
+    output().print(plain(f"{of.id}: version {record.fingerprint[:8]} is in {where}"), soft_wrap=True)
+    if of.pair is not None and (differing := _differing(of.pair, record)):
         advice = f"the manifest asks for other settings; to keep this one, let it have {', '.join(differing)}"
         output().print(plain(advice), soft_wrap=True)
     return DONE
 
 
-def _show(manifest: Manifest, places: OutputPlaces, pair_id: str) -> None:
+def _show(of: Chosen) -> None:
     """The contact sheet with the pair as its record has it now, if there is a sheet."""
     from styletransfer.renders.contact_sheet import ContactSheet
     from styletransfer.renders.plan import Plan
     from styletransfer.renders.records import read_summary, write_summary
 
+    if of.manifest is None:
+        return
     try:
-        summary = read_summary(places.summary)
+        summary = read_summary(of.places.summary)
     except RecordError:  # the next run makes it anew
         return
     if summary is not None:
-        others = tuple(entry for entry in summary.pairs if entry.id != pair_id)
-        write_summary(places.summary, summary.model_copy(update={"pairs": others}))
-        ContactSheet(Plan(manifest, places, (), ())).write({})
+        others = tuple(entry for entry in summary.pairs if entry.id != of.id)
+        write_summary(of.places.summary, summary.model_copy(update={"pairs": others}))
+        ContactSheet(Plan(of.manifest, of.places, (), ())).write({})
 
 
-def _chosen(versions: Sequence[Record], asked: str) -> Record:
+def _asked_for(versions: Sequence[Record], asked: str) -> Record:
     """The version whose fingerprint begins so. Raises SettingsError for none, or for several."""
     found = [each for each in versions if asked and each.fingerprint.startswith(asked.lower())]
     if len(found) == 1:

@@ -72,6 +72,9 @@ _Dpi = Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False)]
 LARGEST_WEIGHT = 1e100
 """Of a style; so that sums of weights are numbers, too."""
 
+VERSIONS = 3
+"""Former pictures that are kept unless another number is asked for."""
+
 _Weight = Annotated[float, Field(gt=0, le=LARGEST_WEIGHT, allow_inf_nan=False)]
 
 
@@ -203,7 +206,7 @@ class ManifestFile(_Checked):
         False, description="whether the recipe inside each result tells where its inputs were, not only their names"
     )
     keep_versions: int = Field(
-        3, ge=0, le=1000, description="former pictures of each pair that are kept when it is rendered anew"
+        VERSIONS, ge=0, le=1000, description="former pictures of each pair that are kept when it is rendered anew"
     )
     defaults: _SettingsMapping = Field({}, description="settings of all renders")
     pairs: list[PairEntry] = Field([], description="renders, one by one")

@@ -17,6 +17,7 @@ from typing import Any, Final
 from styletransfer import storage
 from styletransfer.errors import RecordError, StorageError
 from styletransfer.limits import PICTURE_BYTES
+from styletransfer.manifest.pairs import Pair
 from styletransfer.pictures.formats import FORMATS
 from styletransfer.renders.fingerprint import changed_parts
 from styletransfer.renders.output_folder import find_record, picture_is_there
@@ -67,6 +68,22 @@ def _contents(url: str, record: Record) -> bytes | None:
 
 def _sha256(contents: bytes) -> str:
     return hashlib.sha256(contents).hexdigest()
+
+
+def keep_replaced(
+    places: OutputPlaces, pair: Pair, fingerprint: str, before: Record | None
+) -> tuple[list[Record], list[Record]]:
+    """Copy what a picture of this fingerprint is about to replace into the history, if the pair keeps versions.
+
+    Returns the pair's former pictures, the newest first, and those that are too many.
+    """
+    asked, versions = pair.keep_versions, find_versions(places, pair.id)
+    replaced = before if before is not None and before.fingerprint != fingerprint else None
+    if asked and replaced is not None and keep_version(places, replaced):
+        versions = [replaced, *(each for each in versions if each.fingerprint != replaced.fingerprint)]
+    others = [each for each in versions if each.fingerprint != fingerprint]
+    same = [each for each in versions if each.fingerprint == fingerprint]
+    return others[:asked], [*others[asked:], *same]
 
 
 def told(present: Record, versions: Iterable[Record]) -> tuple[FormerVersion, ...]:

@@ -117,7 +117,7 @@ def page_count(pairs: int) -> int:
 class PicturePlaces(OutputPlaces):
     """Those of pictures that no manifest names: right in `output`, by their file names as ids.
 
-    <id>, <id>.json, and while it is rendered .<id>-<fingerprint>.safetensors
+    <id>, <id>.json, .history/<id>/, and while it is rendered .<id>-<fingerprint>.safetensors
     """
 
     @property
@@ -132,6 +132,9 @@ class PicturePlaces(OutputPlaces):
 
     def checkpoint(self, pair_id: str, fingerprint: str) -> str:
         return storage.join(self.folder, f".{pair_id}-{_safe(fingerprint)}.safetensors")
+
+    def versions(self, pair_id: str) -> str:
+        return storage.join(self.history, pair_id)
 
 
 def _safe(name: str) -> str:

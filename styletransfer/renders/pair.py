@@ -31,7 +31,7 @@ from styletransfer.pictures.picture import Dpi, Picture
 from styletransfer.pictures.soft_proof import soft_proof
 from styletransfer.renders.checkpoints import Checkpoints, remove_all
 from styletransfer.renders.fingerprint import fingerprint, fingerprint_parts
-from styletransfer.renders.history import drop_versions, find_versions, keep_version, told
+from styletransfer.renders.history import drop_versions, keep_replaced, told
 from styletransfer.renders.inputs import MASKS, InputUse, input_uses, largest_bytes
 from styletransfer.renders.output_folder import find_record, picture_is_there
 from styletransfer.renders.plan import PlannedPair, plan_manifest
@@ -333,7 +333,7 @@ def store(rendered: Rendered, *, attempts: int = 1) -> Record:
     before = find_record(planned.places, planned.id)
     if before is not None and _stored_meanwhile(before, rendered):
         return before
-    versions, surplus = _versions(rendered, before)
+    versions, surplus = keep_replaced(planned.places, planned.pair, rendered.fingerprint, before)
     contents = encoded(fetched, rendered.image, planned.pair.format, rendered.recipe)
     url = planned.places.picture(planned.id, planned.pair.format)
     record = record_of(rendered, url, contents, attempts)
@@ -345,18 +345,6 @@ def store(rendered: Rendered, *, attempts: int = 1) -> Record:
         _remove_former(planned, before)
     drop_versions(planned.places, surplus)
     return record
-
-
-def _versions(rendered: Rendered, before: Record | None) -> tuple[list[Record], list[Record]]:
-    """The pair's former pictures, the newest first, and those that are too many; the one before is kept now."""
-    planned = rendered.fetched.planned
-    asked, versions = planned.pair.keep_versions, find_versions(planned.places, planned.id)
-    replaced = before if before is not None and before.fingerprint != rendered.fingerprint else None
-    if asked and replaced is not None and keep_version(planned.places, replaced):
-        versions = [replaced, *(each for each in versions if each.fingerprint != replaced.fingerprint)]
-    others = [each for each in versions if each.fingerprint != rendered.fingerprint]
-    same = [each for each in versions if each.fingerprint == rendered.fingerprint]
-    return others[:asked], [*others[asked:], *same]
 
 
 def encoded(fetched: Fetched, image: Tensor, picture_format: Format, recipe: str | None = None) -> bytes:

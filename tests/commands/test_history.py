@@ -40,6 +40,27 @@ def test_a_pair_that_a_sweep_on_the_command_line_makes(studio, capsys):
     assert capsys.readouterr().out == "a--b-seed2: has no present picture\n"
 
 
+def test_a_picture_of_a_manifest_is_not_one_of_image(studio, capsys):
+    render(studio, 1)
+    assert main(["history", studio.url("out/demo/a--b.png")]) == 0
+    said = "a--b.png: has no present picture of `image`; one of a manifest is named by MANIFEST ID\n"
+    assert capsys.readouterr().out == said
+
+
+def test_a_pair_that_is_not_named(studio, capsys):
+    render(studio, 1)
+    assert main(["history", studio.url("demo.yaml")]) == 2
+    place = studio.url("demo.yaml")
+    said = f"error: ID is missing: {place} is no picture, and of a manifest a pair is to be named\n"
+    assert capsys.readouterr().err == said
+
+
+def test_an_option_may_stand_before_the_id(studio, capsys):
+    first = render(studio, 1)
+    assert main(["history", studio.url("demo.yaml"), "--output", studio.url("out"), "a--b"]) == 0
+    assert first in capsys.readouterr().out
+
+
 def test_a_slip_in_the_id(studio, capsys):
     render(studio, 1)
     assert main(["history", studio.url("demo.yaml"), "a-b"]) == 2

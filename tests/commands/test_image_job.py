@@ -137,6 +137,17 @@ def test_nothing_that_is_read_is_replaced_however_it_is_spelled(call, two_pictur
     assert {name: two_pictures.read(name) for name in before} == before
 
 
+def test_a_former_picture_is_no_input_of_its_own_place(call, two_pictures):
+    two_pictures.picture(".history/out.png/0f.png", 3)
+    arguments = ("image", ".history/out.png/0f.png", "b.png", *QUICKLY)
+    done = call(*arguments, "-o", "out.png")
+    assert (done.returncode, done.stdout) == (2, "")
+    place = two_pictures.url(".history/out.png")
+    assert f"--output keeps what it replaces in {place}, where an input is; copy that elsewhere" in done.stderr
+    assert call(*arguments, "-o", "out.png", "--no-record").returncode == 0
+    assert call(*arguments, "-o", "other.png").returncode == 0
+
+
 def test_masks_go_by_the_numbers_of_styles(two_pictures, monkeypatch):
     monkeypatch.chdir(two_pictures.root)
     options = "-o o.png --region 2=r,1.png --from 1=f=2.png --from 2=g.png --keep k.png"

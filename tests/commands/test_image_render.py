@@ -1,5 +1,6 @@
 """One picture rendered here: read, previewed, stopped, and never lost once it is rendered."""
 
+import json
 import re
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from styletransfer.errors import ImageError
 from styletransfer.pictures.decode import decode
 from styletransfer.pictures.encode import encode
 from styletransfer.renders.records import read_record
-from tests.commands.programs import LONG, QUICKLY, command, environment
+from tests.commands.programs import LONG, QUICKLY, Called, command, environment
 from tests.pictures.picture_files import opened, pillow_file
 from tests.waiting import until
 
@@ -199,6 +200,57 @@ def test_a_record_of_what_was_replaced_is_gone(call, two_pictures):
     other = ("-o", "out.png", "--seed", "7", "--overwrite", "--no-record", *QUICKLY)
     assert call("image", "a.png", "b.png", *other).returncode == 0
     assert not two_pictures.has("out.png.json")
+
+
+def make(call, *options):
+    done = call("image", "a.png", "b.png", "-o", "out.png", "--overwrite", *QUICKLY, *options)
+    assert done.stderr == ""
+    return done
+
+
+def test_what_is_replaced_is_kept_and_brought_back(call, two_pictures):
+    make(call)
+    first, record = two_pictures.read("out.png"), two_pictures.read("out.png.json")
+    place = two_pictures.url("out.png")
+    kept = f"what it replaces is kept: styletransfer history {place}"
+    assert kept in make(call, "--seed", "7").stdout
+    versions = call("history", "out.png").stdout.splitlines()
+    assert versions[1].endswith("32x24  png     seed: 0 -> 7")
+    name = versions[2].split()[0]
+    assert call("restore", "out.png", name) == Called(0, f"out.png: version {name} is in {place}\n", "")
+    assert two_pictures.read("out.png") == first
+    assert json.loads(two_pictures.read("out.png.json"))["settings"] == json.loads(record)["settings"]
+    assert "done before" in make_again(call).stdout
+    assert "seed: 7 -> 0" in call("history", "out.png").stdout
+
+
+def make_again(call):
+    return call("image", "a.png", "b.png", "-o", "out.png", *QUICKLY)
+
+
+def test_the_last_three_are_kept(call, two_pictures):
+    for seed in range(5):
+        make(call, "--seed", str(seed))
+    rows = call("history", "out.png").stdout.splitlines()[1:]
+    assert [row.split("png")[1].strip() for row in rows] == [f"seed: {n} -> {n + 1}" for n in (3, 2, 1)] + [""]
+    assert len(list(Path(two_pictures.url(".history/out.png")).iterdir())) == 6
+
+
+def test_a_picture_that_half_of_another_replaces_is_kept(call, two_pictures, monkeypatch):
+    make(call)
+    first = two_pictures.read("out.png")
+    monkeypatch.setattr(Lines, "progress", lambda *_: signal.raise_signal(signal.SIGINT))
+    for options in ([], ["--seed", "7"]):  # the very same picture, half of it, and then of another
+        stopped = call("image", "a.png", "b.png", "-o", "out.png", "--overwrite", *QUICKLY, *options)
+        assert (stopped.returncode, "what it replaces is kept" in stopped.stdout) == (130, not options)
+    (kept,) = Path(two_pictures.url(".history/out.png")).glob("*.png")
+    assert kept.read_bytes() == first
+
+
+def test_without_a_record_nothing_is_kept(call, two_pictures):
+    make(call)
+    assert "kept" not in make(call, "--seed", "7", "--no-record").stdout
+    assert not two_pictures.has(".history/out.png")
 
 
 def test_a_picture_that_came_meanwhile_is_left_alone(call, two_pictures, monkeypatch):
