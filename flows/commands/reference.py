@@ -117,7 +117,7 @@ def _spelled(action: argparse.Action) -> str:
 
 
 def _meaning(action: argparse.Action) -> str:
-    return (action.help or "").replace("%%", "%")
+    return (action.help or "") % vars(action)
 
 
 def _code(text: str) -> str:

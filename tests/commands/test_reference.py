@@ -35,3 +35,8 @@ def test_a_default_is_shown_as_a_manifest_has_it(value, shown):
 
 def test_a_bar_in_a_cell_ends_no_column():
     assert list(reference._table(["A"], [["x | y"]]))[2] == "| x \\| y |\n"
+
+
+def test_what_help_says_of_a_default_is_filled_in():
+    argument = action("--age", default="30d", help="12h, 30d (default: %(default)s), of 100 %%")
+    assert reference._meaning(argument) == "12h, 30d (default: 30d), of 100 %"
