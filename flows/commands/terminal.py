@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 TICK_S = 0.5
 """Least seconds between two readings of a pair's loss, since each waits for the device."""
 
+TOLD_EVERY_S = 60.0
+"""Between two lines about a pair that is within a scale, where there is no live table."""
+
 _REFRESH_PER_S = 4
 _STYLES = {"done": "green", "failed": "bold red"}
 
@@ -91,10 +94,12 @@ def left_text(seconds: float | None) -> str:
 
 
 class Lines(Listener):
-    """Plain lines: when a pair begins, ends a scale and is done. For pipes and logs."""
+    """Plain lines: when a pair begins, how far it is now and then, ends a scale and is done. For pipes and logs."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self.console = console
+        self._clock = clock
+        self._told_at: dict[str, float] = {}
 
     def status(self, text: str) -> None:
         """What is being waited for, until something else happens."""
@@ -104,13 +109,21 @@ class Lines(Listener):
         self.say(text, "yellow")
 
     def started(self, pair: DisplayedPair, slot: Slot) -> None:
+        self._told_at[pair.id] = self._clock()
         self.say(f"{pair.id}: started on {slot}: {_summary(pair)}")
 
     def progress(self, pair: DisplayedPair, progress: Progress) -> None:
+        now = self._clock()
+        which = f"scale {progress.scale} ({progress.scale_index + 1} of {len(progress.scales)})"
         if progress.iteration == progress.iterations:
-            which = f"scale {progress.scale} ({progress.scale_index + 1} of {len(progress.scales)})"
             loss = progress.losses()["total"]
             self.say(f"{pair.id}: {which} done after {progress.seconds:.1f} s, loss {loss:.4g}")
+        elif now - self._told_at.setdefault(pair.id, now) >= TOLD_EVERY_S:
+            left = left_text(pair_seconds_left(progress.seconds, progress.fraction))
+            self.say(f"{pair.id}: {which}: iteration {progress.iteration} of {progress.iterations}, {left}")
+        else:
+            return
+        self._told_at[pair.id] = now
 
     def finished(self, pair: DisplayedPair, outcome: Outcome) -> None:
         self.say(outcome_text(pair.id, outcome), _STYLES.get(outcome.state, "yellow"))

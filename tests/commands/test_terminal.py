@@ -131,6 +131,23 @@ def test_plain_lines_tell_start_scales_and_end(plan):
     ]
 
 
+def test_plain_lines_tell_each_minute_how_far_a_pair_is(plan):
+    console, clock = recording(), Clock()
+    lines = Lines(console, clock)
+    (pair,) = plan.pairs
+    lines.started(pair, SLOT)
+    for i in range(1, 101):
+        clock.now += 25
+        lines.progress(pair, step(i))
+    told = written(console).splitlines()[1:]
+    assert len(told) == 34
+    assert told[0] == "a--b: scale 128 (1 of 2): iteration 3 of 100, 0:30 left"
+    assert told[-2:] == [
+        "a--b: scale 128 (1 of 2): iteration 99 of 100, 0:30 left",
+        "a--b: scale 128 (1 of 2) done after 10.0 s, loss 0.1235",
+    ]
+
+
 def test_a_line_is_never_broken_and_brackets_are_text(plan):
     console = recording(width=20)
     reason = "can't read [/bold] " + "x" * 100
