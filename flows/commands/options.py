@@ -82,7 +82,9 @@ class Parser(argparse.ArgumentParser):
         given = sys.argv[1:] if args is None else list(args)
         self._check_names(given)
         options: argparse.Namespace
-        options, extra = self.parse_known_intermixed_args(self._positionals_first(given), namespace)
+        # Intermixed, so that an ID that may be left out may follow an option; that would lose what is behind `--`.
+        parse = self.parse_known_args if "--" in given else self.parse_known_intermixed_args
+        options, extra = parse(self._positionals_first(given), namespace)
         if extra:
             self.error(f"too many arguments: {' '.join(extra)}")
         return options

@@ -24,6 +24,10 @@ def test_ids_and_manifest_come_in_any_order(command, arguments):
     assert (options.manifest, options.only) == ("night.yaml", ["a", "b.v2"])
 
 
+def test_what_begins_with_a_dash_stands_behind_two():
+    assert make_parser("check").parse_args(["--force", "--", "-night.yaml"]).manifest == "-night.yaml"
+
+
 @pytest.mark.parametrize("manifest", ["s3://studio/night", "nights/one", "Night.YML"])
 def test_a_manifest_behind_a_list_is_told_by_its_name(manifest):
     options = make_parser("render").parse_args(["--devices", "cuda:0", "cpu", "--only", "a", manifest])
