@@ -35,10 +35,11 @@ Attempt = Callable[[bytes, Path], None]
 
 
 class Bounded:
-    """Tries cases by `attempt`. Close it, or use it as a context."""
+    """Tries cases by `attempt`, each for `time_s` at most. Close it, or use it as a context."""
 
-    def __init__(self, attempt: Attempt) -> None:
+    def __init__(self, attempt: Attempt, time_s: int = TIME_S) -> None:
         self._attempt = attempt
+        self._time_s = time_s
         self._processes = multiprocessing.get_context("forkserver")
         self._processes.set_forkserver_preload(["tests.fuzz.kinds"])
         self._process: BaseProcess | None = None
@@ -75,23 +76,23 @@ class Bounded:
         self._tried += 1
         try:
             self._cases.send_bytes(case)
-            if self._cases.poll(TIME_S + _BUSY_S):
+            if self._cases.poll(self._time_s + _BUSY_S):
                 return self._cases.recv_bytes().decode("utf-8", "replace")
         except (EOFError, OSError):
             process.join()
             return f"ended with status {process.exitcode}"
-        return f"not ended after {TIME_S + _BUSY_S} s"
+        return f"not ended after {self._time_s + _BUSY_S} s"
 
     def _start(self) -> BaseProcess:
         self._cases, childs = self._processes.Pipe()
-        process = self._processes.Process(target=_serve, args=(self._attempt, childs), daemon=True)
+        process = self._processes.Process(target=_serve, args=(self._attempt, childs, self._time_s), daemon=True)
         process.start()
         childs.close()
         self._process = process
         return process
 
 
-def _serve(attempt: Attempt, cases: Connection) -> None:
+def _serve(attempt: Attempt, cases: Connection, time_s: int) -> None:
     sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  (as long as the process)
     mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY_BYTES, mapped + MEMORY_BYTES))
@@ -99,7 +100,7 @@ def _serve(attempt: Attempt, cases: Connection) -> None:
     torch.set_num_threads(1)  # several that wait for one another on a busy machine use up a case's processor time
     while True:
         case = cases.recv_bytes()
-        resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + TIME_S, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + time_s, resource.RLIM_INFINITY))
         with tempfile.TemporaryDirectory(prefix="fuzz-", ignore_cleanup_errors=True) as folder:
             os.environ.update(HOME=folder, STYLETRANSFER_CACHE_DIR=f"{folder}/cache")
             os.chdir(folder)

@@ -27,6 +27,6 @@ def test_hostile_input_is_read_or_refused(name):
     ],
 )
 def test_each_ending_is_told(attempt, expected):
-    with Bounded(attempt) as bounded:
+    with Bounded(attempt, time_s=2) as bounded:
         assert expected in bounded.ending(b"")
         assert expected in bounded.ending(b""), "the next case is tried after any ending"
