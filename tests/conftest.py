@@ -151,6 +151,7 @@ def local_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServ
     with pytest.MonkeyPatch.context() as patch:
         for name in names:
             patch.delenv(name)
+        patch.setenv("PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS", "10")  # a minute is long to wait for runs
         server = LocalServer(tmp_path_factory.mktemp("server"), free_port())
         server.start()
     try:
