@@ -19,9 +19,10 @@ USAGE: Final = "MANIFEST [options]"
 HELP: Final = """\
 Reads the manifest, looks at every input, and shows what `render` would do:
 which pairs, the size of each result in px, its scales, its iterations, and
-which are skipped because they are done. Where pictures of this output have been
-rendered before, it tells what the others will take by their speed; with
---devices, how each fits in their memory. Writes nothing.
+which are skipped because they are done. Tells what they will take: by pictures
+of this output that were rendered before, else by this machine's speed, which is
+measured once, in some seconds. With --devices, by that of these, and how each
+pair fits in their memory. Writes nothing where pictures go.
 
 exit status: 0 all is right, 1 storage can't be reached, 2 something is wrong
 (each fault is told on a line of its own)
@@ -51,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
 
     devices = parse_devices(options.devices) if options.devices else ()
     plan = _look_into_weights(plan_manifest(load(options), force=options.force, only=options.only))
-    show_plan(plan)
+    show_plan(plan, options.devices or ())
     plan = _show_fits(plan, devices) if devices else plan
     plan.check(troubles=bool(plan.faults))
     if plan.troubles:
@@ -94,14 +95,15 @@ def _show_fits(plan: Plan, devices: Sequence[str]) -> Plan:
     return replace(plan, faults=tuple(faults))
 
 
-def show_plan(plan: Plan) -> None:
+def show_plan(plan: Plan, devices: Sequence[str]) -> None:
     """A table of the pairs, where they go, and how many there are to render; on stdout."""
     from flows.commands.tables import output, plain, show, table
-    from flows.pairs.estimate import expected_text
+    from flows.pairs.estimate import expected_text, say_measuring
     from styletransfer.renders.expected import expected
+    from styletransfer.renders.speed import machine_speed, no_speed
     from styletransfer.storage import public
 
-    coming = expected(plan)
+    coming = expected(plan, no_speed if plan.faults else machine_speed(devices, say_measuring))
     rows = (_cells(planned, coming.seconds) for planned in plan.pairs)
     headings = ("pair", "size", "scales", "iterations", *(["time"] if coming.seconds else []), "what", "why")
     show(table(headings, rows, right=("size", "iterations", "time")))

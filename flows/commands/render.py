@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -69,6 +70,7 @@ def run(options: argparse.Namespace) -> int:
             plan = _plan(options, lines)
             for note in plan.manifest.notes:
                 lines.note(f"note: {note}")
+            _say_expected(options, plan, lines)
             with _shown(options, plan, lines):
                 if not plan.having("queued") and not _watched_from_outside():
                     return _sum_up(plan, lines)
@@ -92,6 +94,21 @@ def _plan(options: argparse.Namespace, lines: Lines) -> Plan:
     plan.check(troubles=False)
     preview = _preview(options)
     return plan if preview is None else retries.call(lambda: preview_plan(plan, preview))
+
+
+def _say_expected(options: argparse.Namespace, plan: Plan, lines: Lines) -> None:
+    """What it will take, if that is known; for a preview this machine is measured. Of one on a budget that says
+    nothing."""
+    from flows.pairs.estimate import expected_text
+    from styletransfer.renders.expected import expected
+    from styletransfer.renders.speed import MEASURING, machine_speed
+
+    if getattr(options, "preview_s", None) is not None:
+        return
+    told = None if _preview(options) is None else partial(lines.status, MEASURING)
+    coming = expected(plan, machine_speed(options.devices or (), told))
+    if text := expected_text(coming, len(plan.having("queued"))):
+        lines.say(text)
 
 
 def _preview(options: argparse.Namespace) -> int | None:

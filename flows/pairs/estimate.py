@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from styletransfer.renders.expected import Expected
 from styletransfer.renders.plan import PlannedPair
 from styletransfer.renders.records import SummaryPair
+from styletransfer.renders.speed import MEASURING
 
 
 @dataclass
@@ -102,11 +105,27 @@ def expected_text(expected: Expected, queued: int) -> str | None:
         return None
     known = len(expected.seconds)
     of_how_many = "" if known == queued else f" for {known} of {queued} pairs"
-    pictures = f"{expected.pictures} picture{'s' * (expected.pictures > 1)} of this output took"
-    devices = " and ".join(dict.fromkeys(expected.devices))
     size = "" if expected.bytes is None else f"; files of some {max(expected.bytes / 1e6, 0.1):,.3g} MB"
     time_text = clock_text(sum(expected.seconds.values()))
-    return f"about {time_text} in one slot{of_how_many}, as {pictures} on {devices}{size}"
+    return f"about {time_text} in one slot{of_how_many}, as {_sources_text(expected)}{size}"
+
+
+def say_measuring() -> None:
+    """What takes some seconds now, on stderr."""
+    sys.stderr.write(f"{MEASURING} ...\n")
+    sys.stderr.flush()
+
+
+def _sources_text(expected: Expected) -> str:
+    """`5 pictures of this output took on cpu, and 2 pairs as measured on cpu (AMD EPYC, 2 cores)`."""
+    counts = Counter(expected.sources.values())
+    if counts.total() < len(expected.seconds):
+        pictures = f"{expected.pictures} picture{'s' * (expected.pictures > 1)} of this output took"
+        parts = [f"{pictures} on {' and '.join(dict.fromkeys(expected.devices))}"]
+        parts += [f"{count} pair{'s' * (count > 1)} as {source}" for source, count in counts.items()]
+    else:
+        parts = list(counts)
+    return ", and ".join(parts)
 
 
 def truth_text(pairs: Iterable[SummaryPair]) -> str | None:

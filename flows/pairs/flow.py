@@ -29,6 +29,7 @@ from styletransfer.errors import StorageError, WeightsError
 from styletransfer.machine.devices import Slot, parse_devices
 from styletransfer.renders.plan import Plan, PlannedPair
 from styletransfer.renders.previews import preview_plan, preview_rounds
+from styletransfer.renders.speed import machine_speed
 from styletransfer.renders.summary import Outcome
 from styletransfer.storage.retries import Retries
 
@@ -88,7 +89,8 @@ def render_manifest(
     if preview is not None:
         plan = Retries(log.warning).call(partial(preview_plan, plan, preview))
     _describe_run(plan)
-    sheet, stopped = Retries(log.warning).call(lambda: LiveSheet(plan)), False
+    speed_of = machine_speed(devices or [])
+    sheet, stopped = Retries(log.warning).call(lambda: LiveSheet(plan, speed_of)), False
     listener = Listeners(sheet, caller.listener, LogListener(get_run_logger()))
     try:
         with sheet:

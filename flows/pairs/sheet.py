@@ -17,6 +17,7 @@ from styletransfer.machine.devices import Slot
 from styletransfer.renders.contact_sheet import ContactSheet
 from styletransfer.renders.plan import Plan, PlannedPair
 from styletransfer.renders.records import FarmReport, Summary
+from styletransfer.renders.speed import SpeedOf, no_speed
 from styletransfer.renders.summary import Outcome
 
 if TYPE_CHECKING:
@@ -36,15 +37,15 @@ class LiveSheet(Listener):
     called.
 
     The block's end writes nothing: call `write` for the last state, where failing matters. `farm`: what it took
-    of a farm, once that is known.
+    of a farm, once that is known. `speed_of`: as a contact sheet's.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, speed_of: SpeedOf = no_speed) -> None:
         self.farm: FarmReport | None = None
         self._so_far = SoFar()
         self._progress_pause_s = 0.0 if storage.is_local(plan.places.index) else REMOTE_PAUSE_S
         self._progress_due = 0.0
-        self._sheet = ContactSheet(plan)
+        self._sheet = ContactSheet(plan, speed_of=speed_of)
         self._queued = plan.having("queued")
         self._outcomes: dict[str, Outcome] = {}
         self._lock = threading.Lock()

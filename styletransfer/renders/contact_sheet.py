@@ -44,6 +44,7 @@ from styletransfer.renders.records import (
     write_summary,
 )
 from styletransfer.renders.shown_settings import ShownSettings, as_written
+from styletransfer.renders.speed import SpeedOf, no_speed
 from styletransfer.renders.summary import Outcome, other_pairs, summarise
 from styletransfer.renders.thumbnails import BEFORE_PX, LARGE_PX, VIEWED_PX, Thumbnails
 from styletransfer.renders.under_way import Preview, RunUnderWay
@@ -77,15 +78,16 @@ _FINISHED: Final = ("done", "skipped")
 class ContactSheet:
     """Summary and contact sheet of one run of a manifest.
 
-    Make one for a run and write it as often as there is news: what it has read and made it remembers.
+    Make one for a run and write it as often as there is news: what it has read and made it remembers. `speed_of`
+    tells how fast renders are expected to be, beside records.
     """
 
-    def __init__(self, plan: Plan, started: datetime | None = None) -> None:
+    def __init__(self, plan: Plan, started: datetime | None = None, speed_of: SpeedOf = no_speed) -> None:
         self.plan = plan
         self.started = started or now()
         self.thumbnails = Thumbnails(plan.places)
         self._others = other_pairs(plan)
-        self._expected = expected(plan).seconds
+        self._expected = expected(plan, speed_of).seconds
         self._urls = {storage.public(use.url): use.url for pair in plan.manifest.pairs for use in input_uses(pair)}
         weights, asked = plan.manifest.weights, _asked_for(plan)
         self._texts = {

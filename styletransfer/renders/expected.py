@@ -1,4 +1,5 @@
-"""What renders that are to come will take, by the records of those that are done in the same output.
+"""What renders that are to come will take: by the records of those that are done in the same output, else by the
+speed of a device.
 
 A picture's records tell how long an iteration took at each size. Between two sizes that goes by a power of the
 pixels, beyond them by the pixels themselves.
@@ -10,53 +11,62 @@ import math
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from styletransfer.renders.fingerprint import canonical_json
 from styletransfer.renders.plan import Plan, PlannedPair
 from styletransfer.renders.records import Record
-from styletransfer.settings import Settings
+from styletransfer.renders.speed import SpeedOf, kind, no_speed
 from styletransfer.transfer.schedule import Work
 
 
 @dataclass(frozen=True)
 class Expected:
     """Of the pairs that are to be rendered: seconds in a slot by id, as far as known, and bytes of all files, if
-    known. `devices` that they are counted by, and how many `pictures`."""
+    known. `devices` that they are counted by, and how many `pictures`; for those that these tell nothing of, by
+    id, whose speed it is instead."""
 
     seconds: Mapping[str, float]
     bytes: int | None
     devices: tuple[str, ...]
     pictures: int
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
-def expected(plan: Plan) -> Expected:
-    """What the plan's queued pairs will take on the devices that last rendered in its output."""
+def expected(plan: Plan, speed_of: SpeedOf = no_speed) -> Expected:
+    """What the plan's queued pairs will take on the devices that last rendered in its output, else by speed."""
     queued = plan.having("queued")
     records = [planned.record for planned in plan.pairs if planned.record is not None and planned.record.scales]
     last = max(records, key=lambda record: record.finished, default=None)
     alike = [record for record in records if last is not None and record.devices == last.devices]
-    paces = {kind: pace for kind, of_kind in _by_kind(alike).items() if (pace := _Pace(of_kind)).is_known}
+    paces = {own: pace for own, of_kind in _by_kind(alike).items() if (pace := _Pace(of_kind)).is_known}
     seconds = {
-        planned.id: paces[kind].seconds(planned.work)
+        planned.id: paces[own].seconds(planned.work)
         for planned in queued
-        if (kind := _kind(planned.pair.settings.model_dump(mode="json"))) in paces and planned.scales
+        if (own := _kind(planned)) in paces and planned.scales
     }
-    return Expected(seconds, _bytes(queued, records), last.devices if last else (), len(alike))
+    others = {
+        planned.id: (basis.speed.seconds(planned.work), basis.source)
+        for planned in queued
+        if planned.id not in seconds and planned.scales and (basis := speed_of(planned.pair.settings))
+    }
+    return Expected(
+        {**seconds, **{pair: each for pair, (each, _) in others.items()}},
+        _bytes(queued, records),
+        last.devices if last else (),
+        len(alike),
+        {pair: source for pair, (_, source) in others.items()},
+    )
+
+
+def _kind(planned: PlannedPair) -> str:
+    return kind(planned.pair.settings.model_dump(mode="json"))
 
 
 def _by_kind(records: Iterable[Record]) -> Mapping[str, list[Record]]:
     found: dict[str, list[Record]] = defaultdict(list)
     for record in records:
-        found[_kind(record.settings)].append(record)
+        found[kind(record.settings)].append(record)
     return found
-
-
-def _kind(settings: Mapping[str, object]) -> str:
-    """What, beside pixels, decides how long an iteration takes."""
-    plain = Settings().model_dump(mode="json")
-    names = ("content_layers", "style_layers", "optimizer", "precision", "gpus", "split", "tiles")
-    return canonical_json({name: settings.get(name, plain[name]) for name in names})
 
 
 class _Pace:

@@ -25,7 +25,7 @@ FOLDER_VARIABLE = "STYLETRANSFER_CACHE_DIR"
 LIMIT_VARIABLE = "STYLETRANSFER_CACHE_MB"
 DEFAULT_LIMIT_MB = 1000
 
-CACHES: Final = {"weights": (".weights", ".sha256"), "style-targets": (".safetensors",)}
+CACHES: Final = {"weights": (".weights", ".sha256"), "style-targets": (".safetensors",), "speeds": (".json",)}
 """Kind of the cache -> what the names of its files end with."""
 
 _NAME = re.compile(r"[0-9a-f]{32}")

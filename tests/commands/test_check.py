@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from styletransfer.machine.devices import describe
 from styletransfer.machine.hardware import Hardware
 from styletransfer.manifest.reader import load_manifest
+from styletransfer.renders import speed
 from styletransfer.renders.pair import store
 from styletransfer.renders.plan import plan_manifest
 from styletransfer.transfer.report import ScaleReport
@@ -114,3 +116,15 @@ def test_check_tells_what_the_rest_will_take_by_what_is_done(call, studio):
     assert rows[2][4:7] == ["5", "1:46", "render"]  # 3 iterations of 23x17 px, and 2 that are known to take 60 s
     said = "about 1:46 in one slot, as 1 picture of this output took on cpu; files of some "
     assert " ".join(rows[4]).startswith(said)
+
+
+def test_check_measures_this_machine_once_where_nothing_is_done(call, studio, monkeypatch, tmp_path):
+    monkeypatch.setenv("STYLETRANSFER_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv("STYLETRANSFER_CACHE_MB")
+    monkeypatch.setattr(speed, "_measure", lambda *_: speed.Speed(1.0, 0.0))
+    write_manifest(studio, {"content": "a.png", "style": "b.png"})
+    first, again = call("check", "demo.yaml"), call("check", "demo.yaml")
+    assert (first.stderr, again.stderr) == (f"{speed.MEASURING} ...\n", "")
+    assert first.stdout == again.stdout
+    assert first.stdout.splitlines()[1].split()[4:7] == ["5", "0:05", "render"]  # five iterations
+    assert f"about 0:05 in one slot, as measured on {describe('cpu')}" in first.stdout.splitlines()

@@ -157,6 +157,16 @@ def test_all_speeds_are_of_one_unit(per_second, text):
             "about 1:00:00 in one slot for 1 of 3 pairs, as 5 pictures of this output took on cuda:0; "
             "files of some 4.2 MB",
         ),
+        (
+            Expected({"a": 60.0, "b": 5.0}, None, (), 0, dict.fromkeys("ab", "measured on cpu (EPYC)")),
+            2,
+            "about 1:05 in one slot, as measured on cpu (EPYC)",
+        ),
+        (
+            Expected({"a": 60.0, "b": 5.0, "c": 5.0}, None, ("cpu",), 1, dict.fromkeys("bc", "measured on cpu")),
+            3,
+            "about 1:10 in one slot, as 1 picture of this output took on cpu, and 2 pairs as measured on cpu",
+        ),
     ],
 )
 def test_what_is_expected_is_told_in_a_line(expected, queued, text):

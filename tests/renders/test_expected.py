@@ -10,6 +10,7 @@ from styletransfer.renders.expected import expected
 from styletransfer.renders.pair import store
 from styletransfer.renders.plan import Plan, plan_manifest
 from styletransfer.renders.records import Record, read_record, write_record
+from styletransfer.renders.speed import Basis, Speed
 from styletransfer.renders.summary import Outcome
 from styletransfer.transfer.report import ScaleReport
 from tests.studio import Studio, plan_one, pretend_rendered
@@ -93,3 +94,29 @@ def test_files_are_as_large_per_px_as_those_of_their_format(studio):
     record = done(studio)
     found = expected(plan_with(studio, end_scale=64))
     assert found.bytes == pytest.approx(record.output.size * 4, rel=0.01)
+
+
+def of_one_optimizer(settings: Any) -> Basis | None:
+    return Basis(Speed(0.0, 1e-2), "measured here") if settings.optimizer == "adam" else None
+
+
+def test_without_records_it_goes_by_the_speed_of_a_device(studio):
+    studio.simple()
+    plan = plan_with(studio, optimizer="lbfgs")
+    found = expected(plan, of_one_optimizer)
+    assert found.seconds == {"a--b": pytest.approx(plan.pairs[0].work.total * 1e-2)}
+    assert found.sources == {"a--b": "measured here"}
+
+
+def test_records_come_before_speeds(studio):
+    done(studio)
+    found = expected(plan_with(studio, seed=1), of_one_optimizer)
+    assert found.sources == {}
+    assert found.seconds["c"] == pytest.approx((3 * 23 * 17 + 2 * 32 * 24) * 1e-3)
+
+
+def test_the_summary_has_what_a_speed_tells(studio):
+    studio.simple()
+    sheet = ContactSheet(plan_with(studio, optimizer="lbfgs"), speed_of=of_one_optimizer)
+    told = [pair.expected_seconds for pair in sheet.write({}).pairs]
+    assert told == [pytest.approx((3 * 23 * 17 + 2 * 32 * 24) * 1e-2), None]
