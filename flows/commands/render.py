@@ -86,12 +86,15 @@ def _plan(options: argparse.Namespace, lines: Lines) -> Plan:
     """The plan, without faults of the manifest; pairs whose inputs stay out of reach have failed in it."""
     from styletransfer.renders.plan import plan_manifest
     from styletransfer.renders.previews import preview_plan
+    from styletransfer.renders.same_picture import take_over
     from styletransfer.storage.retries import Retries
 
     retries = Retries(lines.note)
     manifest = retries.call(lambda: load(options))
     plan = plan_manifest(manifest, force=options.force, only=options.only, retries=retries)
     plan.check(troubles=False)
+    if not options.force:
+        plan = retries.call(partial(take_over, plan, lines.say))
     preview = _preview(options)
     return plan if preview is None else retries.call(lambda: preview_plan(plan, preview))
 

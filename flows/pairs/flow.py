@@ -29,6 +29,7 @@ from styletransfer.errors import StorageError, WeightsError
 from styletransfer.machine.devices import Slot, parse_devices
 from styletransfer.renders.plan import Plan, PlannedPair
 from styletransfer.renders.previews import preview_plan, preview_rounds
+from styletransfer.renders.same_picture import take_over
 from styletransfer.renders.speed import machine_speed
 from styletransfer.renders.summary import Outcome
 from styletransfer.storage.retries import Retries
@@ -86,6 +87,8 @@ def render_manifest(
     caller = _caller.get() or FlowCaller(Listener())
     plan = caller.plan or make_plan(manifest, only or [], force, weights, output, settings=settings)
     plan.check(troubles=False)
+    if not (caller.plan or force):
+        plan = Retries(log.warning).call(partial(take_over, plan))
     if preview is not None:
         plan = Retries(log.warning).call(partial(preview_plan, plan, preview))
     _describe_run(plan)

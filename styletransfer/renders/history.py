@@ -52,7 +52,7 @@ def keep_version(places: OutputPlaces, record: Record) -> bool:
     False where the picture is gone, or is not the record's: then there is nothing to keep.
     """
     kept = places.version(record.id, record.fingerprint, record.output.format)
-    contents = _contents(places.picture(record.id, record.output.format), record)
+    contents = contents_of(places.picture(record.id, record.output.format), record)
     if contents is None:
         return False
     storage.write(kept, contents)
@@ -60,8 +60,8 @@ def keep_version(places: OutputPlaces, record: Record) -> bool:
     return True
 
 
-def _contents(url: str, record: Record) -> bytes | None:
-    """The record's picture, if it is there."""
+def contents_of(url: str, record: Record) -> bytes | None:
+    """The record's picture, if it is there and is that one. Raises StorageError."""
     contents = storage.read_if_exists(url, limit_bytes=PICTURE_BYTES)
     return contents if contents is not None and _sha256(contents) == record.output.sha256 else None
 
@@ -152,7 +152,7 @@ def restore(places: OutputPlaces, pair_id: str, version: Record, versions: Seque
         _remove_others(places, pair_id, place, kept)  # it was brought back, and the process died then
         drop_versions(places, [version])
         return present
-    contents = _contents(places.version(pair_id, version.fingerprint, version.output.format), version)
+    contents = contents_of(places.version(pair_id, version.fingerprint, version.output.format), version)
     if contents is None:
         raise StorageError(f"{pair_id}: the picture of version {version.fingerprint[:8]} is gone, or was changed")
     if present is not None and present.fingerprint != version.fingerprint and keep_version(places, present):

@@ -333,14 +333,21 @@ def store(rendered: Rendered, *, attempts: int = 1) -> Record:
     before = find_record(planned.places, planned.id)
     if before is not None and _stored_meanwhile(before, rendered):
         return before
-    versions, surplus = keep_replaced(planned.places, planned.pair, rendered.fingerprint, before)
     contents = encoded(fetched, rendered.image, planned.pair.format, rendered.recipe)
     url = planned.places.picture(planned.id, planned.pair.format)
     record = record_of(rendered, url, contents, attempts)
-    record = record.model_copy(update={"former": told(record, versions)})
     _keep_thumbnails(rendered, record)
+    return put(planned, contents, record, before)
+
+
+def put(planned: PlannedPair, contents: bytes, record: Record, before: Record | None) -> Record:
+    """Write a picture of these contents for the pair, then its record, which is returned; what is there goes into
+    the history first. Raises StorageError."""
+    versions, surplus = keep_replaced(planned.places, planned.pair, record.fingerprint, before)
+    record = record.model_copy(update={"former": told(record, versions)})
+    url = planned.places.picture(planned.id, record.output.format)
     _write_both(url, contents, record, planned.places.record(planned.id))
-    remove_all(planned.places, planned.id, rendered.fingerprint)
+    remove_all(planned.places, planned.id, record.fingerprint)
     if before is not None and before.output.format != record.output.format:
         _remove_former(planned, before)
     drop_versions(planned.places, surplus)

@@ -133,7 +133,8 @@ class Record(_Document):
     """`<id>.json`: everything about one finished pair. Written last, so that it marks the pair done.
 
     `fingerprint_parts` are what the fingerprint is the hash of; empty in older records. `share`: of its GPU that it
-    was rendered with, beside others. `former` pictures that are kept, the newest first.
+    was rendered with, beside others. `former` pictures that are kept, the newest first. `taken_from`: the pair
+    that it was rendered for, if that was another.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -156,6 +157,7 @@ class Record(_Document):
     attempts: int = 1
     warnings: tuple[str, ...] = ()
     former: tuple[FormerVersion, ...] = ()
+    taken_from: str | None = None
 
     @property
     def slot_seconds(self) -> float:

@@ -14,6 +14,7 @@ from safetensors.torch import save
 from flows.commands.main import main
 from styletransfer.storage import retries
 from tests.checkout import ROOT
+from tests.commands.programs import write_manifest
 from tests.networks import shallow_network
 from tests.state_dicts import pth
 from tests.studio import SHALLOW, Studio, pretend_all
@@ -145,3 +146,16 @@ def test_weights_that_are_none_fail_every_pair_in_the_summary(studio):
     assert state == "failed"
     assert "other.pth: not VGG-19's: features.0.weight has shape [3]; must be [64, 3, 3, 3]" in reason
     assert reason in done.stderr
+
+
+def test_a_picture_that_is_there_under_another_id_is_not_rendered_again(studio, capsys):
+    write = {"defaults": SHALLOW}
+    pretend_all(studio.simple(**write))
+    place = write_manifest(studio, {"content": "in/a.png", "style": "in/b.png"}, **write)
+    assert main(["render", place]) == 0
+    capsys.readouterr()
+    assert main(["render", place, "--set", "seed=[0]"]) == 0
+    said = capsys.readouterr().out
+    assert "a--b-seed0: the same picture as a--b, and taken from there\n" in said
+    assert "demo: 1 skipped\n" in said
+    assert studio.read("out/demo/a--b-seed0.png") == studio.read("out/demo/a--b.png")

@@ -48,6 +48,7 @@ from styletransfer.errors import StorageError, StyleTransferError
 from styletransfer.manifest.max_failed import MaxFailed
 from styletransfer.manifest.schema import Priority
 from styletransfer.renders.plan import Plan, PlannedPair
+from styletransfer.renders.same_picture import take_over
 from styletransfer.storage.retries import Retries
 
 PLANNED_AGAIN: Final = 3
@@ -123,6 +124,8 @@ def _planned(location: str, only: list[str], force: bool, weights: str | None, o
     except StyleTransferError as error:
         tell_wrong(location, str(error).splitlines())
         raise
+    if not force:
+        plan = outage_retries().call(partial(take_over, plan))
     return replace(plan, pairs=tuple(map(_seen_here, plan.pairs)))
 
 

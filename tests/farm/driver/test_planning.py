@@ -12,7 +12,9 @@ from flows.farm.driver.flow import PLANNED_AGAIN, plan_patiently
 from flows.pairs.retrying import OUTAGE_LIMIT_S, outage_retries
 from flows.pairs.sheet import LiveSheet
 from styletransfer.errors import ManifestError, StorageError
+from styletransfer.renders.contact_sheet import ContactSheet
 from styletransfer.renders.plan import plan_manifest
+from tests.studio import QUICK, pretend_all
 
 AWAY = StorageError("s3://studio: no answer", transient=True)
 
@@ -107,6 +109,18 @@ def test_a_picture_that_was_deleted_fails_its_pair_alone_and_retry_finds_it(stud
     )
     run = SimpleNamespace(parameters={})
     assert failed_pairs(run, manifest, summary) == ("b",)  # type: ignore[arg-type]
+
+
+def test_a_picture_that_is_there_under_another_id_is_not_rendered_again(studio, planned_here):
+    _, planned = planned_here
+    manifest = studio.simple()
+    pretend_all(manifest)
+    ContactSheet(plan_manifest(manifest)).write({})
+    plan = planned(studio.simple(defaults={**QUICK, "seed": [0, 1]}))
+    assert [(each.id, each.state, each.reason) for each in plan.pairs] == [
+        ("a--b-seed0", "skipped", "taken from a--b"),
+        ("a--b-seed1", "queued", "not rendered yet"),
+    ]
 
 
 def test_what_is_wrong_with_all_of_a_manifest_is_told_at_once(studio, planned_here):
