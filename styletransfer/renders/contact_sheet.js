@@ -1,7 +1,7 @@
 "use strict";
 // The sheet: shows the cards that match the search and the state asked for, and remembers both in the address.
-const sheet = document.querySelector(".sheet");
-const cards = [...sheet.children];
+const cards = [...document.querySelectorAll(".card")];
+const homes = new Map(cards.map(card => [card, card.parentElement]));  // the sheet, and the one of earlier pairs
 const buttons = [...document.querySelectorAll(".states button")];
 const search = document.querySelector("input");
 const shown = document.querySelector(".shown");

@@ -15,9 +15,9 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cache
+from functools import cache, cached_property
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
@@ -26,7 +26,10 @@ from pydantic import JsonValue
 
 from styletransfer import storage
 from styletransfer.errors import RecordError, StorageError
+from styletransfer.manifest.pairs import Pair
+from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.pictures.formats import SHOWN_BY_BROWSERS, extension
+from styletransfer.renders.earlier_pairs import EarlierPair, find_earlier
 from styletransfer.renders.expected import expected
 from styletransfer.renders.inputs import input_uses
 from styletransfer.renders.loss_plot import HEIGHT, WIDTH, LossPlot, loss_plot
@@ -43,6 +46,7 @@ from styletransfer.renders.records import (
     now,
     write_summary,
 )
+from styletransfer.renders.short_names import short_names
 from styletransfer.renders.shown_settings import ShownSettings, as_written
 from styletransfer.renders.speed import SpeedOf, no_speed
 from styletransfer.renders.summary import Outcome, other_pairs, summarise
@@ -89,10 +93,8 @@ class ContactSheet:
         self._others = other_pairs(plan)
         self._expected = expected(plan, speed_of).seconds
         self._urls = {storage.public(use.url): use.url for pair in plan.manifest.pairs for use in input_uses(pair)}
-        weights, asked = plan.manifest.weights, _asked_for(plan)
-        self._texts = {
-            pair.id: PairTexts(pair_yaml(pair, asked), image_command(pair, weights)) for pair in plan.manifest.pairs
-        }
+        weights, self._asked = plan.manifest.weights, _asked_for(plan)
+        self._texts = {pair.id: self._texts_of(pair, weights) for pair in plan.manifest.pairs}
         self._plots: dict[str, LossPlot | None] = {}  # by fingerprint
         self._written: dict[int, Sequence[SummaryPair]] = {}
 
@@ -115,15 +117,27 @@ class ContactSheet:
         summary = summary.model_copy(update={"farm": farm})
         write_summary(self.plan.places.summary, summary)
         first_time = not self._written
-        for number in range(page_count(len(summary.pairs)), 0, -1):  # the first page leads to the others
-            pairs = pairs_of(summary, number)
+        earlier = [each.entry for each in self._earlier]
+        all_pairs = (*summary.pairs, *earlier)
+        for number in range(page_count(len(all_pairs)), 0, -1):  # the first page leads to the others
+            pairs = on_page(all_pairs, number)
             if whole or number == 1 or self._written.get(number) != pairs or _moving(pairs, under_way):
-                parts = self._parts(pairs, small=len(summary.pairs) > MANY)
+                parts = replace(self._parts(pairs, small=len(all_pairs) > MANY), earlier=earlier)
                 storage.write(self.plan.places.page(number), page(summary, parts, number, under_way).encode())
                 self._written[number] = pairs
         if first_time:
-            self._remove_pages_behind(page_count(len(summary.pairs)))
+            self._remove_pages_behind(page_count(len(all_pairs)))
         return summary
+
+    @cached_property
+    def _earlier(self) -> Sequence[EarlierPair]:
+        """Looked for when the sheet is first written: that may be in the background."""
+        found = find_earlier(self.plan.manifest, self.plan.places)
+        self._texts |= {each.pair.id: self._texts_of(each.pair, each.weights) for each in found}
+        return found
+
+    def _texts_of(self, pair: Pair, weights: WeightsSource) -> PairTexts:
+        return PairTexts(pair_yaml(pair, self._asked), image_command(pair, weights))
 
     def _remove_pages_behind(self, last: int) -> None:
         """Those of a time when there were more pairs. A file of somebody else's stays."""
@@ -213,7 +227,7 @@ class PageParts:
 
     `jpegs`: thumbnails by sha256 of the picture and size in px; `result_px` is the size for results. `stand_ins`:
     by the same, places of larger JPEGs beside the page. `texts` and `plots` by pair id. `with_records`: whether
-    records lie beside the page.
+    records lie beside the page. `earlier` pairs, which the manifest names no more: they stand behind the others.
     """
 
     jpegs: Mapping[tuple[str, int], bytes] = field(default_factory=dict, repr=False)
@@ -222,6 +236,7 @@ class PageParts:
     texts: Mapping[str, PairTexts] = field(default_factory=dict, repr=False)
     plots: Mapping[str, LossPlot] = field(default_factory=dict, repr=False)
     with_records: bool = True
+    earlier: Sequence[SummaryPair] = ()
 
     def preview(self, pair: SummaryPair) -> Preview | None:
         """The result's thumbnail, if there is one."""
@@ -246,9 +261,9 @@ class PageParts:
         return self.stand_ins.get((pair.content.sha256 or "", BEFORE_PX))
 
 
-def pairs_of(summary: Summary, number: int) -> Sequence[SummaryPair]:
-    """The pairs on one page, from 1."""
-    return summary.pairs[(number - 1) * PAIRS_A_PAGE : number * PAIRS_A_PAGE]
+def on_page(pairs: Sequence[SummaryPair], number: int) -> Sequence[SummaryPair]:
+    """Those of the pairs that are on one page, from 1."""
+    return pairs[(number - 1) * PAIRS_A_PAGE : number * PAIRS_A_PAGE]
 
 
 def page(
@@ -256,22 +271,27 @@ def page(
 ) -> str:
     """One page of the contact sheet as HTML, from 1."""
     parts = parts or PageParts()
-    inputs, shown = parts.inputs(), pairs_of(summary, number)
+    all_pairs = (*summary.pairs, *parts.earlier)
+    inputs, earlier, shown = parts.inputs(), {pair.id for pair in parts.earlier}, on_page(all_pairs, number)
     failed = [pair for pair in summary.pairs if pair.state == "failed"]
     places = {pair.id: place for place, pair in enumerate(summary.pairs)}
     return _template().render(
         summary=summary,
-        shown=shown,
-        shown_counts=Counter(pair.state for pair in shown),
+        shown=[pair for pair in shown if pair.id not in earlier],
+        shown_earlier=[pair for pair in shown if pair.id in earlier],
+        shown_counts=Counter("earlier" if pair.id in earlier else pair.state for pair in shown),
+        ids=[pair.id for pair in summary.pairs],
+        earlier=earlier,
         number=number,
-        numbers=range(1, page_count(len(summary.pairs)) + 1),
+        numbers=range(1, page_count(len(all_pairs)) + 1),
         page_of=lambda pair: places[pair.id] // PAIRS_A_PAGE + 1,
         generator=GENERATOR,
         parts=parts,
-        settings=ShownSettings.of(summary.pairs),
+        settings=ShownSettings.of(all_pairs),
+        names=short_names(entry.url for pair in all_pairs for entry in (pair.content, *pair.styles)),
         under_way=under_way,
         plot_size=(WIDTH, HEIGHT),
-        many=len(summary.pairs) > MANY,
+        many=len(all_pairs) > MANY,
         inputs=inputs,
         classes={sha256: f"i{number}" for number, sha256 in enumerate(inputs)},
         words=_WORDS,
@@ -299,7 +319,6 @@ def _template() -> Template:
         "data_url": _data_url,
         "duration": duration,
         "facts": _facts,
-        "file_name": storage.name,
         "former": _former,
         "in_words": _in_words,
         "meta": _meta,
@@ -358,12 +377,12 @@ def duration(seconds: float) -> str:
     return f"{hours:,} h {minutes:02} min"
 
 
-def _in_words(pair: SummaryPair) -> str:
-    return f"{storage.name(pair.content.url)} in the style of {_styles_in_words(pair)}"
+def _in_words(pair: SummaryPair, names: Mapping[str, str]) -> str:
+    return f"{names[pair.content.url]} in the style of {_styles_in_words(pair, names)}"
 
 
-def _styles_in_words(pair: SummaryPair) -> str:
-    return " and ".join(storage.name(style.url) + _share(style, pair.styles) for style in pair.styles)
+def _styles_in_words(pair: SummaryPair, names: Mapping[str, str]) -> str:
+    return " and ".join(names[style.url] + _share(style, pair.styles) for style in pair.styles)
 
 
 def _former(pair: SummaryPair) -> list[dict[str, JsonValue]]:
@@ -386,9 +405,9 @@ def _segment(name: str) -> str:
     return quote(name, safe="")
 
 
-def _axes(pair: SummaryPair, settings: ShownSettings) -> dict[str, str]:
+def _axes(pair: SummaryPair, names: Mapping[str, str], settings: ShownSettings) -> dict[str, str]:
     """What pairs can be laid out in rows and columns by."""
-    return {"content": storage.name(pair.content.url), "style": _styles_in_words(pair), **settings.varied(pair)}
+    return {"content": names[pair.content.url], "style": _styles_in_words(pair, names), **settings.varied(pair)}
 
 
 def _share(style: SummaryInput, styles: Sequence[SummaryInput]) -> str:

@@ -3,6 +3,7 @@ const pickKey = "styletransfer picks " + location.pathname.replace(/[^/]*$/, "")
 const pickGroup = document.querySelector(".picks");
 const compareButton = document.querySelector("button.compare");
 const MOST_SIDE_BY_SIDE = 4;
+const inManifest = new Set(JSON.parse(document.body.dataset.ids)), earlier = new Set(JSON.parse(document.body.dataset.earlier));
 let picks = {};  // id -> {pick: "star" or "reject", yaml}
 let marked = [];  // ids, in the order in which they were marked
 
@@ -15,7 +16,7 @@ function keepPicks() {
 }
 
 const pickOf = id => picks[id] ? picks[id].pick : "";
-const pickedAs = pick => Object.keys(picks).filter(id => pickOf(id) === pick);
+const pickedAs = pick => Object.keys(picks).filter(id => pickOf(id) === pick && (inManifest.has(id) || earlier.has(id)));
 
 function setPick(id, pick) {
   if (pickOf(id) === pick) delete picks[id];
@@ -41,8 +42,10 @@ function showPicks() {
     button.setAttribute("aria-label", count + " " + name);
     button.setAttribute("aria-pressed", String(asked.picked === pick));
   }
-  pickGroup.hidden = !Object.keys(picks).length && !asked.picked;
-  for (const button of pickGroup.querySelectorAll("[class^=copy]")) button.disabled = !pickedAs("star").length;
+  const starred = pickedAs("star");
+  pickGroup.hidden = !starred.length && !pickedAs("reject").length && !asked.picked;
+  pickGroup.querySelector(".copy-ids").disabled = !starred.some(id => inManifest.has(id));
+  pickGroup.querySelector(".copy-entries").disabled = !starred.length;
   compareButton.hidden = !marked.length;
   compareButton.querySelector("b").textContent = marked.length;
   if (asked.picked) show();
@@ -122,7 +125,8 @@ for (const [name, pick] of [["starred", "star"], ["rejected", "reject"]]) {
   });
 }
 pickGroup.querySelector(".copy-ids").addEventListener("click", () => {
-  copy(pickedAs("star").join(" "), "ids, for --only");
+  const starred = pickedAs("star"), ids = starred.filter(id => inManifest.has(id)), left = starred.length - ids.length;
+  copy(ids.join(" "), "ids, for --only" + (left ? "; " + left + " starred " + (left === 1 ? "is" : "are") + " no longer in the manifest" : ""));
 });
 pickGroup.querySelector(".copy-entries").addEventListener("click", () => {
   copy(pickedAs("star").map(id => picks[id].yaml).join(""), "entries, as a manifest has them");

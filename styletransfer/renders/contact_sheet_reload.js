@@ -42,8 +42,8 @@ function findPlace() {
     requestAnimationFrame(() => requestAnimationFrame(back));  // cards come to their heights as they come into sight
   }
   if (kept.view) {
-    cut.value = kept.cut;
     openViewer(kept.view.ids, kept.view.at, kept.view.count);
+    cut.value = kept.cut;
     if (viewer.open) { Object.assign(view, kept.view, { ids: view.ids }); fill(); }
   }
 }

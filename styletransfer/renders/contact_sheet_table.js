@@ -4,7 +4,7 @@ const axesGroup = document.querySelector(".axes");
 const axisSelects = { rows: axesGroup.querySelector(".rows"), columns: axesGroup.querySelector(".columns") };
 const axesOf = new Map(cards.map(card => [card, JSON.parse(card.dataset.axes)]));
 
-// What has more than one value here: in the order of the cards, with its values as they come.
+// What has more than one value here: in the order of the cards, with its values as they come, numbers by size.
 const axisValues = new Map();
 for (const axes of axesOf.values()) {
   for (const [name, value] of Object.entries(axes)) {
@@ -12,7 +12,10 @@ for (const axes of axesOf.values()) {
     axisValues.get(name).add(value);
   }
 }
-for (const [name, values] of axisValues) if (values.size < 2) axisValues.delete(name);
+for (const [name, values] of axisValues) {
+  if (values.size < 2) axisValues.delete(name);
+  else if (![...values].some(value => value === "" || isNaN(value))) axisValues.set(name, new Set([...values].sort((a, b) => a - b)));
+}
 
 function element(name, text, attributes = {}) {
   const made = Object.assign(document.createElement(name), attributes);
@@ -52,9 +55,12 @@ function lay() {
   const { rows, columns } = asked, is = axis => axisValues.has(axis);
   const inTable = is(rows) || is(columns);
   if (inTable) cross.replaceChildren(layTable(is(rows) && rows, is(columns) && columns !== rows && columns));
-  else { sheet.append(...cards); cross.replaceChildren(); }
+  else {
+    for (const card of cards) homes.get(card).append(card);
+    cross.replaceChildren();
+  }
   cross.hidden = !inTable;
-  sheet.hidden = inTable;
+  for (const home of homes.values()) home.hidden = inTable;
 }
 
 if (axisValues.size) {

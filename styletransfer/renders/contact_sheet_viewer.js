@@ -12,8 +12,11 @@ const isShown = card => card && card.querySelector(".picture img");
 const shownIds = () => visibleCards().filter(isShown).map(idOf);
 
 function openViewer(ids, at, count) {
-  Object.assign(view, { ids: ids.filter(id => isShown(cardAt(id))), at, count, active: 0, zoom: 1, x: .5, y: .5 });
+  Object.assign(view, { ids: ids.filter(id => isShown(cardAt(id))), at, count, active: 0, zoom: 1, x: .5, y: .5, slide: false });
   if (!view.ids.length) return;
+  cut.value = 50;
+  hold(false);
+  viewer.querySelector(".told").textContent = "";
   fill();
   if (!viewer.open) viewer.showModal();
   panes.children[view.active].focus();
@@ -131,14 +134,17 @@ function update() {
 
 function hold(on) { viewer.classList.toggle("holding", on); }
 
-function go(by) {
-  view.at += by;
+// To other pictures, or another number of them: what fits fits again, else pixels stay as large as they are.
+function turnTo(at, count) {
+  const scale = view.zoom === 1 ? null : view.zoom / actualZoom();
+  Object.assign(view, { at, count });
   fill();
+  if (scale) zoomTo(scale * actualZoom());
 }
 
 const acts = {
-  previous: () => go(-1),
-  next: () => go(1),
+  previous: () => turnTo(view.at - 1, view.count),
+  next: () => turnTo(view.at + 1, view.count),
   fit: () => zoomTo(1, .5, .5),
   actual: () => zoomTo(actualZoom()),
   toggle: () => view.zoom === 1 ? zoomTo(actualZoom()) : zoomTo(1, .5, .5),
@@ -159,7 +165,7 @@ viewer.addEventListener("keydown", event => {
   if (event.target === cut && event.key.startsWith("Arrow")) return;
   const count = Number(event.key);
   const act = pans[event.key] && (event.shiftKey || !keys[event.key]) ? () => move(...pans[event.key])
-    : count >= 1 && count <= MOST_SIDE_BY_SIDE ? () => { view.count = count; fill(); } : keys[event.key];
+    : count >= 1 && count <= MOST_SIDE_BY_SIDE ? () => turnTo(view.at, count) : keys[event.key];
   if (act) { event.preventDefault(); act(); }
 });
 addEventListener("keyup", event => { if (event.key === "b") hold(false); });
@@ -168,7 +174,7 @@ addEventListener("blur", () => hold(false));
 viewer.addEventListener("click", event => {
   const button = event.target.closest("button");
   if (!button) return;
-  if (button.dataset.count) { view.count = Number(button.dataset.count); fill(); }
+  if (button.dataset.count) turnTo(view.at, Number(button.dataset.count));
   else if (button.dataset.pick) { setPick(idOf(activeCard()), button.dataset.pick); update(); }
   else if (acts[button.dataset.do]) acts[button.dataset.do]();
 });

@@ -116,17 +116,17 @@ def _with_preview(entry: SummaryPair, former: SummaryPair | None) -> SummaryPair
 def _unplanned_pair(places: OutputPlaces, pair: Pair) -> SummaryPair:
     record = find_record(places, pair.id)
     outcome = Outcome("done", record=record) if record else Outcome("queued", "not asked for in this run")
-    return _summary_pair(places, pair, outcome, {})
+    return summary_pair(places, pair, outcome, {})
 
 
 def _planned_pair(planned: PlannedPair, outcome: Outcome | None) -> SummaryPair:
     if outcome is None:
         record = planned.record if planned.state in ("skipped", "held") else None
         outcome = Outcome(planned.state, planned.reason, record)
-    return _summary_pair(planned.places, planned.pair, outcome, planned.hashes)
+    return summary_pair(planned.places, planned.pair, outcome, planned.hashes)
 
 
-def _summary_pair(places: OutputPlaces, pair: Pair, outcome: Outcome, hashes: Mapping[str, str]) -> SummaryPair:
+def summary_pair(places: OutputPlaces, pair: Pair, outcome: Outcome, hashes: Mapping[str, str]) -> SummaryPair:
     record = outcome.record
     known = {entry.url: entry.sha256 for entry in record.inputs} if record else {}
 

@@ -390,6 +390,50 @@ def test_many_pairs_get_small_thumbnails():
     assert {image["width"] for image in sheet.find("img")} == {"200"}
 
 
+# Pairs that the manifest names no more
+
+
+def test_what_the_manifest_names_no_more_stands_in_a_section_of_its_own(studio):
+    studio.simple()
+    old = {"id": "old", "content": "in/a.png", "style": "in/b.png", "settings": {"tv_weight": 8}}
+    pretend_all(studio.manifest(old))
+    manifest = studio.simple()
+    pretend_all(manifest)
+    summary = ContactSheet(plan_manifest(manifest)).write({})
+    sheet = written(studio)
+    assert [(card["id"], card["data-state"]) for card in sheet.cards()] == [
+        ("pair-a--b", "skipped"),
+        ("pair-old", "earlier"),
+    ]
+    assert "Earlier: no longer in the manifest" in sheet.text
+    assert sheet.text.count("tv_weight 8") == 1
+    assert "tv_weight: 8" in sheet.cards()[1]["data-yaml"]
+    assert len(sheet.find("img")) == 2
+    assert "1 of 1 pictures" in sheet.text
+    assert [pair.id for pair in summary.pairs] == ["a--b"]
+    assert storage.exists(studio.url("out/demo/old.png"))
+
+
+def test_where_nothing_is_left_over_nothing_is_said_of_it():
+    assert "earlier" not in make_page(make_pair()).text.lower()
+
+
+def test_earlier_pairs_come_on_pages_behind_the_others():
+    parts = PageParts(earlier=[make_pair("old")])
+    summary = make_summary(*(make_pair(f"p{number}") for number in range(PAIRS_A_PAGE)))
+    first, second = (Page(page(summary, parts, number)) for number in (1, 2))
+    assert [len(first.cards()), len(second.cards())] == [PAIRS_A_PAGE, 1]
+    assert first.find("a", href="./index-2.html")
+    assert second.cards()[0]["data-state"] == "earlier"
+
+
+def test_pictures_of_one_name_in_two_folders_are_told_apart():
+    pairs = [make_pair(f"p{year}", content=SummaryInput(url=f"/in/{year}/cat.jpg")) for year in (2024, 2025)]
+    sheet = make_page(*pairs)
+    assert [json.loads(card["data-axes"])["content"] for card in sheet.cards()] == ["2024/cat.jpg", "2025/cat.jpg"]
+    assert "2024/cat.jpg in the style of b.png" in sheet.text
+
+
 # Pages
 
 
@@ -461,19 +505,22 @@ FORMER = FormerVersion(
 
 
 @pytest.fixture
-def opened(browser, tmp_path) -> Iterator[Any]:
-    """A sheet of three pairs, opened from the disk; whatever the browser complains about fails the test."""
+def opened(browser, tmp_path, request) -> Iterator[Any]:
+    """A sheet of three pairs, and of earlier ones if the test says so, opened from the disk; whatever the browser
+    complains about fails the test."""
     pairs = (
         make_pair("harbour--wave", sha256="d" * 64, former=(FORMER,)),
         make_pair("harbour--night", settings={"init": "gray"}),
         make_pair("tower--wave", state="failed", reason="too hot", picture=None),
     )
+    earlier = getattr(request, "param", ())
     result, small = thumbnail(picture_file(size=(640, 480)), 480), picture_file(kind="JPEG")
     jpegs = {(letter * 64, 480): result for letter in "cd"} | {(letter * 64, 80): small for letter in "ab"}
-    texts = {pair.id: PairTexts(f"- id: {pair.id}\n", f"styletransfer image {pair.id}") for pair in pairs}
-    parts = PageParts(jpegs, stand_ins={("a" * 64, 1600): "before.jpg"}, texts=texts)
+    ids = [pair.id for pair in (*pairs, *earlier)]
+    texts = {each: PairTexts(f"- id: {each}\n", f"styletransfer image {each}") for each in ids}
+    parts = PageParts(jpegs, stand_ins={("a" * 64, 1600): "before.jpg"}, texts=texts, earlier=earlier)
     (tmp_path / "index.html").write_text(page(make_summary(*pairs), parts), encoding="utf-8")
-    for pair in pairs[:2]:
+    for pair in (*pairs[:2], *earlier):
         (tmp_path / f"{pair.id}.png").write_bytes(picture_file(size=(640, 480)))
     (tmp_path / ".history/harbour--wave").mkdir(parents=True)
     (tmp_path / f".history/harbour--wave/{FORMER.fingerprint}.png").write_bytes(picture_file(size=(320, 240)))
@@ -628,6 +675,72 @@ def test_picks_are_kept_filtered_and_copied(opened):
     opened.click("#pair-harbour--wave [data-copy=command]")
     comes_true(opened, "document.querySelector('.shown').textContent.startsWith('Copied the command')")
     assert opened.evaluate("navigator.clipboard.readText()") == "styletransfer image harbour--wave"
+
+
+@pytest.mark.browser
+def test_turning_to_other_pictures_keeps_pixels_as_large_as_they_are(opened):
+    opened.click("#pair-harbour--wave .picture")
+    opened.keyboard.press("z")
+    opened.keyboard.press("2")
+    assert opened.evaluate(WIDTHS) == [640, 640]
+    opened.keyboard.press("1")
+    opened.keyboard.press("ArrowRight")
+    assert opened.evaluate(WIDTHS) == [640]
+    opened.keyboard.press("f")
+    opened.keyboard.press("2")
+    assert opened.evaluate("[...document.querySelectorAll('[data-do=fit]')].pop().ariaPressed") == "true"
+
+
+@pytest.mark.browser
+def test_the_viewer_opens_with_nothing_left_of_the_last_time(opened):
+    opened.click("#pair-harbour--wave .picture")
+    for key in ("x", "d", "Escape"):
+        opened.keyboard.press(key)
+    opened.click("#pair-harbour--night .picture")
+    assert opened.inner_text(".viewer .told") == ""
+    assert not opened.locator(".slider").is_visible()
+
+
+EARLIER = [make_pair("harbour--dusk", settings={"init": "gray", "tv_weight": 0.5})]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("opened", [EARLIER], indirect=True)
+def test_earlier_pairs_are_found_compared_and_not_asked_for(opened):
+    opened.click("button[value=earlier]")
+    assert visible(opened) == ["pair-harbour--dusk"]
+    opened.click("button[value='']")
+    opened.fill("input", "dusk")
+    assert visible(opened) == ["pair-harbour--dusk"]
+    opened.fill("input", "wave")
+    assert not opened.locator("#earlier").is_visible()
+    opened.fill("input", "")
+    for name in ("night", "dusk"):
+        opened.focus(f"#pair-harbour--{name} .picture")
+        opened.keyboard.press("c")
+        opened.keyboard.press("s")
+    opened.click(".copy-ids")
+    told = "Copied ids, for --only; 1 starred is no longer in the manifest."
+    comes_true(opened, f"document.querySelector('.shown').textContent === '{told}'")
+    assert opened.evaluate("navigator.clipboard.readText()") == "harbour--night"
+    opened.click("button.compare")
+    comes_true(opened, "document.querySelectorAll('.result')[1].src.endsWith('/harbour--dusk.png')")
+    opened.keyboard.press("Escape")
+    opened.select_option(".axes .columns", "tv_weight")
+    assert opened.locator(".cross thead th").all_inner_texts() == ["tv_weight", "0.5", "2"]
+    assert opened.locator(".cross .card").count() == 4
+    opened.select_option(".axes .columns", "")
+    assert opened.locator(".left-over .card").count() == 1
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("opened", [EARLIER], indirect=True)
+def test_picks_of_what_is_gone_are_not_counted(opened):
+    opened.focus("#pair-harbour--night .picture")
+    opened.keyboard.press("s")
+    opened.evaluate("localStorage.setItem(pickKey, localStorage.getItem(pickKey).replace('night', 'gone'))")
+    opened.reload()
+    assert not opened.locator(".picks").is_visible()
 
 
 @pytest.mark.browser

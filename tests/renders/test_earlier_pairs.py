@@ -1,0 +1,119 @@
+"""Pictures whose pairs the manifest names no more are found by their records, and nothing else is taken for one."""
+
+import json
+
+import pytest
+
+from styletransfer import storage
+from styletransfer.errors import StorageError
+from styletransfer.renders import earlier_pairs
+from styletransfer.renders.earlier_pairs import find_earlier, pair_of
+from styletransfer.renders.output_places import OutputPlaces
+from styletransfer.renders.pair import store
+from styletransfer.renders.plan import plan_manifest
+from tests.studio import QUICK, picture_file, pretend_all, pretend_rendered
+
+SWEEP = {"id": "cat", "content": "in/a.png", "style": "in/b.png"}
+
+
+def swept(studio, *weights):
+    return studio.manifest({**SWEEP, "settings": {"content_weight": [*weights]}})
+
+
+def found(studio, manifest):
+    return find_earlier(manifest, OutputPlaces(manifest.output, manifest.name))
+
+
+@pytest.fixture
+def narrowed(any_studio):
+    """A manifest whose sweep had three values when it was rendered, and has two now."""
+    any_studio.simple()
+    pretend_all(swept(any_studio, 0.005, 0.05, 0.5))
+    return swept(any_studio, 0.005, 0.05)
+
+
+def test_what_a_narrowed_sweep_has_left_is_found_as_it_was(any_studio, narrowed):
+    ((pair, weights, entry),) = found(any_studio, narrowed)
+    (was,) = (each for each in swept(any_studio, 0.005, 0.05, 0.5).pairs if each.id == entry.id)
+    assert (pair.settings, pair.content, pair.styles) == (was.settings, was.content, was.styles)
+    assert weights.source == "random"
+    assert (entry.state, entry.settings["content_weight"], entry.picture) == ("done", 0.5, f"{was.id}.png")
+
+
+def test_all_that_the_manifest_names_is_no_earlier_pair(any_studio, narrowed):
+    assert found(any_studio, swept(any_studio, 0.005, 0.05, 0.5)) == []
+
+
+def test_one_whose_picture_is_gone_is_none(studio):
+    studio.simple()
+    pretend_all(swept(studio, 0.005, 0.05))
+    plan = plan_manifest(swept(studio, 0.005))
+    ((_, _, entry),) = found(studio, plan.manifest)
+    storage.delete(studio.url(f"out/demo/{entry.picture}"))
+    assert found(studio, plan.manifest) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": "another"},
+        {"settings": {"no_setting": 1}},
+        {"inputs": []},
+        {"state": "held"},
+        {"output": {"width": 0}},
+        {"output": {"format": "gif"}},
+        {"inputs": [{"role": "content"}]},
+    ],
+)
+def test_records_that_tell_of_no_pair_are_passed_over(studio, change):
+    studio.simple()
+    (record,) = pretend_all(studio.manifest({**SWEEP, "id": "old"}))
+    plain = json.loads(record.model_dump_json())
+    output = {**plain["output"], **change.get("output", {})}
+    studio.put("out/demo/old.json", json.dumps({**plain, **change, "output": output}).encode())
+    studio.put("out/demo/notes.json", b"{")
+    studio.put("out/demo/notes.png", picture_file())
+    assert found(studio, studio.manifest(SWEEP)) == []
+
+
+def test_styles_keep_their_masks_and_shares(studio):
+    for name in ("a", "b", "c"):
+        studio.picture(f"in/{name}.png", ord(name))
+    for name in ("sky", "part", "keep"):
+        studio.picture(f"in/{name}.png", ord(name[0]))
+    styles = [
+        {"image": "in/b.png", "region": "in/sky.png", "from": "in/part.png"},
+        {"image": "in/c.png", "weight": 3},
+        {"image": "in/b.png", "weight": 1},
+    ]
+    manifest = studio.manifest({"id": "cat", "content": "in/a.png", "styles": styles, "keep": "in/keep.png"})
+    (record,) = [store(pretend_rendered(planned)) for planned in plan_manifest(manifest).pairs]
+    pair = pair_of(record)
+    expected = {(style.image, style.region, style.sample) for style in manifest.pairs[0].styles}
+    assert {(style.image, style.region, style.sample) for style in pair.styles} == expected
+    assert sorted(style.weight for style in pair.styles) == [0.25, 0.75, 1.0]
+    assert pair.keep == studio.url("in/keep.png")
+    assert found(studio, studio.manifest({**SWEEP, "id": "new"}))[0].entry.id == "cat"
+
+
+def test_a_blend_keeps_its_weights(studio):
+    studio.simple()
+    styles = [{"image": "in/b.png", "weight": 3}, {"image": "in/a.png", "weight": 1}]
+    (record,) = pretend_all(studio.manifest({"id": "cat", "content": "in/a.png", "styles": styles}))
+    assert [style.weight for style in pair_of(record).styles] == [3, 1]
+
+
+def test_no_more_are_read_than_a_page_can_be_made_of(studio, monkeypatch):
+    studio.simple()
+    pretend_all(swept(studio, 0.005, 0.05, 0.5))
+    monkeypatch.setattr(earlier_pairs, "MOST", 2)
+    assert len(found(studio, studio.manifest({**SWEEP, "id": "new"}))) == 2
+
+
+def test_a_storage_that_is_away_has_none(studio, monkeypatch, caplog):
+    def away(pattern):
+        raise StorageError("is away", transient=True)
+
+    monkeypatch.setattr(storage, "glob", away)
+    assert found(studio, studio.simple(defaults=QUICK)) == []
+    assert "earlier pictures are not looked for" in caplog.text
