@@ -38,9 +38,9 @@ class Result:
 
     @property
     def counts(self) -> str:
-        """`7 done, 2 skipped, 1 failed`."""
-        found = Counter(pair.state for pair in self.pairs)
-        return ", ".join(f"{found[state]} {state}" for state in PAIR_STATES if found[state])
+        """`3 previewed, 7 done, 2 skipped, 1 failed`."""
+        found = Counter("previewed" if pair.is_previewed else pair.state for pair in self.pairs)
+        return ", ".join(f"{found[state]} {state}" for state in ("previewed", *PAIR_STATES) if found[state])
 
     @property
     def failures(self) -> list[str]:

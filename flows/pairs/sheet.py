@@ -48,6 +48,7 @@ class LiveSheet(Listener):
         self._sheet = ContactSheet(plan, speed_of=speed_of)
         self._queued = plan.having("queued")
         self._outcomes: dict[str, Outcome] = {}
+        self._previews: dict[str, Outcome] = {}
         self._lock = threading.Lock()
         self._news = threading.Event()
         self._over = threading.Event()
@@ -77,9 +78,12 @@ class LiveSheet(Listener):
         self._set(pair.id, outcome)
 
     def stand(self, outcomes: Mapping[str, Outcome]) -> None:
-        """How some pairs stand now, by id."""
+        """How some pairs stand now, by id. One that is stopped on its way to a finer preview has the one before."""
         with self._lock:
-            self._outcomes.update(outcomes)
+            self._previews |= {name: each for name, each in outcomes.items() if _is_preview(each)}
+            for name, outcome in outcomes.items():
+                stopped = outcome.state == "cancelled"
+                self._outcomes[name] = self._previews.get(name, outcome) if stopped else outcome
         self._news.set()
 
     def give_up(self, reason: str) -> None:
@@ -122,3 +126,7 @@ class LiveSheet(Listener):
             pause_s = max(LEAST_PAUSE_S, 10 * (time.monotonic() - began))
             self._progress_due = began + self._progress_pause_s
             self._over.wait(pause_s)
+
+
+def _is_preview(outcome: Outcome) -> bool:
+    return outcome.state == "held" and outcome.record is not None

@@ -202,6 +202,11 @@ class SummaryPair(_Document):
     warnings: tuple[str, ...] = ()
     former: tuple[FormerVersion, ...] = ()
 
+    @property
+    def is_previewed(self) -> bool:
+        """Whether it is held behind a preview, not by a farm."""
+        return self.state == "held" and self.picture is not None
+
 
 class SlowPair(_Document):
     """A pair that took long."""

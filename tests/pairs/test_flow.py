@@ -151,10 +151,10 @@ def test_previews_for_a_time_are_made_scale_by_scale_and_gone_on_from(flow, stud
     settings = {**SHALLOW, "end_scale": 40}
     manifest = write_manifest(studio, *pairs, defaults=settings)
     assert flow(manifest, preview_s=1e-6, return_state=True).message == "2 queued"
-    assert flow(manifest, preview_s=600, return_state=True).message == "2 held"
+    assert flow(manifest, preview_s=600, return_state=True).message == "2 previewed"
     shown = [(pair["picture"], pair["width"]) for pair in summary(studio)["pairs"]]
     assert shown == [(".one.preview.jpg", 28), (".two.preview.jpg", 28)]
-    assert flow(manifest, preview_s=1e-6, return_state=True).message == "2 held"  # they are there
-    assert flow(manifest, preview=28, return_state=True).message == "2 held"
+    assert flow(manifest, preview_s=1e-6, return_state=True).message == "2 previewed"  # they are there
+    assert flow(manifest, preview=28, return_state=True).message == "2 previewed"
     assert flow(manifest, return_state=True).message == "2 done"
     assert not studio.has("out/demo/.one.preview.jpg")

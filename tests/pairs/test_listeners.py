@@ -98,3 +98,9 @@ def test_the_log_tells_each_pair_by_name_and_failures_as_errors(studio, planned,
         ("ERROR", "a--b: failed: too hot"),
         ("WARNING", "a--b: cancelled: stopped"),
     ]
+
+
+def test_a_preview_is_counted_as_one_and_not_as_held_by_a_farm():
+    previewed = pair(4, "held").model_copy(update={"picture": ".p4.preview.jpg"})
+    pairs = (pair(1, "done"), pair(2, "held"), previewed, pair(3, "queued"))
+    assert Result("demo", "/out/demo/index.html", pairs).counts == "1 previewed, 1 queued, 1 held, 1 done"

@@ -15,9 +15,11 @@ from flows.pairs.sheet import LiveSheet
 from styletransfer.errors import StorageError
 from styletransfer.machine.devices import Slot
 from styletransfer.renders.contact_sheet import ContactSheet
+from styletransfer.renders.pair import store
 from styletransfer.renders.plan import plan_manifest
 from styletransfer.renders.records import read_summary
 from styletransfer.renders.summary import Outcome
+from tests.studio import pretend_rendered
 from tests.waiting import until
 
 
@@ -116,3 +118,19 @@ def test_the_last_page_is_the_last_also_within_the_block(plan, monkeypatch):
         time.sleep(0.1)
         assert 'class="live"' not in page.read_text("utf-8")
     assert 'class="live"' not in page.read_text("utf-8")
+
+
+def test_what_is_stopped_on_its_way_to_a_finer_preview_has_the_one_before(plan):
+    sheet = LiveSheet(plan)
+    first, second, _ = plan.pairs
+    record = store(pretend_rendered(first)).model_copy(update={"state": "held"})
+    sheet.finished(first, Outcome("held", "preview at 32 px", record))
+    for pair in (first, second):
+        sheet.started(pair, Slot(("cpu",)))
+        sheet.finished(pair, Outcome("cancelled", "stopped"))
+    shown = {pair.id: (pair.state, pair.reason, pair.picture) for pair in sheet.write().pairs}
+    assert shown == {
+        "a": ("held", "preview at 32 px", ".a.preview.jpg"),
+        "b": ("cancelled", "stopped", None),
+        "c": ("queued", "not rendered yet", None),
+    }
