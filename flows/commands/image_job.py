@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 from styletransfer import storage
 from styletransfer.errors import Fault, ImageError, RecordError, SettingsError
@@ -17,11 +17,14 @@ from styletransfer.manifest.schema import LARGEST_WEIGHT, VERSIONS
 from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.pictures.formats import Format, check_format_size, format_of
 from styletransfer.renders.inputs import input_uses
+from styletransfer.renders.output_folder import folder_fault
 from styletransfer.renders.output_places import PicturePlaces
 from styletransfer.renders.plan import PlannedPair, plan_alone
 from styletransfer.renders.records import Record, read_record
 from styletransfer.renders.same_file import FileKeys
 from styletransfer.settings import NamedInit, Settings, check_settings
+
+_LONGEST_NAME_BYTES: Final = 255 - len(".json")
 
 
 @dataclass(frozen=True)
@@ -138,11 +141,15 @@ def _is_unfinished(planned: PlannedPair) -> bool:
 
 def _check_place(job: Job) -> None:
     """SettingsError where no picture can be, or where its record would lie elsewhere."""
-    fault = None
-    if storage.is_local(job.output) and Path(job.output).is_dir():
+    fault, name = None, storage.name(job.output).encode()
+    if storage.is_local(job.output) and len(name) > _LONGEST_NAME_BYTES:
+        fault = f"has a name of {len(name)} bytes; with its record's it must be at most {_LONGEST_NAME_BYTES}"
+    elif storage.is_local(job.output) and Path(job.output).is_dir():
         fault = "is a folder; name a file in it"
     elif "//" in job.output.partition("://")[2]:
         fault = f"is {storage.public(job.output)}; no part of it may be empty"
+    elif storage.is_local(job.output) and (wrong := folder_fault(Path(job.output).parent)):
+        fault = f"is {storage.public(job.output)}; {wrong}"
     if fault:
         raise SettingsError([Fault("--output", fault)])
 

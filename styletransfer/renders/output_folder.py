@@ -35,7 +35,7 @@ def look_at_output(places: OutputPlaces) -> OutputFolder:
     if storage.scheme(places.folder) in ("http", "https"):
         return OutputFolder(places, faults=(Fault("output", f"{found}; web servers are only read from"),))
     if storage.is_local(places.folder):
-        fault = _folder_fault(Path(places.folder))
+        fault = folder_fault(Path(places.folder))
         return OutputFolder(places, faults=(Fault("output", f"{found}; {fault}"),) if fault else ())
     try:  # one list, where asking for each of 2,000 records that aren't there would take its time
         return OutputFolder(places, frozenset(storage.glob(storage.join(storage.escape(places.folder), "*"))))
@@ -43,7 +43,7 @@ def look_at_output(places: OutputPlaces) -> OutputFolder:
         return OutputFolder(places, faults=(Fault("output", f"{found}; {lasting_fault(error)}"),))
 
 
-def _folder_fault(folder: Path) -> str | None:
+def folder_fault(folder: Path) -> str | None:
     """Why nothing can be written to a local folder, which need not be there yet."""
     there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
     if not there.is_dir():

@@ -10,13 +10,14 @@ Ids become file names on local disks, on S3 and on network shares that ignore ca
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
 from typing import Final
 
 from styletransfer import storage
 from styletransfer.errors import StorageError
-from styletransfer.manifest.names import name_fault
+from styletransfer.manifest.names import LONGEST_NAME_BYTES, name_fault, shorten
 from styletransfer.pictures.formats import Format, extension
 
 PAIRS_A_PAGE: Final = 500
@@ -131,10 +132,18 @@ class PicturePlaces(OutputPlaces):
         return storage.join(self.folder, f"{pair_id}.json")
 
     def checkpoint(self, pair_id: str, fingerprint: str) -> str:
-        return storage.join(self.folder, f".{pair_id}-{_safe(fingerprint)}.safetensors")
+        return storage.join(self.folder, f".{_short(pair_id)}-{_safe(fingerprint)}.safetensors")
 
     def versions(self, pair_id: str) -> str:
         return storage.join(self.history, pair_id)
+
+
+def _short(name: str) -> str:
+    """The name, or so much of it as an id may have, with a hash of the whole."""
+    if len(name.encode()) <= LONGEST_NAME_BYTES:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+    return f"{shorten(name, LONGEST_NAME_BYTES - 17)}-{digest}"
 
 
 def _safe(name: str) -> str:

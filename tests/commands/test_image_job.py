@@ -1,5 +1,6 @@
 """What `image` is asked to do: all that is wrong is told at once, and nothing that is there is lost."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,26 @@ def test_a_picture_that_is_there_is_replaced_only_if_told_to(call, two_pictures)
     done = call("image", "a.png", "b.png", "-o", "out.png", "--overwrite", *QUICKLY)
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, "content: a.png; style: b.png")
     assert decode(two_pictures.read("out.png"), "out.png").size == (32, 24)
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("x" * 247 + ".png", "--output has a name of 251 bytes; with its record's it must be at most 250"),
+        ("ü" * 126 + ".png", "--output has a name of 256 bytes; with its record's it must be at most 250"),
+        ("a.png/out.png", "a.png is a file, not a folder"),
+        ("sealed/out.png", "sealed can't be written to"),
+        ("sealed/new/out.png", "sealed can't be written to"),
+    ],
+)
+def test_where_no_picture_can_be_is_told_before_anything_is_read(call, two_pictures, monkeypatch, output, message):
+    Path(two_pictures.url("sealed")).mkdir()
+    asked = os.access  # root may write anywhere
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "sealed" and asked(path, mode))
+    done = call("image", "none.png", "b.png", "-o", output, *QUICKLY)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: --output")
+    assert message in done.stderr
 
 
 def test_an_input_is_not_replaced_through_a_link(call, two_pictures):

@@ -4,7 +4,7 @@ import pytest
 
 from styletransfer.errors import StorageError
 from styletransfer.manifest.names import LONGEST_NAME_BYTES, name_fault
-from styletransfer.renders.output_places import OutputPlaces
+from styletransfer.renders.output_places import OutputPlaces, PicturePlaces
 
 
 def test_everything_lies_in_the_manifests_folder():
@@ -42,3 +42,13 @@ def test_names_are_short_enough_for_every_file_made_of_them():
     assert name_fault("ü" * (LONGEST_NAME_BYTES // 2 + 1)) == "must be at most 150 bytes long"
     longest = OutputPlaces("/o", "m").checkpoint("x" * LONGEST_NAME_BYTES, "f" * 64)
     assert len(longest.rpartition("/")[2]) <= 255
+
+
+def test_the_checkpoint_of_a_picture_has_a_short_name_however_long_the_pictures_is():
+    def name(picture):
+        return PicturePlaces("/o", "").checkpoint(picture, "f" * 64).rpartition("/")[2]
+
+    assert name("out.png") == f".out.png-{'f' * 64}.safetensors"
+    long, other = ("ü" * 120 + end for end in ("a.png", "b.png"))
+    assert len(name(long).encode()) <= 255
+    assert name(long) != name(other)
