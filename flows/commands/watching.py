@@ -101,8 +101,19 @@ class ImagePage(SoFar):
 
     def _entry(self) -> SummaryPair:
         pair, hashes = self._job.pair, self._fetched.hashes
+
+        def mask(url: str | None) -> SummaryInput | None:
+            return None if url is None else SummaryInput(url=url)
+
         styles = (
-            SummaryInput(url=each.image, weight=each.weight, sha256=hashes[each.image]) for each in pair.styles
+            SummaryInput(
+                url=each.image,
+                weight=each.weight,
+                sha256=hashes[each.image],
+                region=mask(each.region),
+                sample=mask(each.sample),
+            )
+            for each in pair.styles
         )
         entry = SummaryPair(
             id=pair.id,
@@ -110,6 +121,7 @@ class ImagePage(SoFar):
             reason=self._outcome.reason,
             content=SummaryInput(url=pair.content, sha256=hashes[pair.content]),
             styles=tuple(styles),
+            keep=mask(pair.keep),
             settings=pair.settings.differences(),
         )
         if not self._is_over:

@@ -160,7 +160,7 @@ class ContactSheet:
             wanted[pair.sha256 or "", result_px] = picture
             if pair.format not in SHOWN_BY_BROWSERS:
                 viewed[pair.sha256 or "", VIEWED_PX] = picture
-            for entry in (pair.content, *pair.styles):
+            for entry in pair.inputs():
                 if entry.sha256:
                     # None for what only a former summary names: it is not fetched.
                     wanted[entry.sha256, INPUT_PX] = self._urls.get(entry.url)
@@ -288,7 +288,7 @@ def page(
         generator=GENERATOR,
         parts=parts,
         settings=ShownSettings.of(all_pairs),
-        names=short_names(entry.url for pair in all_pairs for entry in (pair.content, *pair.styles)),
+        names=short_names(entry.url for pair in all_pairs for entry in pair.inputs()),
         under_way=under_way,
         plot_size=(WIDTH, HEIGHT),
         many=len(all_pairs) > MANY,
@@ -325,7 +325,7 @@ def _template() -> Template:
         "page_name": page_name,
         "searchable": _searchable,
         "sha256_base64": _sha256_base64,
-        "share": _share,
+        "part": _part,
     }
     return pages.get_template("contact_sheet.html")
 
@@ -378,11 +378,12 @@ def duration(seconds: float) -> str:
 
 
 def _in_words(pair: SummaryPair, names: Mapping[str, str]) -> str:
-    return f"{names[pair.content.url]} in the style of {_styles_in_words(pair, names)}"
+    kept = f", kept where {names[pair.keep.url]} is white" if pair.keep else ""
+    return f"{names[pair.content.url]} in the style of {_styles_in_words(pair, names)}{kept}"
 
 
 def _styles_in_words(pair: SummaryPair, names: Mapping[str, str]) -> str:
-    return " and ".join(names[style.url] + _share(style, pair.styles) for style in pair.styles)
+    return " and ".join(names[style.url] + _part(style, pair.styles, names) for style in pair.styles)
 
 
 def _former(pair: SummaryPair) -> list[dict[str, JsonValue]]:
@@ -410,8 +411,18 @@ def _axes(pair: SummaryPair, names: Mapping[str, str], settings: ShownSettings) 
     return {"content": names[pair.content.url], "style": _styles_in_words(pair, names), **settings.varied(pair)}
 
 
+def _part(style: SummaryInput, styles: Sequence[SummaryInput], names: Mapping[str, str]) -> str:
+    """What of the style counts, its part of the blend, and where: ` 75%`, ` where sky.png is white`, ` elsewhere`;
+    nothing if it stands alone."""
+    sample = f" (of it {names[style.sample.url]})" if style.sample else ""
+    if all(each.region is None for each in styles):
+        return sample + _share(style, styles)
+    where = f" where {names[style.region.url]} is white" if style.region else " elsewhere"
+    return sample + _share(style, [each for each in styles if each.region == style.region]) + where
+
+
 def _share(style: SummaryInput, styles: Sequence[SummaryInput]) -> str:
-    """The style's part of a blend, ` 75%`; nothing if it stands alone."""
+    """The style's part of those that it is blended with, ` 75%`; nothing if it stands alone."""
     if len(styles) == 1:
         return ""
     return f" {(style.weight or 1.0) / sum(each.weight or 1.0 for each in styles):.0%}"
@@ -432,6 +443,6 @@ def _facts(pair: SummaryPair) -> str:
 
 def _searchable(pair: SummaryPair) -> str:
     """What the search looks through beside settings, in lower case."""
-    names = [storage.name(entry.url) for entry in (pair.content, *pair.styles)]
+    names = [storage.name(entry.url) for entry in pair.inputs()]
     settings = [f"{name} {as_written(value, name)}" for name, value in pair.settings.items()]
     return " ".join([pair.id, *names, *settings, pair.reason or ""]).lower()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Literal, TypeVar, get_args
 
@@ -170,22 +170,29 @@ class Record(_Document):
 
 
 class SummaryInput(_Document):
-    """A picture that went into a pair, as far as known: a failed pair may have no sha256."""
+    """A picture that went into a pair, as far as known: a failed pair may have no sha256.
+
+    A style's masks: `region`, where in the content it applies, and `sample`, what of it counts.
+    """
 
     url: PublicUrl
     weight: float | None = None
     sha256: str | None = None
+    region: SummaryInput | None = None
+    sample: SummaryInput | None = None
 
 
 class SummaryPair(_Document):
     """One pair's line of the summary. `reason` says why it failed, waits or is rendered at all; `sweep` has the
-    settings that a sweep gave it; `expected_seconds`: what it was to take, as told before it was rendered."""
+    settings that a sweep gave it; `expected_seconds`: what it was to take, as told before it was rendered; `keep`:
+    mask of what stays as photographed."""
 
     id: str
     state: PairState
     reason: str | None = None
     content: SummaryInput
     styles: tuple[SummaryInput, ...]
+    keep: SummaryInput | None = None
     settings: PlainSettings = {}
     sweep: PlainSettings = {}
     fingerprint: str | None = None
@@ -206,6 +213,11 @@ class SummaryPair(_Document):
     def is_previewed(self) -> bool:
         """Whether it is held behind a preview, not by a farm."""
         return self.state == "held" and self.picture is not None
+
+    def inputs(self) -> Iterator[SummaryInput]:
+        """Its pictures: the content, each style with its masks, the mask of what is kept."""
+        styles = (part for style in self.styles for part in (style, style.region, style.sample))
+        return (part for part in (self.content, *styles, self.keep) if part is not None)
 
 
 class SlowPair(_Document):

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from styletransfer import storage
 from styletransfer.errors import RecordError
-from styletransfer.manifest.pairs import Pair
+from styletransfer.manifest.pairs import Pair, PairStyle
 from styletransfer.renders.output_folder import find_record
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import READERS, Plan, PlannedPair
@@ -130,16 +130,23 @@ def summary_pair(places: OutputPlaces, pair: Pair, outcome: Outcome, hashes: Map
     record = outcome.record
     known = {entry.url: entry.sha256 for entry in record.inputs} if record else {}
 
-    def described(url: str, weight: float | None = None) -> SummaryInput:
-        digest = known.get(storage.public(url)) or hashes.get(url)
-        return SummaryInput(url=url, weight=weight, sha256=digest)
+    def described(url: str) -> SummaryInput:
+        return SummaryInput(url=url, sha256=known.get(storage.public(url)) or hashes.get(url))
+
+    def mask(url: str | None) -> SummaryInput | None:
+        return None if url is None else described(url)
+
+    def styled(style: PairStyle) -> SummaryInput:
+        masks = {"region": mask(style.region), "sample": mask(style.sample)}
+        return described(style.image).model_copy(update={"weight": style.weight, **masks})
 
     entry = SummaryPair(
         id=pair.id,
         state=outcome.state,
         reason=outcome.reason,
         content=described(pair.content),
-        styles=tuple(described(style.image, style.weight) for style in pair.styles),
+        styles=tuple(map(styled, pair.styles)),
+        keep=mask(pair.keep),
         settings=pair.settings.differences(),
         sweep=pair.settings.model_dump(mode="json", include={*pair.swept}),
         attempts=outcome.attempts,

@@ -277,6 +277,24 @@ def test_a_blend_shows_the_share_of_each_style():
     assert "a.png in the style of b.png 75% + c.png 25%" in make_page(make_pair(styles=styles)).text
 
 
+def test_masks_are_told_with_what_they_are_for():
+    sky, face, part = (SummaryInput(url=f"/in/{name}.png", sha256=name[0] * 64) for name in ("sky", "face", "part"))
+    styles = (
+        SummaryInput(url="/in/b.png", weight=3, region=sky, sha256="b" * 64),
+        SummaryInput(url="/in/c.png", weight=1, region=sky, sha256="b" * 64),
+        SummaryInput(url="/in/d.png", weight=1, sample=part, sha256="b" * 64),
+    )
+    pictures = PageParts({(letter * 64, 80): picture_file(kind="JPEG") for letter in "absfp"})
+    sheet = make_page(make_pair(styles=styles, keep=face), pictures=pictures)
+    assert (
+        "a.png in the style of b.png 75% where sky.png is white + c.png 25% where sky.png is white "
+        "+ d.png (of it part.png) elsewhere, kept where face.png is white"
+    ) in sheet.text
+    (card,) = sheet.cards()
+    assert all(name in card["data-find"] for name in ("sky.png", "face.png", "part.png"))
+    assert sum("thumb mask" in has.get("class", "") for has in sheet.find("span")) == 4
+
+
 @pytest.mark.parametrize(("known", "thumbs"), [("ab", 2), ("a", 0), ("b", 0)])
 def test_inputs_are_shown_together_or_not_at_all(known, thumbs):
     """A pair not yet rendered may share a style with one that is; half of its inputs would mislead."""

@@ -76,6 +76,21 @@ def test_a_swept_pair_has_its_place_on_the_axes_defaults_too(studio, manifest):
     assert "pooling" not in pairs[1].settings
 
 
+def test_a_pair_has_its_masks_with_what_they_are_for(studio, manifest):
+    for name in ("sky", "part", "face"):
+        studio.picture(f"in/{name}.png", ord(name[0]))
+    styles = [{"image": "in/b.png", "region": "in/sky.png", "from": "in/part.png"}, {"image": "in/c.png"}]
+    masked = studio.manifest({"id": "one", "content": "in/a.png", "styles": styles, "keep": "in/face.png"})
+    finish(masked, "one")
+    (pair,) = summary_of(masked).pairs
+    assert [storage.name(entry.url) for entry in pair.inputs()] == [
+        *("a.png", "b.png", "sky.png", "part.png", "c.png", "face.png")
+    ]
+    assert all(entry.sha256 for entry in pair.inputs())
+    assert pair.styles[0].region is not None
+    assert storage.name(pair.styles[0].region.url) == "sky.png"
+
+
 def test_a_fault_of_one_input_is_the_reason_of_its_pair(manifest, studio):
     storage.delete(studio.url("in/c.png"))
     summary = summary_of(manifest)
