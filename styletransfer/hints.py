@@ -49,6 +49,7 @@ _IN_WORDS = {
     "scheduler": "`optimizer` and `schedule` say how it is optimized",
     "batch_size": "each pair is one picture; for more, add pairs with another `seed`",
     "num_images": "each pair is one picture; for more, add pairs with another `seed`",
+    "mask": "a mask is `region` or `from` of one of a pair's `styles`, or `keep` of the pair",
     "save_iter": "state is saved by time: `checkpoint_s`",
     "save_every": "state is saved by time: `checkpoint_s`",
     "print_iter": "progress is always shown",

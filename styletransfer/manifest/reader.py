@@ -167,20 +167,24 @@ class _Reader:
 
     # Pairs and grids
 
-    def _entries(self, value: dict[str, Any], key: str, model: type[_Entry]) -> Iterator[tuple[Path, _Entry]]:
-        """The sound entries of a list of the top level, with their paths."""
+    def _entries(
+        self, value: dict[str, Any], key: str, model: type[_Entry], settings: PairSettings
+    ) -> Iterator[tuple[Path, _Entry]]:
+        """The sound entries of a list of the top level, with their paths; of the others the settings are judged."""
         entries = value.get(key, [])
         if not isinstance(entries, list):
             self.fault((key,), f"is {shown(entries)}; must be a list")
             return
         for number, entry in enumerate(entries):
-            path = (key, number)
+            path: Path = (key, number)
             checked = check_entry(model, entry, path, self.document, self.faults)
             if checked is not None:
                 yield path, checked
+            elif isinstance(entry, dict) and isinstance(own := entry.get("settings"), dict):
+                settings.of(own, (*path, "settings"))
 
     def _pairs(self, value: dict[str, Any], head: ManifestFile, settings: PairSettings) -> Iterator[Draft]:
-        for path, entry in self._entries(value, "pairs", PairEntry):
+        for path, entry in self._entries(value, "pairs", PairEntry, settings):
             content = self.locations.resolve((*path, "content"), entry.content)
             if entry.style is not None:
                 styles = [PairStyle(self.locations.resolve((*path, "style"), entry.style))]
@@ -203,7 +207,7 @@ class _Reader:
         return None if location is None else self.locations.resolve(path, location)
 
     def _grids(self, value: dict[str, Any], head: ManifestFile, settings: PairSettings) -> Iterator[Draft]:
-        for path, entry in self._entries(value, "grid", GridEntry):
+        for path, entry in self._entries(value, "grid", GridEntry, settings):
             contents = self.locations.find((*path, "contents"), entry.contents)
             styles = self.locations.find((*path, "styles"), entry.styles)
             variants = settings.of(entry.settings, (*path, "settings"))

@@ -298,8 +298,9 @@ _MUST = {
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
 }
-# Where a list is given for one.
+# Where a list, or a mapping, is given for one.
 _SEVERAL = {"style": "; a blend is `styles: [{image, weight}]`", "content": "; several make a `grid`"}
+_MORE = {"style": "; one with a weight or a region is `styles: [{image, weight, region}]`"}
 
 
 def _describe(model: type[_Checked], details: ErrorDetails) -> str:
@@ -321,7 +322,8 @@ def _describe(model: type[_Checked], details: ErrorDetails) -> str:
 
 def _hint_at_several(details: ErrorDetails) -> str:
     where = details["loc"]  # empty for an entry that is one itself
-    return _SEVERAL.get(str(where[-1]), "") if where and isinstance(details["input"], list) else ""
+    hints = _SEVERAL if isinstance(details["input"], list) else _MORE
+    return hints.get(str(where[-1]), "") if where and isinstance(details["input"], list | dict) else ""
 
 
 def _describe_unknown(model: type[_Checked], key: str) -> str:

@@ -6,6 +6,7 @@ writes. Never loads torch, so that finding out that nothing is left to do takes 
 
 from __future__ import annotations
 
+import fnmatch
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -132,11 +133,11 @@ def plan_manifest(
 ) -> Plan:
     """Look at every input, size every pair, and decide what is left to do.
 
-    `only` keeps the pairs with these ids, whatever their case; `force` queues pairs that are done. Faults
-    are returned, not raised (`Plan.check` raises them), so that the caller may stop, or go on with the
-    pairs that have none. What a storage can't give just now is looked at again as the retries have it, by
-    default never. What is `known` of inputs is taken as it is, but where a pair would be left as done, and nobody
-    would fetch them; of few pairs records are asked for, not listed.
+    `only` keeps the pairs with these ids, or ids that fit these patterns (`*`, `?`), whatever their case; `force`
+    queues pairs that are done. Faults are returned, not raised (`Plan.check` raises them), so that the caller may
+    stop, or go on with the pairs that have none. What a storage can't give just now is looked at again as the
+    retries have it, by default never. What is `known` of inputs is taken as it is, but where a pair would be left
+    as done, and nobody would fetch them; of few pairs records are asked for, not listed.
     Raises StorageError, `transient`, when the output or the weights still can't be reached then.
     """
     retries = retries or no_retries()
@@ -201,17 +202,19 @@ def plan_alone(
 
 
 def _choose(pairs: tuple[Pair, ...], only: Sequence[str]) -> tuple[tuple[Pair, ...], list[Fault]]:
-    """The pairs with the ids asked for, and a fault for each id that there isn't."""
+    """The pairs with the ids asked for, or ids that fit a pattern, and a fault for each that there isn't."""
     if not only:
         return pairs, []
     ids = {name_key(pair.id) for pair in pairs}
-    wanted = {name_key(name): name for name in only}
-    faults = [
-        Fault("", f"there is no pair {name!r}{did_you_mean(key, ids)}")
-        for key, name in wanted.items()
-        if key not in ids
-    ]
-    return tuple(pair for pair in pairs if name_key(pair.id) in wanted), faults
+    chosen: set[str] = set()
+    faults = []
+    for name in only:
+        key = name_key(name)
+        found = set(fnmatch.filter(ids, key)) if storage.is_pattern(key) else {key} & ids
+        chosen |= found
+        if not found:
+            faults.append(Fault("", f"there is no pair {name!r}{did_you_mean(key, ids)}"))
+    return tuple(pair for pair in pairs if name_key(pair.id) in chosen), faults
 
 
 def deepest_layer(pairs: Iterable[Pair]) -> str:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import re
+from itertools import islice
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from styletransfer.hints import did_you_mean
 from styletransfer.redaction import redacted
 
 
@@ -26,6 +29,9 @@ class Refused(Exception):  # noqa: N818  (never leaves this room)
         super().__init__(reason)
         self.advice, self.transient = advice, transient
 
+
+_COMPARED_NAMES = 1000
+"""Of a folder, with a name that is not there."""
 
 _BARE_QUERY = re.compile(r"(?<=[\w/])\?[^\s'\",)]+")
 
@@ -103,7 +109,7 @@ def _explain_status(status: int) -> Explanation:
 
 def _explain_os(error: OSError) -> Explanation:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return Explanation("there is no such file", "check the name")
+        return Explanation("there is no such file", f"check the name{_nearest_name(error.filename)}")
     if isinstance(error, PermissionError):
         return Explanation("permission denied", "check who may read and write there")
     if isinstance(error, IsADirectoryError):
@@ -112,6 +118,20 @@ def _explain_os(error: OSError) -> Explanation:
         return Explanation("the disk is full", "make room")
     what = os.strerror(error.errno).lower() if error.errno else _foreign(str(error))
     return Explanation(what, transient=error.errno in _OS_TRANSIENT)
+
+
+def _nearest_name(path: object) -> str:
+    """A hint at the file in the same folder whose name is nearly that."""
+    if not isinstance(path, str) or not Path(path).is_absolute():  # else a key of S3, say
+        return ""
+    wanted = Path(path)
+    try:
+        with os.scandir(wanted.parent) as entries:
+            names = {entry.name.casefold(): entry.name for entry in islice(entries, _COMPARED_NAMES)}
+    except OSError:
+        return ""
+    same = names.get(wanted.name.casefold())
+    return f" (did you mean {same!r}?)" if same else did_you_mean(wanted.name, names.values())
 
 
 def _explain_other(error: Exception) -> Explanation:

@@ -141,6 +141,15 @@ BAD = {
     "version: 1\npairs: [{content: a, styles: []}]": (
         "demo.yaml: pairs[0].styles (line 2) is an empty list; must have at least one entry"
     ),
+    "version: 1\npairs: [{content: a, style: {image: b, weight: 2}}]": (
+        "demo.yaml: pairs[0].style (line 2) is a mapping; must be text; one with a weight or a region is "
+        "`styles: [{image, weight, region}]`"
+    ),
+    "version: 1\npairs: [{content: a, style: b, mask: m.png}]": (
+        "demo.yaml: pairs[0].mask (line 2) is not a key of a pair (a mask is `region` or `from` of one of a pair's "
+        "`styles`, or `keep` of the pair); allowed: settings, format, dpi, priority, requires, id, content, style, "
+        "styles, keep, swept"
+    ),
     "version: 1\npairs: [{content: a, styles: [{image: b, weight: 0}]}]": (
         "demo.yaml: pairs[0].styles[0].weight (line 2) is 0; must be > 0"
     ),

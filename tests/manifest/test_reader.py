@@ -210,7 +210,7 @@ format: gif
 defaults: {seed: -1, iterations: 300}
 pairs:
   - {content: a, style: b, settings: {content_weight: -1}}
-  - {content: 3}
+  - {content: 3, settings: {sed: 3}}
   - {id: ok, content: a, style: b}
   - {id: OK, content: a, style: b, settings: {pooling: avrage}}
 grid:
@@ -223,9 +223,11 @@ grid:
         "defaults.seed",
         "pairs[0].settings.content_weight",
         "pairs[1].content",
+        "pairs[1].settings.sed",
         "pairs[3].settings.pooling",
         "pairs[3].id",
         "grid[0].styles",
+        "grid[0].settings.sed",
         "grid[1].contents[0]",
         "grid[1].settings.sed",
     ]

@@ -104,6 +104,15 @@ def test_only_keeps_the_pairs_asked_for_whatever_their_case(studio):
     assert plan_faults(manifest, only=["a-b"]) == ["there is no pair 'a-b' (did you mean 'a--b'?)"]
 
 
+def test_only_takes_patterns_too(studio):
+    studio.simple()
+    ids = ["pagoda-0.3", "pagoda-0.5", "lake"]
+    manifest = studio.manifest(*({"id": name, "content": "in/a.png", "style": "in/b.png"} for name in ids))
+    assert [pair.id for pair in plan_manifest(manifest, only=["Pagoda-*"]).pairs] == ids[:2]
+    assert [pair.id for pair in plan_manifest(manifest, only=["*-0.?", "lake"]).pairs] == ids
+    assert plan_faults(manifest, only=["lake", "sea*"]) == ["there is no pair 'sea*'"]
+
+
 # Faults
 
 

@@ -74,6 +74,17 @@ def test_folders_pipes_and_devices_are_not_read(tmp_path):
     assert not storage.exists(str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("asked", "hint"),
+    [("Beach.JPG", " (did you mean 'beach.jpg'?)"), ("baech.jpg", " (did you mean 'beach.jpg'?)"), ("x.png", "")],
+)
+def test_a_name_that_is_nearly_that_of_a_file_is_told(tmp_path, asked, hint):
+    (tmp_path / "beach.jpg").touch()
+    with pytest.raises(StorageError) as caught:
+        storage.read(str(tmp_path / asked))
+    assert str(caught.value).endswith(f"there is no such file; check the name{hint}")
+
+
 def test_a_file_taken_for_a_folder(tmp_path):
     (tmp_path / "a").touch()
     assert not storage.exists(str(tmp_path / "a" / "b"))
