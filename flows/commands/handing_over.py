@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, tzinfo
 from itertools import islice
 from typing import Final
@@ -13,17 +14,23 @@ from prefect.client.orchestration import SyncPrefectClient
 
 from flows.commands.following import follow
 from flows.commands.options import DONE, load
+from flows.commands.slot_speeds import slot_speed
 from flows.commands.terminal import Lines
 from flows.farm import manifest_copy, names, orders, submissions, times
 from flows.farm.driver.groups import needs_of
 from flows.farm.live_workers import LiveWorker, live_workers
 from flows.farm.names import Needs, tags_text
+from flows.farm.night_length import in_service, length_text, read_ahead
+from flows.farm.slot_devices import read_devices
+from flows.farm.slot_service import read_services
 from flows.farm.submissions import Submission
+from flows.farm.workers.host_slots import host_name
 from flows.pairs.estimate import expected_text
 from flows.server.connection import is_on_this_host
 from styletransfer import storage
 from styletransfer.errors import Fault, ManifestError, SettingsError
 from styletransfer.manifest.pairs import Manifest
+from styletransfer.manifest.schema import Priority
 from styletransfer.renders.expected import expected
 from styletransfer.renders.inputs import FoundInput
 from styletransfer.renders.plan import Plan, plan_manifest
@@ -100,13 +107,23 @@ def stored(manifest: Manifest, lines: Lines, found: Mapping[str, FoundInput] | N
     return Retries(lines.note, SUBMIT_DELAYS_S).call(lambda: manifest_copy.store(manifest, found))
 
 
-def notes(plan: Plan, client: SyncPrefectClient) -> Iterable[str]:
-    """What whoever submits should know."""
+def notes(
+    plan: Plan, client: SyncPrefectClient, priority: Priority | None = None, told: Callable[[], None] = lambda: None
+) -> Iterable[str]:
+    """What whoever submits should know. `told` is called before this machine is measured, where it has slots."""
     queued = plan.having("queued")
     yield f"{len(queued)} to render, {len(plan.pairs) - len(queued)} done before"
-    if text := expected_text(expected(plan), len(queued)):
-        yield text
     workers = live_workers(client)
+    slots = in_service(workers, read_services(client))
+    coming = expected(plan, slot_speed(slots, read_devices(client), host_name(), told))
+    if text := expected_text(coming, len(queued)):
+        yield text
+    if len(coming.seconds) == len(queued):
+        seconds = defaultdict(list)
+        for pair in queued:
+            seconds[needs_of(pair)].append(coming.seconds[pair.id])
+        if text := length_text(seconds, slots, read_ahead(client, priority or plan.manifest.priority)):
+            yield text
     yield from worker_notes({pair.pair.settings.gpus for pair in queued}, workers)
     yield from tag_notes(map(needs_of, queued), workers)
     for run in submissions.live(client, plan.places):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from flows.commands.farm_server import with_server
@@ -56,11 +57,12 @@ def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) ->
     from flows.commands.handing_over import check_reach, hand_over, notes, planned, stored, when
     from flows.farm import times
     from flows.farm.submissions import Submission
+    from styletransfer.renders.speed import MEASURING
 
     zone, at, until = when(options)
     plan = planned(options, lines)
     check_reach(plan.manifest, shared=options.shared_filesystem)
-    for note in notes(plan, client):
+    for note in notes(plan, client, options.priority, partial(lines.status, MEASURING)):
         lines.note(f"note: {note}")
     submission = Submission(
         manifest=stored(plan.manifest, lines, plan.inputs),

@@ -45,7 +45,7 @@ def expected(plan: Plan, speed_of: SpeedOf = no_speed) -> Expected:
         if (own := _kind(planned)) in paces and planned.scales
     }
     others = {
-        planned.id: (basis.speed.seconds(planned.work), basis.source)
+        planned.id: (basis.speed.seconds(planned.work, _regions(planned)), basis.source)
         for planned in queued
         if planned.id not in seconds and planned.scales and (basis := speed_of(planned.pair.settings))
     }
@@ -56,6 +56,11 @@ def expected(plan: Plan, speed_of: SpeedOf = no_speed) -> Expected:
         len(alike),
         {pair: source for pair, (_, source) in others.items()},
     )
+
+
+def _regions(planned: PlannedPair) -> int:
+    """Parts of the picture that have moments of their own; what no style names is one."""
+    return len({style.region for style in planned.pair.styles})
 
 
 def _kind(planned: PlannedPair) -> str:

@@ -79,10 +79,14 @@ class Speed:
         pixel_s = min(max((more - less) / (more_px - less_px), 0.0), more / more_px)
         return cls(max(0.0, more - pixel_s * more_px), pixel_s, begin)
 
-    def seconds(self, work: Work) -> float:
-        """Over all scales."""
-        scales = zip(work.iterations, work.pixels, strict=True)
-        return sum((count + self.begin) * (self.fixed_s + pixels * self.pixel_s) for count, pixels in scales)
+    def times(self, slower: float) -> Speed:
+        """Of what takes so many times as long."""
+        return Speed(self.fixed_s * slower, self.pixel_s * slower, self.begin)
+
+    def seconds(self, work: Work, regions: int = 1) -> float:
+        """Over all scales, of a picture with so many regions: each has roots of its own."""
+        scales, fixed_s = zip(work.iterations, work.pixels, strict=True), regions * self.fixed_s
+        return sum((count + self.begin) * (fixed_s + pixels * self.pixel_s) for count, pixels in scales)
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,23 @@
 
 from functools import partial
 
+import pytest
+from prefect import get_client
+
 from flows.commands import handing_over
 from flows.commands.handing_over import tag_notes, worker_notes
 from flows.farm import names
 from flows.farm.live_workers import LiveWorker
 from flows.farm.names import Needs
+from flows.farm.night_length import Ahead, read_ahead
 from styletransfer.storage.retries import Retries
 from tests.farm.commands import call
+
+
+@pytest.fixture
+def client(farm):
+    with get_client(sync_client=True) as client:
+        yield client
 
 
 def test_workers_that_are_missing_are_said():
@@ -36,6 +46,29 @@ def test_tags_that_no_slot_has_are_said_with_those_that_there_are():
     )
     (note,) = tag_notes([Needs(2, frozenset({"a100"}))], slots)
     assert "(there are: none with tags)" in note
+
+
+@pytest.mark.slow
+def test_manifests_of_no_lower_priority_are_ahead(night, client):
+    """The night's is high, and waits."""
+    assert Ahead(night.name) in read_ahead(client, "normal")
+    assert Ahead(night.name) in read_ahead(client, "high")
+    client.update_flow_run(night.run.id, tags=[tag for tag in night.run.tags if tag != names.DRIVER_TAG])
+    assert Ahead(night.name) not in read_ahead(client, "normal")
+
+
+@pytest.mark.slow
+def test_how_long_the_slots_take_is_said_where_all_times_are_known(night, client, monkeypatch):
+    slot = LiveWorker("far-gpu0", names.RENDER_POOLS[1])
+    monkeypatch.setattr(handing_over, "live_workers", lambda _: [slot])
+    monkeypatch.setattr(handing_over, "read_devices", lambda _: {"far-gpu0": "NVIDIA H100 80GB HBM3"})
+    monkeypatch.setattr(handing_over, "read_ahead", lambda *_: [])
+    told = list(handing_over.notes(night.plan, client))
+    assert told[0] == "3 to render, 0 done before"
+    assert told[1].endswith("in one slot, as the data sheet of the NVIDIA H100 80GB HBM3 has it")
+    assert told[2].startswith("on 1 slot about 0:0")
+    monkeypatch.setattr(handing_over, "read_devices", lambda _: {})
+    assert not any("about" in line for line in handing_over.notes(night.plan, client))
 
 
 def test_a_wrong_endpoint_is_told_within_seconds(farm, aws_environment, monkeypatch):

@@ -120,3 +120,13 @@ def test_the_summary_has_what_a_speed_tells(studio):
     sheet = ContactSheet(plan_with(studio, optimizer="lbfgs"), speed_of=of_one_optimizer)
     told = [pair.expected_seconds for pair in sheet.write({}).pairs]
     assert told == [pytest.approx((3 * 23 * 17 + 2 * 32 * 24) * 1e-2), None]
+
+
+def test_regions_take_their_time(studio):
+    studio.simple()
+    studio.picture("in/mask.png", 3)
+    styles = [{"image": "in/b.png", "region": "in/mask.png"}, {"image": "in/a.png"}]
+    plan = plan_manifest(studio.manifest({"id": "two", "content": "in/a.png", "styles": styles}))
+    assert plan.faults == ()
+    found = expected(plan, lambda _: Basis(Speed(1.0, 0.0), "measured here"))
+    assert found.seconds == {"two": pytest.approx(2 * (3 + 2))}

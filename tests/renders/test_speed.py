@@ -61,6 +61,10 @@ def test_noise_makes_no_part_less_than_nothing(seconds, parts):
     assert [found.fixed_s, found.pixel_s] == pytest.approx(parts)
 
 
+def test_each_region_has_what_does_not_go_by_pixels():
+    assert Speed(1.0, 0.5).seconds(Work((10,), (4,)), 3) == pytest.approx(10 * (3 * 1 + 2))
+
+
 def test_to_begin_a_scale_takes_iterations():
     assert Speed(0.0, 0.5, 2.0).seconds(Work((10, 3), (2, 4))) == pytest.approx(12 * 1 + 5 * 2)
 

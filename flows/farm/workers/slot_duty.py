@@ -22,6 +22,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from flows.farm.markdown import markdown
 from flows.farm.messages import try_to_send
 from flows.farm.names import FINISHED_VARIABLE, Place
+from flows.farm.slot_devices import gpu_here, write_device
 from flows.farm.slot_service import SlotService, read_service, resume, write_service
 from flows.farm.slot_tags import write_tags
 from flows.farm.workers.slot_health import SlotHealth
@@ -35,7 +36,7 @@ log = logging.getLogger("prefect.workers.slot")  # Prefect's loggers reach the t
 class SlotDuty:
     """One slot, by its worker's name. All but `takes_runs` asks the server, and may raise the client's errors.
 
-    `tags`: of the slot, told to the server with the first look.
+    `tags`: of the slot, told to the server with the first look, and what its GPU is called.
 
     `restarts`: its worker is to hand back what it has, and to end.
     """
@@ -63,6 +64,7 @@ class SlotDuty:
         with get_client(sync_client=True) as client:
             if self._untold is not None:
                 write_tags(client, self.worker, self._untold)
+                write_device(client, self.worker, gpu_here())
                 self._untold = None
             if self._unwritten:
                 self._write(client)
