@@ -178,6 +178,7 @@ def run(options: argparse.Namespace) -> int:
     from styletransfer import storage
     from styletransfer.machine.devices import Slot, prove
     from styletransfer.machine.locks import device_lock
+    from styletransfer.renders.output_folder import check_writable
     from styletransfer.renders.pair import fetch
 
     job = make_job(options)
@@ -187,6 +188,7 @@ def run(options: argparse.Namespace) -> int:
     if planned.state == "skipped":
         console.print(plain(f"{name}: done before; --overwrite renders it again"), soft_wrap=True)
         return DONE
+    check_writable(job.places.folder)
     devices = chosen_devices(options.devices)  # may load torch: after what takes no time to find wrong
     with ExitStack() as watched:
         with display(console, plain=options.verbose) as lines, device_lock(Slot(devices)):

@@ -149,7 +149,10 @@ def _watched_from_outside() -> bool:
 def _run_flow(options: argparse.Namespace, plan: Plan, lines: Lines) -> int:
     from flows.commands.farm_server import plain_errors
     from flows.server import embedded
+    from styletransfer.renders.output_folder import check_writable
+    from styletransfer.storage.retries import Retries
 
+    Retries(lines.note).call(partial(check_writable, plan.places.folder))
     embedded.configure(verbose=options.verbose)
     server = embedded.Server()
     lines.status("starting Prefect")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +50,16 @@ def folder_fault(folder: Path) -> str | None:
     if not there.is_dir():
         return f"{there} is {'a file, not a folder' if there.exists() else 'a link that leads nowhere'}"
     return None if os.access(there, os.W_OK | os.X_OK) else f"{there} can't be written to"
+
+
+def check_writable(folder: str) -> None:
+    """Make the folder, write a small file there and remove it: what can't be written is found before a render.
+
+    Raises StorageError.
+    """
+    probe = storage.join(folder, f".styletransfer-{uuid.uuid4().hex}")
+    storage.write(probe, b"styletransfer\n")
+    storage.delete(probe)
 
 
 def lasting_fault(error: StorageError) -> str:

@@ -68,8 +68,9 @@ _OS_TRANSIENT = frozenset(  # network file systems have bad moments
 )
 
 
-def explain(error: Exception) -> Explanation:
-    """The meaning of whatever was raised: by us, the operating system, botocore, aiohttp or another."""
+def explain(error: Exception, *, writing: bool = False) -> Explanation:
+    """The meaning of whatever was raised, maybe while `writing`: by us, the operating system, botocore, aiohttp or
+    another."""
     if isinstance(error, Refused):
         return Explanation(str(error), error.advice, error.transient, of_host=False)
     response = getattr(error, "response", None) or getattr(error.__cause__, "response", None)
@@ -83,7 +84,7 @@ def explain(error: Exception) -> Explanation:
             _network_fault(error), "check the network and the address, or try again later", True
         )
     if isinstance(error, OSError):
-        return _explain_os(error)
+        return _explain_os(error, writing=writing)
     return _explain_other(error)
 
 
@@ -107,7 +108,9 @@ def _explain_status(status: int) -> Explanation:
     return Explanation(f"the server answered with status {status}", advice, transient, of_host=False)
 
 
-def _explain_os(error: OSError) -> Explanation:
+def _explain_os(error: OSError, *, writing: bool) -> Explanation:
+    if isinstance(error, FileNotFoundError | NotADirectoryError) and writing:
+        return Explanation("its folder can't be made", "check where it is, and what is mounted there")
     if isinstance(error, FileNotFoundError | NotADirectoryError):
         return Explanation("there is no such file", f"check the name{_nearest_name(error.filename)}")
     if isinstance(error, PermissionError):

@@ -165,6 +165,6 @@ def _translated(action: str, url: str) -> Iterator[None]:
     except (StorageError, MemoryError):
         raise
     except Exception as error:
-        what, advice, transient, of_host = explain(error)
+        what, advice, transient, of_host = explain(error, writing=action == "write")
         message = f"cannot {action} {public(url)}: {what}" + (f"; {advice}" if advice else "")
         raise StorageError(message, transient=transient, of_host=of_host) from error

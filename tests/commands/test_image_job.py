@@ -9,7 +9,7 @@ from flows.commands.image_job import make_job, plan_job
 from flows.commands.main import make_parser
 from styletransfer.errors import SettingsError
 from styletransfer.pictures.decode import decode
-from tests.commands.programs import QUICKLY
+from tests.commands.programs import LONG, QUICKLY
 
 
 def job_of(*arguments):
@@ -126,6 +126,12 @@ def test_where_no_picture_can_be_is_told_before_anything_is_read(call, two_pictu
     assert done.returncode == 2
     assert done.stderr.startswith("error: --output")
     assert message in done.stderr
+
+
+def test_a_folder_that_can_not_be_made_is_found_before_the_render(call, two_pictures):
+    done = call("image", "a.png", "b.png", "-o", "/proc/x/out.png", *QUICKLY, *LONG)
+    assert (done.returncode, done.stdout) == (1, "content: a.png; style: b.png\n")
+    assert "its folder can't be made" in done.stderr
 
 
 def test_an_input_is_not_replaced_through_a_link(call, two_pictures):

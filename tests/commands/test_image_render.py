@@ -60,8 +60,19 @@ def test_a_jpeg_can_not_keep_transparency(call):
     assert "--alpha is 'keep', but jpeg has no transparency; use png, webp, tiff" in done.stderr
 
 
-def test_a_picture_that_cannot_be_written_is_not_lost(call, two_pictures):
-    two_pictures.put("taken", b"a file, not a folder")
+@pytest.fixture
+def taken(two_pictures, monkeypatch):
+    """The folder `taken` becomes a file once a render has begun."""
+
+    def take(*_):
+        Path(two_pictures.url("taken")).rmdir()
+        two_pictures.put("taken", b"a file, not a folder")
+
+    monkeypatch.setattr(Lines, "started", take)
+
+
+@pytest.mark.usefixtures("taken")
+def test_a_picture_that_cannot_be_written_is_not_lost(call):
     done = call("image", "a.png", "b.png", "-o", "taken/out.png", *QUICKLY)
     assert done.returncode == 1
     kept = re.search(r"the picture is kept in (\S+)", done.stderr)
@@ -69,9 +80,9 @@ def test_a_picture_that_cannot_be_written_is_not_lost(call, two_pictures):
     assert decode(Path(kept[1]).read_bytes(), "kept").size == (32, 24)
 
 
+@pytest.mark.usefixtures("taken")
 @pytest.mark.parametrize("temporary", ["taken", "gone"])
 def test_a_picture_is_not_lost_where_nothing_temporary_can_be_written(call, two_pictures, monkeypatch, temporary):
-    two_pictures.put("taken", b"a file, not a folder")
     two_pictures.put("home/x", b"")
     monkeypatch.setenv("TMPDIR", two_pictures.url(temporary))
     monkeypatch.setenv("HOME", two_pictures.url("home"))

@@ -8,7 +8,7 @@ import pytest
 
 from styletransfer import storage
 from styletransfer.errors import StorageError
-from styletransfer.renders.output_folder import find_record
+from styletransfer.renders.output_folder import check_writable, find_record
 from styletransfer.renders.plan import plan_manifest
 from tests.studio import plan_faults, plan_one, pretend_all
 
@@ -88,3 +88,13 @@ def test_an_output_below_a_link_that_leads_nowhere_is_a_fault(studio):
     Path(studio.url("out")).symlink_to("nowhere")
     (fault,) = plan_faults(studio.simple())
     assert fault.endswith("out is a link that leads nowhere")
+
+
+def test_a_folder_is_made_and_tried_and_nothing_is_left_in_it(studio):
+    check_writable(studio.url("new/folder"))
+    assert list(Path(studio.url("new/folder")).iterdir()) == []
+
+
+def test_a_folder_that_can_not_be_made_is_told():
+    with pytest.raises(StorageError, match=r"cannot write /proc/x/\S+: its folder can't be made; check"):
+        check_writable("/proc/x")
