@@ -133,7 +133,7 @@ class ImagePage(SoFar):
 def _served(read: Read, lines: Lines) -> Iterator[None]:
     with PageServer(read) as server:
         lines.say(f"watch: {server.url}")
-        open_browser(server.url)
+        open_browser(server.invitation())
         yield
 
 

@@ -59,6 +59,7 @@ class PageServer:
     def __init__(self, read: Read) -> None:
         self.read = read
         self.token = secrets.token_urlsafe(16)
+        self._invitations: list[str] = []
         self._looked = self._waits_for = float("-inf")
         self._server = _Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="pages", daemon=True)
@@ -66,6 +67,19 @@ class PageServer:
     @property
     def url(self) -> str:
         return f"http://{self.host}/{self.token}/index.html"
+
+    def invitation(self) -> str:
+        """An address that leads to the first page once: for a command line, which others can read."""
+        self._invitations.append(secrets.token_urlsafe(16))
+        return f"http://{self.host}/{self._invitations[-1]}"
+
+    def accepts(self, name: str) -> bool:
+        """Whether that is the name of an invitation, which is used up with this."""
+        try:
+            self._invitations.remove(name)
+        except ValueError:
+            return False
+        return True
 
     @property
     def host(self) -> str:
@@ -117,6 +131,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         status, kind, contents = self._answer()
         self.send_response(status)
+        if status == HTTPStatus.SEE_OTHER:
+            self.send_header("Location", self.server.pages.url)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(contents)))
         self.send_header("Cache-Control", "no-store")
@@ -139,6 +155,8 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("Host") != pages.host:
             return HTTPStatus.FORBIDDEN, "text/plain", b"This server has another name.\n"
         token, _, name = urlsplit(self.path).path.removeprefix("/").partition("/")
+        if self.command == "GET" and not name and pages.accepts(token):
+            return HTTPStatus.SEE_OTHER, "text/plain", b""
         kind = _kind(unquote(name)) if secrets.compare_digest(token.encode(), pages.token.encode()) else None
         try:
             contents = pages.read(unquote(name)) if kind else None

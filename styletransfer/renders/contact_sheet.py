@@ -275,6 +275,7 @@ def page(
     inputs, earlier, shown = parts.inputs(), {pair.id for pair in parts.earlier}, on_page(all_pairs, number)
     failed = [pair for pair in summary.pairs if pair.state == "failed"]
     places = {pair.id: place for place, pair in enumerate(summary.pairs)}
+    words = _words(summary.pairs)
     return _template().render(
         summary=summary,
         shown=[pair for pair in shown if pair.id not in earlier],
@@ -294,8 +295,8 @@ def page(
         many=len(all_pairs) > MANY,
         inputs=inputs,
         classes={sha256: f"i{number}" for number, sha256 in enumerate(inputs)},
-        words=_WORDS,
-        states=[(state, word) for state, word in _WORDS.items() if state in summary.counts],
+        words=words,
+        states=[(state, word) for state, word in words.items() if state in summary.counts],
         failed=failed,
         failures=_by_reason(failed),
         listed=_LISTED_FAILURES,
@@ -330,6 +331,12 @@ def _template() -> Template:
     return pages.get_template("contact_sheet.html")
 
 
+def _words(pairs: Iterable[SummaryPair]) -> dict[PairState, str]:
+    """What the states are called: what is held behind its preview is not held by a farm, and has another name."""
+    held = [pair for pair in pairs if pair.state == "held"]
+    return _WORDS | ({"held": "Preview"} if held and all(pair.is_previewed for pair in held) else {})
+
+
 def _by_reason(failed: Iterable[SummaryPair]) -> list[tuple[str, list[SummaryPair]]]:
     """Each reason with the pairs that it stopped."""
     found: dict[str, list[SummaryPair]] = defaultdict(list)
@@ -357,8 +364,11 @@ def _count_of(things: Sized, noun: str) -> str:
 def _meta(summary: Summary) -> str:
     """One line on the whole: how many pictures, how long they took, whether there are more to come."""
     finished = [pair for pair in summary.pairs if pair.state in _FINISHED]
-    seconds = sum(pair.seconds or 0 for pair in finished)
-    parts = [f"{len(finished):,} of {len(summary.pairs):,} pictures", f"{duration(seconds)} of rendering"]
+    previewed = [pair for pair in summary.pairs if pair.is_previewed]
+    seconds = sum(pair.seconds or 0 for pair in (*finished, *previewed))
+    parts = [f"{len(finished):,} of {len(summary.pairs):,} pictures"]
+    parts += [_count_of(previewed, "preview")] if previewed else []
+    parts.append(f"{duration(seconds)} of rendering")
     if finished_at := [pair.finished for pair in finished if pair.finished]:
         parts.append(f"last one {max(finished_at):%d %B %Y, %H:%M} UTC")
     if any(pair.state in ("queued", "rendering", "held") for pair in summary.pairs):

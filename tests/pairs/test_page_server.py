@@ -110,3 +110,19 @@ def test_it_ends_at_once_if_nobody_watches_or_an_error_ends_it():
         ask(server, "index.html")
         raise KeyError
     assert time.monotonic() - began < 10
+
+
+def test_an_invitation_leads_to_the_first_page_once_and_by_the_servers_own_name(server):
+    name = server.invitation().rpartition("/")[2]
+    connection = http.client.HTTPConnection(server.host, timeout=30)
+
+    def status(method="GET", host=server.host):
+        connection.request(method, f"/{name}", headers={"Host": host})
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status, answer.headers["Location"]
+
+    assert status(host="evil.example") == (403, None)
+    assert status("HEAD") == (404, None)
+    assert status() == (303, server.url)
+    assert status() == (404, None)

@@ -202,9 +202,20 @@ def test_one_that_has_the_default_of_what_others_vary_says_so():
 
 
 def test_a_preview_is_shown_and_says_what_it_is():
-    sheet = make_page(make_pair(state="held", picture=".a--b.preview.jpg", reason="preview at 128 px"))
+    preview = make_pair(state="held", picture=".a--b.preview.jpg", reason="preview at 128 px")
+    sheet = make_page(preview, make_pair("queued", state="queued", picture=None))
     assert sheet.find("a", href="./.a--b.preview.jpg")
     assert "preview at 128 px" in sheet.text
+    assert "0 of 2 pictures · 1 preview · 1 min 32 s of rendering" in sheet.text
+    assert "Preview 1" in sheet.text
+    assert "Held" not in sheet.text
+
+
+def test_what_a_farm_holds_is_held_also_beside_a_preview():
+    preview = make_pair(state="held", picture=".a--b.preview.jpg", reason="preview at 128 px")
+    sheet = make_page(preview, make_pair("back", state="held", picture=None, reason="its run has ended"))
+    assert "Held 2" in sheet.text
+    assert sheet.text.count("Preview") == 1
 
 
 def test_done_before_says_what_it_means():
@@ -771,6 +782,36 @@ def test_cards_are_laid_out_by_what_varies(opened):
     assert opened.locator(".cross .card").count() == 3
     opened.select_option(".axes .columns", "")
     assert opened.locator(".sheet .card").count() == 3
+
+
+@pytest.mark.browser
+def test_a_sheet_in_a_bucket_is_read_from_there_by_a_browser(bucket, s3_endpoint, browser):
+    """As from a bucket that serves web pages: page, pictures, stand-ins and records by their places beside it."""
+    studio = Studio(bucket.url)
+    pretend_all(studio.simple(format="tiff", defaults={**QUICK, "tv_weight": 8}))
+    manifest = studio.manifest(
+        {"id": "grün", "content": "in/a.png", "style": "in/b.png"},
+        {"id": "tiff", "content": "in/a.png", "style": "in/b.png", "format": "tiff"},
+    )
+    pretend_all(manifest)
+    ContactSheet(plan_manifest(manifest)).write({})
+    for entry in bucket.client.list_objects_v2(Bucket=bucket.name)["Contents"]:
+        bucket.client.put_object_acl(Bucket=bucket.name, Key=entry["Key"], ACL="public-read")
+    tab, complaints = browser.new_page(), list[str]()
+    tab.on("console", lambda message: complaints.append(message.text))
+    tab.on("requestfailed", lambda request: complaints.append(request.url))
+    tab.goto(f"{s3_endpoint}/{bucket.name}/out/demo/index.html")
+    assert visible(tab) == ["pair-grün", "pair-tiff", "pair-a--b"]
+    for name in ("grün", "tiff", "a--b"):
+        tab.click(f"[id='pair-{name}'] .picture")
+        comes_true(tab, "document.querySelector('.result').src.startsWith('http')")
+        comes_true(tab, "document.querySelector('.before').naturalWidth === 48")
+        assert tab.evaluate("document.querySelector('.result').naturalWidth") == 32
+        tab.keyboard.press("Escape")
+    record = tab.locator("[id='pair-grün'] .links a")
+    assert tab.request.get(record.evaluate("link => link.href")).json()["id"] == "grün"
+    tab.close()
+    assert complaints == []
 
 
 @pytest.mark.browser
