@@ -778,6 +778,9 @@ def test_cards_are_laid_out_by_what_varies(opened):
     opened.select_option(".axes .columns", "init")
     assert opened.locator(".cross thead th").all_inner_texts() == ["init", "content", "gray"]
     assert opened.locator(".cross td").nth(1).locator(".card").get_attribute("id") == "pair-harbour--night"
+    widths = "[...document.querySelectorAll('.cross td, .cross')].map(each => each.clientWidth)"
+    whole, *cells = opened.evaluate(widths)
+    assert sum(cells) > 0.8 * whole  # few columns are as wide as there is room
     opened.reload()
     assert opened.locator(".cross .card").count() == 3
     opened.select_option(".axes .columns", "")
