@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cache, cached_property
+from functools import cache
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
@@ -95,6 +95,7 @@ class ContactSheet:
         self._urls = {storage.public(use.url): use.url for pair in plan.manifest.pairs for use in input_uses(pair)}
         weights, self._asked = plan.manifest.weights, _asked_for(plan)
         self._texts = {pair.id: self._texts_of(pair, weights) for pair in plan.manifest.pairs}
+        self._earlier: Sequence[EarlierPair] | None = None
         self._plots: dict[str, LossPlot | None] = {}  # by fingerprint
         self._written: dict[int, Sequence[SummaryPair]] = {}
 
@@ -117,7 +118,7 @@ class ContactSheet:
         summary = summary.model_copy(update={"farm": farm})
         write_summary(self.plan.places.summary, summary)
         first_time = not self._written
-        earlier = [each.entry for each in self._earlier]
+        earlier = [each.entry for each in self._find_earlier()]
         all_pairs = (*summary.pairs, *earlier)
         for number in range(page_count(len(all_pairs)), 0, -1):  # the first page leads to the others
             pairs = on_page(all_pairs, number)
@@ -129,12 +130,17 @@ class ContactSheet:
             self._remove_pages_behind(page_count(len(all_pairs)))
         return summary
 
-    @cached_property
-    def _earlier(self) -> Sequence[EarlierPair]:
-        """Looked for when the sheet is first written: that may be in the background."""
-        found = find_earlier(self.plan.manifest, self.plan.places)
-        self._texts |= {each.pair.id: self._texts_of(each.pair, each.weights) for each in found}
-        return found
+    def _find_earlier(self) -> Sequence[EarlierPair]:
+        """Looked for when the sheet is first written, which may be in the background; if need be, again the next
+        time."""
+        if self._earlier is None:
+            try:
+                self._earlier = find_earlier(self.plan.manifest, self.plan.places)
+            except StorageError as error:
+                log.warning("earlier pictures are not on the contact sheet for now: %s", error)
+                return []
+            self._texts |= {each.pair.id: self._texts_of(each.pair, each.weights) for each in self._earlier}
+        return self._earlier
 
     def _texts_of(self, pair: Pair, weights: WeightsSource) -> PairTexts:
         return PairTexts(pair_yaml(pair, self._asked), image_command(pair, weights))

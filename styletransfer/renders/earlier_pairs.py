@@ -19,6 +19,7 @@ from styletransfer.errors import RecordError, SettingsError, StorageError
 from styletransfer.manifest.names import RESERVED, name_fault, name_key
 from styletransfer.manifest.pairs import Manifest, Pair, PairStyle
 from styletransfer.manifest.weights_source import WeightsSource
+from styletransfer.renders.output_folder import lasting_fault
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import READERS
 from styletransfer.renders.records import InputRole, Record, SummaryPair, read_record
@@ -42,13 +43,9 @@ class EarlierPair(NamedTuple):
 def find_earlier(manifest: Manifest, places: OutputPlaces) -> list[EarlierPair]:
     """Those whose picture and record are in the folder, in the order in which they were rendered.
 
-    What is no record of one is passed over; where the storage is away there are none, with a warning.
+    What is no record of one is passed over. Raises StorageError where the storage is away.
     """
-    try:
-        files = frozenset(storage.glob(storage.join(storage.escape(places.folder), "*")))
-    except StorageError as error:
-        log.warning("earlier pictures are not looked for: %s", error)
-        return []
+    files = frozenset(storage.glob(storage.join(storage.escape(places.folder), "*")))
     taken = {name_key(name) for name in (*RESERVED, *(pair.id for pair in manifest.pairs))}
     ids = (storage.name(url).removesuffix(".json") for url in files if url.endswith(".json"))
     left_over = sorted(name for name in ids if name_fault(name) is None and name_key(name) not in taken)
@@ -63,7 +60,10 @@ def _read(places: OutputPlaces, files: frozenset[str], pair_id: str) -> EarlierP
         if record is None or record.id != pair_id or record.state != "done" or not _shows(places, files, record):
             return None
         pair = pair_of(record)
-    except (RecordError, StorageError) as error:
+    except StorageError as error:
+        log.debug("%s: no earlier picture: %s", pair_id, lasting_fault(error))
+        return None
+    except RecordError as error:
         log.debug("%s: no earlier picture: %s", pair_id, error)
         return None
     entry = summary_pair(places, pair, Outcome("done", record=record), {})

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from styletransfer import storage
+from styletransfer.errors import StorageError
 from styletransfer.pictures.thumbnail import thumbnail
 from styletransfer.renders.contact_sheet import MANY, ContactSheet, PageParts, PairTexts, duration, page
 from styletransfer.renders.output_places import PAIRS_A_PAGE
@@ -441,6 +442,19 @@ def test_what_the_manifest_names_no_more_stands_in_a_section_of_its_own(studio):
     assert "1 of 1 pictures" in sheet.text
     assert [pair.id for pair in summary.pairs] == ["a--b"]
     assert storage.exists(studio.url("out/demo/old.png"))
+
+
+def test_a_storage_that_is_away_keeps_earlier_pairs_off_the_sheet_no_longer_than_that(studio, monkeypatch, caplog):
+    studio.simple()
+    pretend_all(studio.manifest({"id": "old", "content": "in/a.png", "style": "in/b.png"}))
+    sheet = ContactSheet(plan_manifest(studio.simple()))
+    with monkeypatch.context() as patched:
+        patched.setattr(storage, "glob", lambda _: (_ for _ in ()).throw(StorageError("is away", transient=True)))
+        sheet.write({})
+    assert len(written(studio).cards()) == 1
+    assert "earlier pictures are not on the contact sheet for now: is away" in caplog.text
+    sheet.write({})
+    assert len(written(studio).cards()) == 2
 
 
 def test_where_nothing_is_left_over_nothing_is_said_of_it():

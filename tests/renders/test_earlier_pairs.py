@@ -11,7 +11,7 @@ from styletransfer.renders.earlier_pairs import find_earlier, pair_of
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.pair import store
 from styletransfer.renders.plan import plan_manifest
-from tests.studio import QUICK, picture_file, pretend_all, pretend_rendered
+from tests.studio import picture_file, pretend_all, pretend_rendered
 
 SWEEP = {"id": "cat", "content": "in/a.png", "style": "in/b.png"}
 
@@ -110,10 +110,13 @@ def test_no_more_are_read_than_a_page_can_be_made_of(studio, monkeypatch):
     assert len(found(studio, studio.manifest({**SWEEP, "id": "new"}))) == 2
 
 
-def test_a_storage_that_is_away_has_none(studio, monkeypatch, caplog):
-    def away(pattern):
+@pytest.mark.parametrize("part", ["glob", "read_if_exists"])
+def test_a_storage_that_is_away_is_told_of(studio, monkeypatch, part):
+    def away(*_, **options):
         raise StorageError("is away", transient=True)
 
-    monkeypatch.setattr(storage, "glob", away)
-    assert found(studio, studio.simple(defaults=QUICK)) == []
-    assert "earlier pictures are not looked for" in caplog.text
+    studio.simple()
+    pretend_all(swept(studio, 0.005))
+    monkeypatch.setattr(storage, part, away)
+    with pytest.raises(StorageError):
+        found(studio, studio.simple())
