@@ -52,6 +52,7 @@ _IN_WORDS = {
     "mask": "a mask is `region` or `from` of one of a pair's `styles`, or `keep` of the pair",
     "save_iter": "state is saved by time: `checkpoint_s`",
     "save_every": "state is saved by time: `checkpoint_s`",
+    "budget": "it is for `preview`, on one machine; on a farm `submit --preview --scale N` says how far",
     "print_iter": "progress is always shown",
     "backend": "the network runs on PyTorch alone",
     "normalize_gradients": "gradients are never normalized",

@@ -4,7 +4,7 @@ import io
 import json
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from styletransfer.manifest.pairs import Manifest
 from styletransfer.manifest.reader import parse_manifest
 from styletransfer.renders.pair import Rendered, fetch, store
 from styletransfer.renders.plan import PlannedPair, plan_manifest
+from styletransfer.renders.previews import preview_plan, store_preview
 from styletransfer.renders.records import Record, WeightsRecord, now
 
 QUICK = {"end_scale": 32, "min_scale": 20, "initial_iterations": 3, "iterations": 2}
@@ -108,6 +109,15 @@ def pretend_rendered(planned: PlannedPair, seed: int = 0) -> Rendered:
     image = torch.rand(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
     weights = WeightsRecord(source="random", identity=planned.weights_identity)
     return Rendered(fetch(planned), image, planned.fingerprint, weights, (), ("cpu",), "float32", 1.5, now())
+
+
+def pretend_previewed(manifest: Manifest, px: int, only: Sequence[str] = ()) -> list[Record]:
+    """A preview of every pair stored as if its first scales had been rendered, and where its render stands."""
+    plan = preview_plan(plan_manifest(manifest, only=only), px)
+    plan.check()
+    for planned in plan.pairs:
+        storage.write(planned.places.checkpoint(planned.id, str(planned.fingerprint)), b"a state")
+    return [store_preview(pretend_rendered(planned)) for planned in plan.pairs]
 
 
 def pretend_all(manifest: Manifest) -> list[Record]:

@@ -13,6 +13,7 @@ from prefect.client.schemas.objects import FlowRun
 from flows.commands.options import DONE, FAILED, INTERRUPTED
 from flows.commands.terminal import Lines
 from flows.farm import submissions
+from flows.farm.approvals import APPROVED, TO_BE_APPROVED
 from flows.farm.names import HELD
 from flows.pairs.listeners import Result
 from styletransfer import storage
@@ -116,6 +117,8 @@ def _sum_up(run: FlowRun, summary: Summary | None, places: OutputPlaces, lines: 
         pairs = tuple(pair for pair in summary.pairs if not only or pair.id in only)
         lines.ended(Result(summary.manifest, storage.public(places.index), pairs))
     if run.state.is_completed():
+        if run.state.name in (APPROVED, TO_BE_APPROVED):
+            lines.say(f"{run.name}: {run.state.message}")
         return DONE
     message = f": {run.state.message}" if run.state.message else ""
     lines.note(f"{run.name}: {submissions.state_text(run)}{message}")

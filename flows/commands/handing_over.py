@@ -11,6 +11,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import FlowRun
 
 from flows.commands.following import follow
 from flows.commands.options import DONE, load
@@ -34,6 +35,7 @@ from styletransfer.manifest.schema import Priority
 from styletransfer.renders.expected import expected
 from styletransfer.renders.inputs import FoundInput
 from styletransfer.renders.plan import Plan, plan_manifest
+from styletransfer.renders.previews import preview_plan
 from styletransfer.storage.retries import Retries
 
 _SHOWN = 5
@@ -44,13 +46,19 @@ SUBMIT_DELAYS_S: Final = (1.0, 2.0, 4.0)
 
 def hand_over(client: SyncPrefectClient, submission: Submission, lines: Lines, *, zone: tzinfo, wait: bool) -> int:
     """Submit, say where it can be seen, and follow it if asked to; returns the exit status."""
+    run = submitted(client, submission, lines, zone=zone)
+    return follow(client, run, submission.places, lines) if wait else DONE
+
+
+def submitted(client: SyncPrefectClient, submission: Submission, lines: Lines, *, zone: tzinfo) -> FlowRun:
+    """Submit, and say where it can be seen; returns the run."""
     run = submissions.submit(client, submission)
     begins = f", to begin {times.shown(submission.at, zone)}" if submission.at else ""
     lines.say(f"{run.name}: submitted as {submissions.short_id(run)}{begins}")
     lines.say(f"dashboard: {submissions.link(run)}")
     if orders.farm_is_paused(client):
         lines.note("note: the farm is paused; to go on: styletransfer resume")
-    return follow(client, run, submission.places, lines) if wait else DONE
+    return run
 
 
 def when(options: argparse.Namespace) -> tuple[ZoneInfo, datetime | None, str | None]:
@@ -73,13 +81,14 @@ def moment(text: str, timezone: str | None) -> datetime:
         raise SettingsError([Fault("", str(error))]) from error
 
 
-def planned(options: argparse.Namespace, lines: Lines) -> Plan:
-    """The manifest's plan, without a fault. Raises ManifestError with all there are."""
+def planned(options: argparse.Namespace, lines: Lines, preview: int | None = None) -> Plan:
+    """The manifest's plan, or that of its previews up to so many px, without a fault. Raises ManifestError with all
+    there are."""
     retries = Retries(lines.note, SUBMIT_DELAYS_S)
     manifest = retries.call(lambda: load(options))
     plan = plan_manifest(manifest, force=options.force, only=options.only, retries=retries)
     plan.check()
-    return plan
+    return plan if preview is None else retries.call(lambda: preview_plan(plan, preview))
 
 
 def check_reach(manifest: Manifest, *, shared: bool) -> None:
@@ -111,8 +120,9 @@ def notes(
     plan: Plan, client: SyncPrefectClient, priority: Priority | None = None, told: Callable[[], None] = lambda: None
 ) -> Iterable[str]:
     """What whoever submits should know. `told` is called before this machine is measured, where it has slots."""
-    queued = plan.having("queued")
-    yield f"{len(queued)} to render, {len(plan.pairs) - len(queued)} done before"
+    queued, held = plan.having("queued"), plan.having("held")
+    previewed = f", {len(held)} previewed before" if held else ""
+    yield f"{len(queued)} to render, {len(plan.pairs) - len(queued) - len(held)} done before{previewed}"
     workers = live_workers(client)
     slots = in_service(workers, read_services(client))
     coming = expected(plan, slot_speed(slots, read_devices(client), host_name(), told))

@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "history": "show the pictures that a pair had",
     "restore": "bring a former picture of a pair back",
     "submit": "hand a manifest to the farm",
+    "approve": "have pairs of a run go on from their previews",
     "schedule": "render a manifest, or all in a folder, night by night",
     "status": "show the night: manifests and slots, or one run's pairs",
     "pause": "pause a manifest, or the farm",

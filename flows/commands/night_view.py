@@ -90,7 +90,8 @@ def _pairs_text(each: NightManifest) -> str:
     if each.progress is None:
         summary = _summary(each.run)
         return counts_text(summary) if summary else ""
-    counts = {"done": each.progress.done, "failed": each.progress.failed, "left": each.progress.left}
+    stand = each.progress
+    counts = {"done": stand.done, "previewed": stand.previewed, "failed": stand.failed, "left": stand.left}
     return ", ".join(f"{count} {state}" for state, count in counts.items() if count)
 
 
@@ -123,7 +124,7 @@ def _manifest_json(each: NightManifest) -> dict[str, Any]:
     progress, run = each.progress, each.run
     counts = None
     if progress is not None:
-        counts = {name: getattr(progress, name) for name in ("done", "failed", "rendering", "left")}
+        counts = {name: getattr(progress, name) for name in ("done", "failed", "rendering", "left", "previewed")}
     return {
         "run": str(run.id),
         "manifest": run.name,

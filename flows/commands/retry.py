@@ -64,6 +64,7 @@ def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) ->
         priority=options.priority or former.parameters.get("priority"),
         max_failed=former.parameters.get("max_failed"),
         only=failed,
+        preview=former.parameters.get("preview"),
     )
     return hand_over(client, submission, lines, zone=times.parse_zone(times.host_zone()), wait=options.wait)
 

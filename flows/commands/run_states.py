@@ -14,6 +14,7 @@ from flows.commands.night_view import counts_text
 from flows.commands.tables import plain, table
 from flows.commands.without_driver import age, as_they_stand, is_at_work, silent_s
 from flows.farm import names, submissions
+from flows.farm.approvals import APPROVED, TO_BE_APPROVED
 from flows.farm.slot_work import figures, read_progress
 from flows.farm.times import duration_text
 from styletransfer import storage
@@ -76,6 +77,8 @@ def run_view(client: SyncPrefectClient, run: FlowRun) -> RenderableType:
     ]
     if state.contact_sheet:
         lines.append(f"contact sheet: {storage.public(state.contact_sheet)}")
+    if run.state is not None and run.state.name in (TO_BE_APPROVED, APPROVED):
+        lines.append(f"previews: {run.state.message}")
     if state.age_s is not None:
         lines.append(f"no driver is at work; what it knew last is {duration_text(state.age_s)} old")
     if state.missing:

@@ -7,7 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from flows.commands.farm_server import with_server
-from flows.commands.options import Parser, add_manifest_options, add_priority, max_failed
+from flows.commands.options import Parser, add_manifest_options, add_priority, max_failed, whole_number
+from flows.commands.preview import PREVIEW_PX
+from styletransfer.errors import Fault, SettingsError
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -25,6 +27,9 @@ this host's own (`up`), or --shared-filesystem says that all hosts see them.
 Times: '22:30' (the next one), 'today 22:30', 'tomorrow 01:00', or ISO 8601,
 '2026-03-01 01:00' or '2026-03-01T01:00+01:00'.
 
+--preview renders each pair's first scales, as `preview` does on one machine,
+and stops there: `approve` has the chosen pairs go on, --approve-at all of them.
+
 Ctrl-C while waiting leaves the run alone.
 
 exit status: 0 submitted (with --wait: all done), 1 some pair failed, time was
@@ -37,6 +42,7 @@ examples:
   styletransfer submit harbour.yaml --at 'tomorrow 01:00' --until 07:00
   styletransfer submit harbour.yaml --only harbour--wave --force
   styletransfer submit harbour.yaml --end-scale 2896+
+  styletransfer submit harbour.yaml --preview --approve-at 22:00 --until 07:00
 """
 
 
@@ -47,6 +53,14 @@ def add_options(parser: Parser) -> None:
         "--max-failed", type=max_failed, metavar="N", help="stop once N pairs (or '10%%' of them) have failed"
     )
     parser.add_shared("--embed-inputs")
+    parser.add_argument("--preview", action="store_true", help="render the first scales, and wait to be approved")
+    parser.add_argument(
+        "--scale",
+        type=whole_number(1),
+        metavar="N",
+        help=f"with --preview: scales of at most N px, the first one anyhow (default: {PREVIEW_PX})",
+    )
+    parser.add_argument("--approve-at", metavar="TIME", help="with --preview: all go on then, unless cancelled")
     parser.add_argument("--at", metavar="TIME", help="begin then, not now")
     parser.add_shared("--until", "--timezone", "--shared-filesystem", "--wait", "--state")
 
@@ -54,13 +68,15 @@ def add_options(parser: Parser) -> None:
 @with_server
 def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) -> int:
     """Submit, and follow the run if asked to; returns the exit status."""
-    from flows.commands.handing_over import check_reach, hand_over, notes, planned, stored, when
+    from flows.commands.handing_over import check_reach, hand_over, moment, notes, planned, stored, when
     from flows.farm import times
     from flows.farm.submissions import Submission
     from styletransfer.renders.speed import MEASURING
 
     zone, at, until = when(options)
-    plan = planned(options, lines)
+    preview = preview_px(options)
+    approve_at = moment(options.approve_at, options.timezone) if options.approve_at else None
+    plan = planned(options, lines, preview)
     check_reach(plan.manifest, shared=options.shared_filesystem)
     for note in notes(plan, client, options.priority, partial(lines.status, MEASURING)):
         lines.note(f"note: {note}")
@@ -74,6 +90,19 @@ def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) ->
         force=options.force,
         at=at,
         until=until,
-        timezone=options.timezone or (times.host_zone() if until else None),
+        timezone=options.timezone or (times.host_zone() if until or approve_at else None),
+        preview=preview,
+        approve_at=approve_at,
     )
     return hand_over(client, submission, lines, zone=zone, wait=options.wait)
+
+
+def preview_px(options: argparse.Namespace) -> int | None:
+    """How far each pair is rendered, where only a preview is asked for. Raises SettingsError."""
+    if options.preview:
+        return options.scale or PREVIEW_PX
+    given = {"--scale": options.scale, "--approve-at": options.approve_at}
+    faults = [Fault(option, "is for previews; give --preview, too") for option, value in given.items() if value]
+    if faults:
+        raise SettingsError(faults)
+    return None

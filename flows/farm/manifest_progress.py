@@ -16,36 +16,45 @@ from styletransfer.renders.records import PairState
 
 _TEXT: Final = re.compile(
     r"(?P<done>\d+) done, (?P<failed>\d+) failed, (?P<rendering>\d+) rendering, (?P<left>\d+) left"
-    r"(?:; through by (?P<through>\S+))?"
+    r"(?:, (?P<previewed>\d+) previewed)?(?:; through by (?P<through>\S+))?"
 )
 
 
 @dataclass(frozen=True)
 class ManifestProgress:
-    """Pairs by how they stand; `left` are neither done nor failed. `through`: when the last will be, if known."""
+    """Pairs by how they stand; `left` are neither done nor failed, nor `previewed` where no more is asked for.
+
+    `through`: when the last will be, if known.
+    """
 
     done: int
     failed: int
     rendering: int
     left: int
     through: datetime | None = None
+    previewed: int = 0
 
     @classmethod
-    def of(cls, states: Iterable[PairState], through: datetime | None = None) -> ManifestProgress:
-        """From the state of every pair."""
+    def of(
+        cls, states: Iterable[PairState], through: datetime | None = None, previewed: int = 0
+    ) -> ManifestProgress:
+        """From the state of every pair, of which so many are held behind a preview that was asked for."""
         found = Counter(states)
         done, failed = found["done"] + found["skipped"], found["failed"]
-        return cls(done, failed, found["rendering"], found.total() - done - failed, through)
+        left = found.total() - done - failed - previewed
+        return cls(done, failed, found["rendering"], left, through, previewed)
 
     @property
     def fraction(self) -> float:
         """Of the pairs, how many need no more waiting for: 0 to 1."""
-        total = self.done + self.failed + self.left
-        return (self.done + self.failed) / total if total else 1.0
+        through = self.done + self.failed + self.previewed
+        return through / (through + self.left) if through + self.left else 1.0
 
     def __str__(self) -> str:
+        previewed = f", {self.previewed} previewed" if self.previewed else ""
         through = "" if self.through is None else f"; through by {self.through.isoformat(timespec='seconds')}"
-        return f"{self.done} done, {self.failed} failed, {self.rendering} rendering, {self.left} left{through}"
+        counts = f"{self.done} done, {self.failed} failed, {self.rendering} rendering, {self.left} left"
+        return f"{counts}{previewed}{through}"
 
 
 def parse_progress(text: str) -> ManifestProgress | None:
@@ -58,4 +67,4 @@ def parse_progress(text: str) -> ManifestProgress | None:
         through = datetime.fromisoformat(match["through"]) if match["through"] else None
     except ValueError:
         return None
-    return ManifestProgress(done, failed, rendering, left, through)
+    return ManifestProgress(done, failed, rendering, left, through, int(match["previewed"] or 0))

@@ -167,7 +167,9 @@ def end_message(result: Result, seconds: float) -> tuple[str, str]:
     if len(failed) > _MOST_FAILURES:
         lines.append(f"... and {len(failed) - _MOST_FAILURES} more")
     if held := sum(pair.state == "held" for pair in result.pairs):
-        lines.append(f"time was up: {held} left over; they go on when the manifest is rendered next")
+        lines.append(
+            result.onward or f"time was up: {held} left over; they go on when the manifest is rendered next"
+        )
     lines += _farm_lines(result.farm) if result.farm else ()
     return head, "\n".join([*lines, f"contact sheet: {markdown(result.index)}"])
 

@@ -88,7 +88,7 @@ def _manifest_row(each: NightManifest, zone: tzinfo) -> tuple[str, ...]:
     return (
         name,
         f"{bar(progress.fraction)} {100 * progress.fraction:.0f} %",
-        state,
+        f"{state}, {progress.previewed} previewed" if progress.previewed else state,
         *map(str, counts),
         through_text(through, zone) if through and not over else "",
     )

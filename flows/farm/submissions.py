@@ -53,7 +53,8 @@ AT_WORK: Final = [state for state in LIVE if state is not StateType.SCHEDULED]
 class Submission:
     """A manifest for the farm. `manifest` is where the farm reads it, `at` (UTC) when to begin, if not now.
 
-    `priority` None leaves it to the manifest, whose own is `queue`; so does `max_failed`.
+    `priority` None leaves it to the manifest, whose own is `queue`; so does `max_failed`. With `preview` each pair
+    is rendered up to so many px and waits for approval, which all have at the moment `approve_at`, if there is one.
     """
 
     manifest: str
@@ -66,6 +67,8 @@ class Submission:
     at: datetime | None = None
     until: str | None = None
     timezone: str | None = None
+    preview: int | None = None
+    approve_at: datetime | None = None
 
 
 @contextmanager
@@ -84,11 +87,14 @@ def deployed(*, perhaps: bool = False) -> Iterator[None]:
         raise StyleTransferError("the farm is not set up on this server; run: styletransfer deploy") from error
 
 
-def submit(client: SyncPrefectClient, submission: Submission) -> FlowRun:
-    """Hand a manifest to a driver. Raises StyleTransferError where nothing has been deployed."""
+def submit(client: SyncPrefectClient, submission: Submission, key: str | None = None) -> FlowRun:
+    """Hand a manifest to a driver; with a `key`, once, however often it is called with the same.
+
+    Raises StyleTransferError where nothing has been deployed.
+    """
     with deployed():
         deployment = client.read_deployment_by_name(names.DRIVER_DEPLOYMENT)
-    name, key = submission.places.manifest_name, uuid.uuid4().hex
+    name, key = submission.places.manifest_name, key or uuid.uuid4().hex
     return client.create_flow_run_from_deployment(
         deployment.id,
         name=name,
@@ -133,7 +139,15 @@ def _parameters(submission: Submission, key: str) -> dict[str, Any]:
         "submission": key,
         "until": submission.until,
         "timezone": submission.timezone,
+        **_preview_parameters(submission),
     }
+
+
+def _preview_parameters(submission: Submission) -> dict[str, Any]:
+    """Only where they are given: a farm deployed by an earlier version doesn't know them."""
+    approve_at = submission.approve_at and submission.approve_at.isoformat()
+    given = {"preview": submission.preview, "approve_at": approve_at}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 # Finding

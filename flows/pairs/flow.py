@@ -23,12 +23,12 @@ from flows.pairs.listeners import Listener, Listeners, LogListener, Result
 from flows.pairs.renderer import Renderer
 from flows.pairs.sheet import LiveSheet
 from flows.pairs.slots import Slots, lock_devices
-from flows.pairs.steps import load_weights, make_plan, write_sheet
+from flows.pairs.steps import first_scales, load_weights, make_plan, write_sheet
 from styletransfer import storage
 from styletransfer.errors import StorageError, WeightsError
 from styletransfer.machine.devices import Slot, parse_devices
 from styletransfer.renders.plan import Plan, PlannedPair
-from styletransfer.renders.previews import preview_plan, preview_rounds
+from styletransfer.renders.previews import preview_rounds
 from styletransfer.renders.same_picture import take_over
 from styletransfer.renders.speed import machine_speed
 from styletransfer.renders.summary import Outcome
@@ -89,8 +89,7 @@ def render_manifest(
     plan.check(troubles=False)
     if not (caller.plan or force):
         plan = Retries(log.warning).call(partial(take_over, plan))
-    if preview is not None:
-        plan = Retries(log.warning).call(partial(preview_plan, plan, preview))
+    plan = first_scales(plan, preview)
     _describe_run(plan)
     speed_of = machine_speed(devices or [])
     sheet, stopped = Retries(log.warning).call(lambda: LiveSheet(plan, speed_of)), False
@@ -175,9 +174,10 @@ def final_state(result: Result, *, stopped: bool) -> State[Any]:
     """How the flow ends: a failed pair never hides behind the others."""
     if stopped:
         return Cancelled(message=f"stopped; {result.counts}")
+    message = "; ".join(filter(None, (result.counts, result.onward)))
     if result.failures:
-        return Failed(message="\n".join([result.counts, *result.failures]))
-    return Completed(message=result.counts)
+        return Failed(message="\n".join([message, *result.failures]))
+    return Completed(message=message)
 
 
 def _describe_run(plan: Plan) -> None:

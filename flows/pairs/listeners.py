@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class Result:
     """How a run ended. `pairs` are those it was asked for; the summary has the manifest's others, too.
 
-    `given_up`: why the rest was not rendered, if it was not. `farm`: what it took of a farm.
+    `given_up`: why the rest was not rendered, if it was not. `farm`: what it took of a farm. `previewed`: ids of
+    those that stopped behind their first scales, as was asked for, and `onward` how they go on.
     """
 
     manifest: str
@@ -29,12 +30,16 @@ class Result:
     pairs: tuple[SummaryPair, ...]
     given_up: str | None = None
     farm: FarmReport | None = None
+    previewed: tuple[str, ...] = ()
+    onward: str = ""
 
     @classmethod
     def of(cls, plan: Plan, summary: Summary) -> Result:
-        asked = {planned.id for planned in plan.pairs}
+        asked = {planned.id: planned for planned in plan.pairs}
         pairs = tuple(pair for pair in summary.pairs if pair.id in asked)
-        return cls(plan.manifest.name, storage.public(plan.places.index), pairs, farm=summary.farm)
+        previewed = tuple(pair.id for pair in pairs if pair.is_previewed and asked[pair.id].whole)
+        index = storage.public(plan.places.index)
+        return cls(plan.manifest.name, index, pairs, farm=summary.farm, previewed=previewed)
 
     @property
     def counts(self) -> str:

@@ -27,7 +27,7 @@ from styletransfer.renders import pair
 from styletransfer.renders.gpu_share import gpu_share
 from styletransfer.renders.pair import Fetched, Rendered
 from styletransfer.renders.plan import PlannedPair
-from styletransfer.renders.previews import reason
+from styletransfer.renders.previews import outcome_of
 from styletransfer.renders.records import Record
 from styletransfer.renders.summary import Outcome
 from styletransfer.storage.retries import is_transient
@@ -113,7 +113,7 @@ class Renderer:
         attempt = self.attempt(planned.id)
         try:
             with MemoryPlace(self._places) as place:
-                outcome = _stored(self._steps(planned, place), attempt)
+                outcome = outcome_of(self._steps(planned, place), attempt)
         except Cancelled:
             if planned.id not in self._begun or self._stopped is None:
                 return
@@ -171,9 +171,3 @@ class Renderer:
     def _shares(self, planned: PlannedPair) -> int:
         """The same in whole shares: pairs of one order keep theirs, by style."""
         return self.slots.whole_shares(self._share(planned))
-
-
-def _stored(record: Record, attempt: int) -> Outcome:
-    """Done, or held behind its preview."""
-    why = reason(record) if record.state == "held" else None
-    return Outcome(record.state, why, record, attempts=attempt)

@@ -80,7 +80,7 @@ class LiveSheet(Listener):
     def stand(self, outcomes: Mapping[str, Outcome]) -> None:
         """How some pairs stand now, by id. One that is stopped on its way to a finer preview has the one before."""
         with self._lock:
-            self._previews |= {name: each for name, each in outcomes.items() if _is_preview(each)}
+            self._previews |= {name: each for name, each in outcomes.items() if each.is_preview}
             for name, outcome in outcomes.items():
                 stopped = outcome.state == "cancelled"
                 self._outcomes[name] = self._previews.get(name, outcome) if stopped else outcome
@@ -126,7 +126,3 @@ class LiveSheet(Listener):
             pause_s = max(LEAST_PAUSE_S, 10 * (time.monotonic() - began))
             self._progress_due = began + self._progress_pause_s
             self._over.wait(pause_s)
-
-
-def _is_preview(outcome: Outcome) -> bool:
-    return outcome.state == "held" and outcome.record is not None

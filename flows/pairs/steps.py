@@ -58,6 +58,11 @@ def make_plan(
     return plan_manifest(manifest, force=force, only=only, retries=retries, known=known)
 
 
+def first_scales(plan: Plan, px: int | None) -> Plan:
+    """The plan; of its pairs no more than the scales up to `px`, if it is given. Has retries of its own."""
+    return plan if px is None else Retries(log.warning).call(lambda: previews.preview_plan(plan, px))
+
+
 @network_task("load weights", "load weights")
 def load_weights(plan: Plan, queued: Sequence[PlannedPair]) -> Weights:
     """The manifest's weights, as deep as any of the pairs needs them."""

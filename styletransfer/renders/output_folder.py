@@ -83,10 +83,17 @@ def find_record(places: OutputPlaces, pair_id: str) -> Record | None:
     return record
 
 
+def picture_url(places: OutputPlaces, record: Record) -> str:
+    """Where the record's picture must be, which may be a preview's: what the record itself says is anybody's."""
+    if record.state == "held":
+        return places.preview(record.id)
+    return places.picture(record.id, record.output.format)
+
+
 def picture_is_there(places: OutputPlaces, record: Record) -> bool:
     """Whether the record's picture exists with the recorded size."""
     try:
-        return storage.stat(places.picture(record.id, record.output.format)).size == record.output.size
+        return storage.stat(picture_url(places, record)).size == record.output.size
     except StorageError as error:
         lasting_fault(error)
         return False

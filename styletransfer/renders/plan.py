@@ -142,7 +142,7 @@ def plan_manifest(
     """
     retries = retries or no_retries()
     places = OutputPlaces(manifest.output, manifest.name)
-    pairs, faults = _choose(manifest.pairs, only)
+    pairs, faults = choose(manifest.pairs, only)
     output = OutputFolder(places) if known and only else retries.call(lambda: look_at_output(places))
     weights, weights_fault = retries.call(lambda: _identify_weights(manifest.weights, pairs))
     overwrites = Overwrites(manifest, places)
@@ -201,7 +201,7 @@ def plan_alone(
     return planned
 
 
-def _choose(pairs: tuple[Pair, ...], only: Sequence[str]) -> tuple[tuple[Pair, ...], list[Fault]]:
+def choose(pairs: tuple[Pair, ...], only: Sequence[str]) -> tuple[tuple[Pair, ...], list[Fault]]:
     """The pairs with the ids asked for, or ids that fit a pattern, and a fault for each that there isn't."""
     if not only:
         return pairs, []

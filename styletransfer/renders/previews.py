@@ -19,6 +19,7 @@ from styletransfer.pictures.encode import encode, from_tensor
 from styletransfer.renders.pair import Rendered, record_of
 from styletransfer.renders.plan import READERS, Plan, PlannedPair
 from styletransfer.renders.records import Record, read_record, write_record
+from styletransfer.renders.summary import Outcome
 from styletransfer.renders.thumbnails import Thumbnails
 from styletransfer.storage.retries import Retries
 
@@ -56,19 +57,20 @@ def _previewed(planned: PlannedPair, scales: Scales) -> PlannedPair:
     if planned.state != "queued" or scales == planned.scales:
         return planned
     planned = replace(planned, scales=scales, whole=planned.scales)
-    if (record := _find(planned)) is not None:
-        return replace(planned, state="held", record=record, reason=reason(record))
-    return planned
+    record = find_preview(planned)
+    if record is None or record.fingerprint != planned.fingerprint:
+        return planned
+    return replace(planned, state="held", record=record, reason=reason(record))
 
 
-def _find(planned: PlannedPair) -> Record | None:
-    """The preview of what the pair is now, if it has these scales and the render's state is kept."""
+def find_preview(planned: PlannedPair) -> Record | None:
+    """The pair's preview, of what it is now or was, if it has these scales and the render's state is kept."""
     try:
         record = read_record(planned.places.preview_record(planned.id))
     except RecordError as error:
         log.warning("%s: plan: %s; it is previewed anew", planned.id, error)
         return None
-    if record is None or (record.id, record.fingerprint) != (planned.id, planned.fingerprint):
+    if record is None or record.id != planned.id:
         return None
     fine_enough = max(record.output.width, record.output.height) >= planned.scales[-1]
     kept = (planned.places.preview(planned.id), planned.places.checkpoint(planned.id, record.fingerprint))
@@ -78,7 +80,13 @@ def _find(planned: PlannedPair) -> Record | None:
 def reason(record: Record) -> str:
     """Why the pair is held."""
     longest = max(record.output.width, record.output.height)
-    return f"preview at {longest} px; rendering goes on from here"
+    return f"preview at {longest} px; `render` goes on from here, on a farm `approve`"
+
+
+def outcome_of(record: Record, attempts: int) -> Outcome:
+    """Done, or held behind its preview."""
+    why = reason(record) if record.state == "held" else None
+    return Outcome(record.state, why, record, attempts=attempts)
 
 
 def store_preview(rendered: Rendered) -> Record:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from styletransfer import storage
 from styletransfer.errors import RecordError
 from styletransfer.manifest.pairs import Pair, PairStyle
-from styletransfer.renders.output_folder import find_record
+from styletransfer.renders.output_folder import find_record, picture_url
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import READERS, Plan, PlannedPair
 from styletransfer.renders.records import (
@@ -38,6 +38,11 @@ class Outcome:
     record: Record | None = None
     attempts: int = 0
     of_host: bool = False
+
+    @property
+    def is_preview(self) -> bool:
+        """Whether its first scales are done, as was asked for, and it is held there."""
+        return self.state == "held" and self.record is not None
 
 
 def summarise(
@@ -120,10 +125,13 @@ def _unplanned_pair(places: OutputPlaces, pair: Pair) -> SummaryPair:
 
 
 def _planned_pair(planned: PlannedPair, outcome: Outcome | None) -> SummaryPair:
-    if outcome is None:
-        record = planned.record if planned.state in ("skipped", "held") else None
-        outcome = Outcome(planned.state, planned.reason, record)
-    return summary_pair(planned.places, planned.pair, outcome, planned.hashes)
+    return summary_pair(planned.places, planned.pair, outcome or as_planned(planned), planned.hashes)
+
+
+def as_planned(planned: PlannedPair) -> Outcome:
+    """How a pair stands of which nothing has been heard since it was planned."""
+    record = planned.record if planned.state in ("skipped", "held") else None
+    return Outcome(planned.state, planned.reason, record)
 
 
 def summary_pair(places: OutputPlaces, pair: Pair, outcome: Outcome, hashes: Mapping[str, str]) -> SummaryPair:
@@ -156,13 +164,10 @@ def summary_pair(places: OutputPlaces, pair: Pair, outcome: Outcome, hashes: Map
 
 def _with_record(entry: SummaryPair, places: OutputPlaces, record: Record) -> SummaryPair:
     """The pair's line with what its record knows, which may be that of its preview."""
-    picture = places.picture(record.id, record.output.format)
-    if record.state == "held":
-        picture = places.preview(record.id)
     return entry.model_copy(
         update={
             "fingerprint": record.fingerprint,
-            "picture": storage.name(picture),
+            "picture": storage.name(picture_url(places, record)),
             "sha256": record.output.sha256,
             "format": record.output.format,
             "width": record.output.width,

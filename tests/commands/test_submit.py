@@ -3,11 +3,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from flows.commands.main import make_parser
 from flows.farm import names, submissions
 from styletransfer.manifest.reader import load_manifest
 from styletransfer.renders.output_places import OutputPlaces
 from tests.farm.commands import call, deploy_all, runs_of, unique
-from tests.studio import QUICK
+from tests.studio import QUICK, pretend_previewed
 
 
 @pytest.fixture(autouse=True)
@@ -172,3 +173,37 @@ def test_a_server_where_nothing_is_deployed_is_told(studio, monkeypatch):
     done = call("submit", studio.url("manifest.yaml"), "--shared-filesystem")
     assert done.status == 1
     assert done.err == "error: the farm is not set up on this server; run: styletransfer deploy\n"
+
+
+def test_previews_reach_the_driver_with_how_far_and_when_they_are_approved(studio):
+    name = written(studio)
+    wishes = ["--preview", "--scale", "24", "--approve-at", "tomorrow 22:00", "--timezone", "UTC"]
+    done = call("submit", studio.url("manifest.yaml"), "--shared-filesystem", *wishes)
+    assert done.status == 0, done.err
+    (run,) = runs_of(name)
+    tomorrow = datetime.now(UTC).date() + timedelta(days=1)
+    assert (run.parameters["preview"], run.parameters["timezone"]) == (24, "UTC")
+    assert run.parameters["approve_at"] == f"{tomorrow}T22:00:00+00:00"
+    pretend_previewed(load_manifest(run.parameters["manifest"]), 24)
+    again = call("submit", studio.url("manifest.yaml"), "--shared-filesystem", "--preview", "--scale", "24")
+    assert "0 to render, 0 done before, 1 previewed before" in again.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--scale", "64"], "error: --scale is for previews; give --preview, too"),
+        (["--approve-at", "22:00"], "error: --approve-at is for previews; give --preview, too"),
+        (["--preview", "--approve-at", "soon"], "'soon' is no moment that is understood"),
+    ],
+)
+def test_what_is_for_previews_alone_is_refused_without(studio, arguments, message):
+    done = call("submit", studio.url("none.yaml"), *arguments)
+    assert done.status == 2
+    assert message in done.err
+
+
+def test_a_budget_is_for_previews_on_one_machine(capsys):
+    with pytest.raises(SystemExit):
+        make_parser("submit").parse_args(["night.yaml", "--preview", "--budget", "10m"])
+    assert "there is no option --budget (it is for `preview`, on one machine; on a farm" in capsys.readouterr().err

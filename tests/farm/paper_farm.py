@@ -13,8 +13,9 @@ from flows.farm.pair_notes import PairNote, delete_note, write_note
 from styletransfer.errors import StorageError
 from styletransfer.renders.pair import store
 from styletransfer.renders.plan import plan_manifest
+from styletransfer.renders.previews import preview_plan
 from styletransfer.renders.records import now
-from tests.studio import pretend_rendered
+from tests.studio import pretend_previewed, pretend_rendered
 
 ONE = Needs(1)
 
@@ -34,9 +35,11 @@ class PaperFarm:
         self.beating = set()
         self._numbers = count(1)
 
-    def driver(self, submission="night", *, force_before=None, only=(), until=None, priority=None):
+    def driver(self, submission="night", *, force_before=None, only=(), until=None, priority=None, preview=None):
         """A driver that has planned and not begun."""
         plan = plan_manifest(self.manifest, only=only, force=force_before is not None)
+        if preview is not None:
+            plan = preview_plan(plan, preview)
         request = RenderRequest("", submission, plan.places, force_before, until=until, priority=priority)
         began = force_before or now() - timedelta(hours=1)
         runs = PaperRuns(self, submission)
@@ -68,6 +71,12 @@ class PaperFarm:
             self.rendered.append(pair)
             store(pretend_rendered(planned[pair]), attempts=self.attempts.get((run.id, pair), 1))
             delete_note(self.places, pair)
+
+    def preview(self, run, px):
+        """The pairs' first scales are rendered, and that was all that was asked for."""
+        self.become(run, "running")
+        self.rendered += [record.id for record in pretend_previewed(self.manifest, px, run.pairs)]
+        self.become(run, "completed", "held")
 
     def complete(self, run):
         self.become(run, "running")

@@ -111,7 +111,7 @@ class SimulatedFarm:
     def _finish_pair(self, slot):
         pair, self._news = slot.left.pop(0), True
         self.notes_left.pop(pair, None)
-        self.done[pair] = SimpleNamespace(seconds=self.pair_s, slot_seconds=self.pair_s, attempts=1)
+        self.done[pair] = SimpleNamespace(seconds=self.pair_s, state="done", slot_seconds=self.pair_s, attempts=1)
         if slot.left:
             slot.next_at += self.pair_s
             self._note(slot, slot.run, slot.left[0], "rendering")

@@ -12,8 +12,9 @@ THROUGH = datetime(2026, 3, 2, 3, 10, tzinfo=UTC)
 
 @pytest.mark.parametrize("through", [None, THROUGH])
 def test_it_is_read_as_it_was_told(through):
-    progress = ManifestProgress(7, 1, 2, 4, through)
-    assert parse_progress(str(progress)) == progress
+    for previewed in (0, 5):
+        progress = ManifestProgress(7, 1, 2, 4, through, previewed)
+        assert parse_progress(str(progress)) == progress
 
 
 @pytest.mark.parametrize("text", ["", "42 %, 12:05 left; a--b: 3 it/s", "1 done, 0 failed, 0 rendering"])
@@ -27,3 +28,5 @@ def test_pairs_are_counted_by_what_is_left_of_them():
     assert progress == ManifestProgress(done=2, failed=1, rendering=1, left=3)
     assert progress.fraction == 0.5
     assert ManifestProgress.of(()).fraction == 1
+    previewed = ManifestProgress.of(states, previewed=1)
+    assert (previewed.left, previewed.previewed, previewed.fraction) == (2, 1, 4 / 6)

@@ -45,6 +45,13 @@ def test_the_message_of_a_night_that_was_too_short_tells_what_becomes_of_the_res
     assert "time was up: 2 left over; they go on when the manifest is rendered next" in body.splitlines()
 
 
+def test_the_message_of_previews_tells_how_they_go_on():
+    waiting = replace(result(pair(1, "held", "preview at 256 px")), onward="to go on from the previews: ...")
+    _, body = end_message(waiting, 60)
+    assert "to go on from the previews: ..." in body.splitlines()
+    assert "time was up" not in body
+
+
 def test_the_message_of_a_manifest_that_was_given_up_says_so_first():
     given_up = replace(result(pair(1, "failed", "damaged"), pair(2, "cancelled")), given_up="stopped, as ...")
     _, body = end_message(given_up, 60)

@@ -29,6 +29,7 @@ NIGHT = Night(
         manifest("har|bour", Running(), ManifestProgress(5, 1, 2, 2, THROUGH)),
         manifest("over", Completed(message="8 done"), ManifestProgress(8, 0, 0, 0, THROUGH)),
         manifest("waits", Running()),
+        manifest("chosen", Completed(name="To be approved"), ManifestProgress(1, 0, 0, 0, None, 3)),
     ),
     (
         SlotWork("alpha", "gpu0", "nst-gpu1"),
@@ -50,7 +51,8 @@ def test_the_page_has_picture_manifests_and_slots():
     assert rows[3] == "| [over](/runs/flow-run/id-over) | ████████████ 100 % | completed | 8 | 0 | 0 |  |"
     assert rows[4] == "| [waits](/runs/flow-run/id-waits) |  | running |  |  |  |  |"
     assert "3 slots, 1 idle, 1 out of service" in text
-    assert rows[7:] == [  # those that may need somebody first, then those at work
+    assert rows[5].endswith(" | ████████████ 100 % | to be approved, 3 previewed | 1 | 0 | 0 |  |")
+    assert rows[8:] == [  # those that may need somebody first, then those at work
         "| beta | gpu0 |  | out of service: 4 runs failed |  |",
         r"| alpha | gpu1 | har\|bour | cat--wave | 12:05 |",
         "| alpha | gpu0 |  | idle |  |",

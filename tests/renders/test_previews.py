@@ -83,7 +83,8 @@ def test_the_final_is_byte_for_byte_what_it_is_without_and_nothing_is_done_twice
 def test_a_preview_grows_and_one_that_is_there_is_not_made_again(manifest):
     rendered(preview_of(manifest, 17))
     held = preview_of(manifest, 17)
-    assert (held.state, held.reason) == ("held", "preview at 17 px; rendering goes on from here")
+    assert held.state == "held"
+    assert held.reason == "preview at 17 px; `render` goes on from here, on a farm `approve`"
     seen = []
     larger = preview_of(manifest, 24)
     assert larger.state == "queued"

@@ -92,6 +92,8 @@ class LogStates:
     def _tell(self, pair: str, outcome: Outcome) -> None:
         if outcome.state == "done" and outcome.record is not None:
             self._log.info("%s: done: %.1f s", pair, outcome.record.seconds)
+        elif outcome.is_preview:
+            self._log.info("%s: %s", pair, outcome.reason)
         elif outcome.state in ("failed", "cancelled"):
             level = logging.ERROR if outcome.state == "failed" else logging.WARNING
             self._log.log(level, "%s: %s: %s", pair, outcome.state, outcome.reason)

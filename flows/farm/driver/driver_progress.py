@@ -15,10 +15,11 @@ from flows.farm.markdown import markdown
 from flows.farm.names import LATEST_ARTIFACT, PROGRESS_ARTIFACT
 from flows.pairs.listeners import Result
 from styletransfer.pictures.thumbnail import thumbnail
+from styletransfer.renders.output_folder import picture_url
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import Plan
 from styletransfer.renders.records import Record, now
-from styletransfer.renders.summary import Outcome
+from styletransfer.renders.summary import Outcome, as_planned
 from styletransfer.renders.thumbnails import LARGE_PX, Thumbnails
 
 EVERY_S: Final = 30.0
@@ -52,12 +53,13 @@ class DriverProgress:
         self._due = self._clock() + EVERY_S
         assert self._plan is not None
         assert self._pace is not None
-        states = [outcomes[pair.id].state if pair.id in outcomes else pair.state for pair in self._plan.pairs]
+        stand = [outcomes.get(pair.id) or as_planned(pair) for pair in self._plan.pairs]
         left = self._pace.seconds_left(outcomes)
         through = now() + timedelta(seconds=self._pace.total_s(left)) if left else None
         self.forecast = self.forecast or through
-        self._tell(ManifestProgress.of(states, through))
-        records = [outcome.record for outcome in outcomes.values() if outcome.state == "done" and outcome.record]
+        previewed = sum(outcome.is_preview for outcome in stand)
+        self._tell(ManifestProgress.of((outcome.state for outcome in stand), through, previewed))
+        records = [outcome.record for outcome in outcomes.values() if outcome.record]
         if records:
             self._show(max(records, key=lambda record: record.finished))
 
@@ -73,13 +75,12 @@ class DriverProgress:
             self._artifacts.publish(LATEST_ARTIFACT, partial(latest_picture, self._plan.places, record))
 
     def ended(self, result: Result) -> None:
-        self._tell(ManifestProgress.of(pair.state for pair in result.pairs))
+        self._tell(ManifestProgress.of((pair.state for pair in result.pairs), previewed=len(result.previewed)))
 
 
 def latest_picture(places: OutputPlaces, record: Record) -> Content | None:
     """The finished picture, small, in markdown; None where it is not there any more."""
-    url = places.picture(record.id, record.output.format)  # where it must be: a record may say anything
-    jpeg = Thumbnails(places).find(record.output.sha256, url, LARGE_PX)
+    jpeg = Thumbnails(places).find(record.output.sha256, picture_url(places, record), LARGE_PX)
     if jpeg is None:
         return None
     caption = f"{markdown(places.manifest_name)}: {markdown(record.id)}"

@@ -24,6 +24,7 @@ from prefect.states import Cancelled, Completed, Failed
 from pydantic import Field
 
 from flows.farm import manifest_copy, names, submissions
+from flows.farm.approvals import APPROVED, TO_BE_APPROVED, go_on
 from flows.farm.artifacts import Artifacts
 from flows.farm.driver.driver_listeners import DriverListeners, LogStates, SheetStates
 from flows.farm.driver.driver_progress import DriverProgress
@@ -42,7 +43,7 @@ from flows.pairs.flow import final_state
 from flows.pairs.listeners import Result
 from flows.pairs.retrying import outage_retries
 from flows.pairs.sheet import LiveSheet
-from flows.pairs.steps import make_plan, write_sheet
+from flows.pairs.steps import first_scales, make_plan, write_sheet
 from styletransfer import storage
 from styletransfer.errors import StorageError, StyleTransferError
 from styletransfer.manifest.max_failed import MaxFailed
@@ -77,6 +78,8 @@ def drive_manifest(
     submission: str | None = None,
     until: str | None = None,
     timezone: str | None = None,
+    preview: int | None = None,
+    approve_at: datetime | None = None,
     revivals: Annotated[int, Field(ge=0, le=names.MOST_REVIVALS)] = 0,  # noqa: ARG001  (for who begins it again)
 ) -> State[Any]:
     """Have what is left to do of the manifest at this URL rendered by the farm's workers.
@@ -84,8 +87,10 @@ def drive_manifest(
     `only` keeps the pairs with these ids, `force` renders what is done again; `weights` and `output` replace the
     manifest's, `priority` its pairs', `max_failed` its limit. `submission` names what is submitted: a driver with
     the same one goes on where the last stopped. No pair is begun after `until` (`07:00`, in `timezone`; its next
-    one after the submission began). `revivals`: how often it was begun again for one that crashed. Ends Failed,
-    naming each failed pair and why; Cancelled, named Held, if time was too short.
+    one after the submission began). With `preview` no more is rendered than each pair's scales up to so many px;
+    then pairs wait to be approved, or are submitted to go on at the moment `approve_at`. `revivals`: how often it
+    was begun again for one that crashed. Ends Failed, naming each failed pair and why; Cancelled, named Held, if
+    time was too short.
     """
     outlive_worker()
     outlive_suspension()
@@ -93,6 +98,7 @@ def drive_manifest(
         try:
             me = DriverRun(client, submission)
             plan = _planned(manifest, only or [], force, weights, output)
+            plan = outage_retries().call(partial(first_scales, plan, preview))
             me.describe(plan)
             end = _end(until, timezone, me.began)
             before = me.began if force else None
@@ -105,8 +111,9 @@ def drive_manifest(
                 timezone=timezone,
                 priority=priority,
                 max_failed=max_failed,
+                preview=preview,
             )
-            return look_after(plan, request, me, client)
+            return look_after(plan, request, me, client, approve_at)
         except ReplacedError as replaced:
             return Completed(name=submissions.REPLACED, message=str(replaced))
         except CalledOffError as called_off:
@@ -169,7 +176,13 @@ def plan_patiently(make: Callable[[], Plan], retries: Retries | None = None) -> 
         return error.plan  # whose pairs tell why they fail
 
 
-def look_after(plan: Plan, request: RenderRequest, me: DriverRun, client: SyncPrefectClient) -> State[Any]:
+def look_after(
+    plan: Plan,
+    request: RenderRequest,
+    me: DriverRun,
+    client: SyncPrefectClient,
+    approve_at: datetime | None = None,
+) -> State[Any]:
     """Have the plan's pairs rendered, show how they stand, and sum up. Raises ReplacedError."""
     artifacts = Artifacts(str(me.run.id), WRITE_S)
     table = PairsTable(artifacts)
@@ -191,13 +204,19 @@ def look_after(plan: Plan, request: RenderRequest, me: DriverRun, client: SyncPr
         sheet.farm = reconciler.report(progress.forecast)
         summary = outage_retries().call(lambda: write_sheet(sheet))
         outage_retries().call(lambda: resolve_former(client, me.run, plan.places, summary))
-        result = Result.of(plan, summary)
-        listener.ended(replace(result, given_up=reconciler.given_up))
+        result = replace(Result.of(plan, summary), given_up=reconciler.given_up)
+        if result.previewed and reconciler.board.over and not reconciler.given_up:
+            onward = partial(go_on, client, me.run, plan.manifest, result.previewed, approve_at)
+            result = replace(result, onward=outage_retries().call(onward))
+        listener.ended(result)
     if not reconciler.board.over:
         return Cancelled(name=names.HELD, message=f"time was up; {result.counts}")
     if reconciler.given_up:
         return Failed(message="\n".join([f"{reconciler.given_up}; {result.counts}", *result.failures]))
-    return final_state(result, stopped=any(pair.state == "cancelled" for pair in result.pairs))
+    state = final_state(result, stopped=any(pair.state == "cancelled" for pair in result.pairs))
+    if not (result.onward and state.is_completed()):
+        return state
+    return state.model_copy(update={"name": APPROVED if approve_at else TO_BE_APPROVED})
 
 
 def _heed(me: DriverRun, reconciler: Reconciler) -> None:

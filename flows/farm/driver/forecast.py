@@ -64,12 +64,12 @@ class Pace:
         return [
             max(0.0, self._work[pair] / speed * OVERHEAD - (clock - self._began.get(pair, clock)))
             for pair in sorted(self._work)
-            if _state(outcomes, pair) not in _OVER
+            if not _is_over(outcomes.get(pair))
         ]
 
     def _speed(self, outcomes: Mapping[str, Outcome]) -> float | None:
         """Pixel iterations per second and slot, once as many pairs are done as are rendered at once."""
-        records = {pair: outcomes[pair].record for pair in self._work if _state(outcomes, pair) == "done"}
+        records = {pair: outcomes[pair].record for pair in self._work if _is_done(outcomes.get(pair))}
         seconds = sum(record.seconds for record in records.values() if record is not None)
         if len(records) < self.slots or seconds <= 0:
             return None
@@ -121,6 +121,14 @@ class Forecaster:
 def _state(outcomes: Mapping[str, Outcome], pair: str) -> str:
     found = outcomes.get(pair)
     return found.state if found else "queued"
+
+
+def _is_done(outcome: Outcome | None) -> bool:
+    return outcome is not None and (outcome.state == "done" or outcome.is_preview)
+
+
+def _is_over(outcome: Outcome | None) -> bool:
+    return outcome is not None and (outcome.state in _OVER or outcome.is_preview)
 
 
 def forecast_message(manifest: str, forecast: Forecast, zone: tzinfo) -> tuple[str, str]:

@@ -19,10 +19,11 @@ def why_given_up(plan: Plan, outcomes: Mapping[str, Outcome], max_failed: MaxFai
     found = Counter(outcome.state for outcome in outcomes.values())
     failed = found["failed"] + len(plan.having("failed"))
     if max_failed is None:
-        if failed < FAILED_WITHOUT_ONE_DONE or found["done"]:
+        previewed = any(outcome.is_preview for outcome in outcomes.values())
+        if failed < FAILED_WITHOUT_ONE_DONE or found["done"] or previewed:
             return None
         return f"stopped, as the first {failed} pairs all failed; `max_failed` sets another limit"
-    pairs = len(plan.pairs) - len(plan.having("skipped"))
+    pairs = len(plan.pairs) - len(plan.having("skipped")) - len(plan.having("held"))
     if failed < failed_limit(max_failed, pairs):
         return None
     return f"stopped, as {failed} of {pairs} pairs failed; max_failed is {max_failed}"

@@ -10,6 +10,7 @@ from flows.farm.live_workers import LiveWorker
 from flows.farm.names import Needs, Place
 from flows.farm.pair_notes import PairNote
 from styletransfer.renders.plan import Plan
+from styletransfer.renders.previews import outcome_of
 from styletransfer.renders.records import Record
 from styletransfer.renders.summary import Outcome
 
@@ -46,14 +47,15 @@ class PairStates:
 
     def done(self, pair: str, record: Record) -> None:
         self.speed.seen(self.planned[pair], record)
-        self.settle(pair, Outcome("done", record=record, attempts=record.attempts))
+        self.settle(pair, outcome_of(record, record.attempts))
 
     def failed(self, note: PairNote) -> None:
         self.settle(note.pair, Outcome("failed", f"{note.reason} (on {note.place})", attempts=note.attempt))
 
     def settle(self, pair: str, outcome: Outcome) -> None:
         """The pair has come to its end."""
-        assert outcome.state in ("done", "failed", "cancelled")
-        self.board.settle(pair, outcome.state, outcome.reason or "")
+        state = "done" if outcome.is_preview else outcome.state
+        assert state in ("done", "failed", "cancelled")
+        self.board.settle(pair, state, outcome.reason or "")
         self.outcomes[pair] = outcome
         self.rendering.pop(pair, None)

@@ -16,14 +16,14 @@ from flows.farm.markdown import markdown
 from flows.pairs.listeners import Result
 from styletransfer import storage
 from styletransfer.errors import ImageError
-from styletransfer.pictures.formats import Format
 from styletransfer.pictures.thumbnail import thumbnail
 from styletransfer.redaction import public
 from styletransfer.renders.contact_sheet import duration
+from styletransfer.renders.output_folder import picture_url
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import READERS, Plan, PlannedPair
-from styletransfer.renders.records import PairState, SummaryPair
-from styletransfer.renders.summary import Outcome
+from styletransfer.renders.records import PairState, Record, SummaryPair
+from styletransfer.renders.summary import Outcome, as_planned
 from styletransfer.renders.thumbnails import LARGE_PX, Thumbnails
 
 SHOWN: Final[tuple[PairState, ...]] = ("failed", "rendering", "held", "queued", "cancelled", "done", "skipped")
@@ -90,7 +90,7 @@ class PairsTable:
 
 def table(plan: Plan, outcomes: Mapping[str, Outcome], runs: Mapping[str, str]) -> Content:
     """All pairs asked for, those first that may need somebody. `runs`: ids of flow runs by pair id."""
-    stand = [(planned, outcomes.get(planned.id) or _as_planned(planned)) for planned in plan.pairs]
+    stand = [(planned, outcomes.get(planned.id) or as_planned(planned)) for planned in plan.pairs]
     stand.sort(key=lambda each: SHOWN.index(each[1].state))
     rows = [_row(planned, outcome, runs.get(planned.id)) for planned, outcome in stand]
     counts = Counter(outcome.state for _, outcome in stand)
@@ -100,25 +100,20 @@ def table(plan: Plan, outcomes: Mapping[str, Outcome], runs: Mapping[str, str]) 
     return Content("table", json.dumps(rows), text)
 
 
-def _as_planned(planned: PlannedPair) -> Outcome:
-    return Outcome(planned.state, planned.reason, planned.record if planned.state == "skipped" else None)
-
-
 def _row(planned: PlannedPair, outcome: Outcome, run: str | None) -> dict[str, str]:
     record = outcome.record
     return {
         "pair": markdown(planned.id),
         "state": outcome.state,
         "time": "" if record is None else duration(record.seconds),
-        "picture": "" if record is None else _picture_link(planned, record.output.format),
+        "picture": "" if record is None else _picture_link(planned, record),
         "run": "" if run is None else f"[run](/runs/flow-run/{run})",
         "remark": markdown((outcome.reason or "")[:REASON_LETTERS]),
     }
 
 
-def _picture_link(planned: PlannedPair, file_format: Format) -> str:
-    """To where the picture must be: what a record says of it is anybody's."""
-    url = planned.places.picture(planned.id, file_format)
+def _picture_link(planned: PlannedPair, record: Record) -> str:
+    url = picture_url(planned.places, record)
     return link(storage.name(url), url)
 
 

@@ -85,7 +85,7 @@ class Reconciler:
 
     def report(self, forecast: datetime | None) -> FarmReport:
         """What the submission has taken of the farm so far."""
-        records = [each.record for each in self.outcomes.values() if each.state == "done" and each.record]
+        records = [each.record for each in self.outcomes.values() if each.record]
         slots = self._submitter.slot_time.mean
         return report(records, self.board.standings, slots, self._began, forecast)
 

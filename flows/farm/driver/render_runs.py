@@ -90,7 +90,7 @@ class RenderRun:
 class RenderRequest:
     """What a driver asks of every render run, beside its pairs. `priority` in place of the pairs' own.
 
-    `max_failed` in place of the manifest's.
+    `max_failed` in place of the manifest's. With `preview` no more than each pair's scales up to so many px.
     """
 
     manifest: str
@@ -101,6 +101,7 @@ class RenderRequest:
     timezone: str | None = None
     priority: Priority | None = None
     max_failed: MaxFailed | None = None
+    preview: int | None = None
 
 
 class RenderRuns:
@@ -182,6 +183,7 @@ class RenderRuns:
             "force_before": _iso(request.force_before),
             "until": _iso(request.until),
             "timezone": request.timezone,
+            **({} if request.preview is None else {"preview": request.preview}),
         }
 
     def _tags(self, group: Group) -> list[str]:
@@ -252,10 +254,15 @@ def _phase(state: State[Any] | None) -> Phase:
 
 def group_key(places: OutputPlaces, pairs: Sequence[PlannedPair], attempt: int) -> str:
     """The same for the same pictures under the same ids, place, attempt and tags, whoever asks for them."""
-    prints = sorted(f"{planned.id} {planned.fingerprint}" for planned in pairs)  # ids may share a fingerprint
+    prints = sorted(map(_print, pairs))
     requires = sorted(frozenset[str]().union(*(planned.pair.requires for planned in pairs)))
     text = "\n".join([places.folder, *prints, str(attempt), *requires])
     return f"nst:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _print(planned: PlannedPair) -> str:
+    """With its id, as pairs may share a fingerprint, and how far it is rendered if not to its end."""
+    return " ".join([planned.id, str(planned.fingerprint), *map(str, planned.scales[-1:] if planned.whole else ())])
 
 
 def run_name(manifest: str, pairs: Collection[str]) -> str:

@@ -11,13 +11,15 @@ from types import TracebackType
 from flows.farm.pair_notes import PairNote, read_note, read_notes
 from styletransfer.renders.output_folder import find_record
 from styletransfer.renders.plan import READERS, Plan, PlannedPair
+from styletransfer.renders.previews import find_preview
 from styletransfer.renders.records import Record
 
 log = logging.getLogger(__name__)
 
 
 class StoredResults:
-    """Reads many pairs at once. With `force_before` a pair is done only if it was finished since.
+    """Reads many pairs at once. With `force_before` a pair is done only if it was finished since; one that is
+    planned for its first scales is done with its preview.
 
     Every method raises StorageError, `transient` where asking again can help.
     """
@@ -71,4 +73,7 @@ class StoredResults:
 
     def _record(self, pair: str) -> Record | None:
         planned: PlannedPair = self._planned[pair]
-        return find_record(planned.places, pair)
+        record = find_record(planned.places, pair)
+        if not planned.whole or (record is not None and self.is_done(pair, record)):
+            return record
+        return find_preview(planned) or record

@@ -25,7 +25,7 @@ from flows.farm.render.pairs_run import Assignment, PairsRun
 from flows.farm.render.stopping import why_stopped
 from flows.farm.run_process import outlive_suspension, outlive_worker
 from flows.farm.times import host_zone, next_clock, parse_clock, parse_zone
-from flows.pairs.steps import make_plan
+from flows.pairs.steps import first_scales, make_plan
 from styletransfer.renders.records import now
 
 
@@ -41,11 +41,13 @@ def render_pairs(
     output: str | None = None,
     until: str | None = None,
     timezone: str | None = None,
+    preview: int | None = None,
 ) -> State[Any]:
     """Render those of the manifest's pairs that are not done, on this process's devices.
 
-    `until`: ISO 8601, or a time of day (`07:00`), its next one in `timezone` after the run was submitted. Ends
-    Completed; Failed, naming each failed pair; Cancelled, named Held where pairs are handed back.
+    `until`: ISO 8601, or a time of day (`07:00`), its next one in `timezone` after the run was submitted. With
+    `preview` no more is rendered than each pair's scales up to so many px. Ends Completed; Failed, naming each
+    failed pair; Cancelled, named Held where pairs are handed back.
     """
     logging.getLogger("prefect.flow_runs").addFilter(_no_traceback)
     outlive_worker()
@@ -60,7 +62,8 @@ def render_pairs(
         if not pairs:
             way = "what failed is rendered once more by `styletransfer retry`, or Retry on the manifest's own run"
             return Cancelled(name=HELD, message=f"all its pairs are left to other runs; {way}")
-        run.render(make_plan(manifest, pairs, force_before is not None, weights, output, True))
+        plan = make_plan(manifest, pairs, force_before is not None, weights, output, True)
+        run.render(first_scales(plan, preview))
     except (TerminationSignal, KeyboardInterrupt):  # before or after rendering
         run.stopped = run.stopped or why_stopped(assignment.run)
     return run.final_state(pairs)

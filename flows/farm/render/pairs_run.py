@@ -115,7 +115,7 @@ class PairsRun:
             if planned.state == "failed":
                 attempt = notes.attempt(planned.id)
                 outcome = Outcome("failed", planned.reason, attempts=attempt, of_host=planned.of_host)
-            elif planned.state == "skipped" or is_done_since(planned, self.assignment.force_before):
+            elif planned.state in ("skipped", "held") or is_done_since(planned, self.assignment.force_before):
                 outcome = Outcome("skipped", planned.reason, planned.record)
             else:
                 queued.append(planned)
@@ -218,7 +218,8 @@ class PairsRun:
         """How the run ends. A stop that came too late to keep any pair from its end does not count."""
         outcomes = self.listener.outcomes
         counts, failed = self._counts(len(asked)), _failures(outcomes)
-        left = len(asked) - sum(outcome.state in ("done", "skipped", "failed") for outcome in outcomes.values())
+        ends = ("done", "skipped", "failed")
+        left = len(asked) - sum(each.state in ends or each.is_preview for each in outcomes.values())
         if self.stopped is not None and left:
             name = HELD if self.stopped.state == "held" else None
             return Cancelled(name=name or "Cancelled", message=f"{self.stopped.reason}; {counts}")
@@ -268,6 +269,6 @@ class OutcomeListener(Listener):
         self.outcomes[pair.id] = outcome
         folder = os.environ.get(FINISHED_VARIABLE)
         failed = outcome.state == "failed" and (not outcome.of_host or missing_alone(pair.pair))
-        if folder and (outcome.state == "done" or failed):
+        if folder and (outcome.state == "done" or outcome.is_preview or failed):
             with suppress(OSError):  # a full disk: all the more reason to say nothing good
                 Path(folder, self._run).touch()

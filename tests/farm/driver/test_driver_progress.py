@@ -7,9 +7,10 @@ from flows.farm.driver.driver_progress import EVERY_S, DriverProgress
 from flows.farm.manifest_progress import parse_progress
 from flows.pairs.listeners import Result
 from styletransfer.renders.plan import plan_manifest
+from styletransfer.renders.previews import preview_plan
 from styletransfer.renders.summary import Outcome, summarise
 from tests.farm.dashboard import Clock, Published
-from tests.studio import pretend_all
+from tests.studio import pretend_all, pretend_previewed
 
 
 def test_what_changed_is_told_seldom(studio):
@@ -37,3 +38,17 @@ def test_what_changed_is_told_seldom(studio):
     assert len(published.contents) == 3
     progress.ended(Result.of(plan, summarise(plan_manifest(manifest), {}, {}, records["p0"].started)))
     assert published.last("progress").description == "4 done, 0 failed, 0 rendering, 0 left"
+
+
+def test_a_preview_is_told_of_apart_and_shown(studio):
+    manifest = studio.simple()
+    (record,) = pretend_previewed(manifest, 24)
+    plan = preview_plan(plan_manifest(manifest, force=True), 24)
+    published = Published()
+    progress = DriverProgress(cast(Any, published), Clock())
+    progress.planned(plan)
+    progress.states({"a--b": Outcome("held", "why", record)})
+    assert published.last("progress").description == "0 done, 0 failed, 0 rendering, 0 left, 1 previewed"
+    assert re.match(r"!\[demo: a--b\]\(data:image/jpeg;base64,", published.last("latest").description)
+    progress.ended(Result.of(plan, summarise(plan, {}, {}, record.started)))
+    assert published.last("progress").data == 100

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from flows.farm.driver.forecast import OVERHEAD, Forecaster
+from flows.farm.driver.forecast import OVERHEAD, Forecast, Forecaster
 from styletransfer.renders.plan import plan_manifest
 from styletransfer.renders.summary import Outcome
 from tests.studio import pretend_all
@@ -108,3 +108,12 @@ def test_the_longest_pair_is_waited_for(pairs, clock, done):
     watched._pace._work["p3"] = watched._pace._work["p2"]
     ratio = large.work.total / pairs[0].work.total
     assert watched.states(states).through == clock.now() + timedelta(seconds=10 * ratio * OVERHEAD)
+
+
+def test_a_preview_that_is_there_is_done_as_far_as_it_was_asked_for(pairs, done, clock):
+    previewed = replace(done(60), state="held")
+    watched = forecaster(pairs, clock, 1)
+    watched.states({"p0": RENDERING})
+    clock.seconds = 60
+    forecast = watched.states({"p0": previewed})
+    assert forecast == Forecast(clock.now() + timedelta(seconds=9 * 60 * OVERHEAD), watched._until, 10, 0)

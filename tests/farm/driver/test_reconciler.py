@@ -268,3 +268,33 @@ def test_a_limit_of_the_manifest_or_of_the_submission_goes_over_the_default():
     outcomes = farm.drive(1800)
     assert Counter(outcome.state for outcome in outcomes.values()) == {"failed": 30}
     assert farm.driver.given_up is None
+
+
+# Previews
+
+
+def test_a_pair_that_is_to_be_previewed_has_come_to_its_end_with_that(farm):
+    reconciler = farm.driver(preview=24)
+    reconciler.step()
+    while farm.live():
+        farm.preview(farm.live()[0], 24)
+        farm.clock += 5
+        reconciler.step()
+    assert reconciler.over
+    assert set(states(reconciler).values()) == {"held"}
+    assert all(outcome.is_preview for outcome in reconciler.outcomes.values())
+    assert reconciler.report(None).slot_hours > 0
+    again = farm.driver("later", preview=24)
+    again.step()
+    assert again.over
+    assert sorted(farm.rendered) == ["a", "b", "c", "d"]
+
+
+def test_what_another_driver_renders_to_its_end_meanwhile_is_done(farm):
+    reconciler = farm.driver(only=["a"], preview=24)
+    final = farm.submit("other", ["a"])
+    reconciler.step()
+    assert only(farm.live()).id == final.id
+    farm.complete(final)
+    reconciler.step()
+    assert states(reconciler) == {"a": "done"}

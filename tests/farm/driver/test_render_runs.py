@@ -45,8 +45,10 @@ def test_other_pictures_attempts_and_places_have_other_keys():
         group_key(OutputPlaces("/elsewhere", "demo"), [planned("p")], 1),
         group_key(PLACES, [requiring("a100")], 1),
         group_key(PLACES, [requiring("a100", "80gb")], 1),
+        group_key(PLACES, [replace(planned("p"), scales=(128,), whole=(128, 181, 256))], 1),
+        group_key(PLACES, [replace(planned("p"), scales=(128, 181), whole=(128, 181, 256))], 1),
     }
-    assert len(keys) == 6
+    assert len(keys) == 8
 
 
 @flow

@@ -26,3 +26,13 @@ def test_an_input_that_changes_in_the_night_is_rendered_as_it_is(farm, studio, c
     reconciler.step()
     assert reconciler.over
     assert "a: an input has changed since the plan was made" in caplog.text
+
+
+def test_an_input_that_changes_while_it_is_previewed_is_previewed_as_it_is(farm, studio, caplog):
+    reconciler = farm.driver(only=["a"], preview=24)
+    reconciler.step()
+    studio.put("a.png", picture_file(77))
+    farm.preview(only(farm.live()), 24)
+    reconciler.step()
+    assert reconciler.over
+    assert "a: an input has changed since the plan was made" in caplog.text

@@ -155,6 +155,18 @@ def test_what_is_rendered_when_time_is_over_is_held(studio, pair, render, monkey
     assert left.reason == "held at Thu 2099-01-01 07:00 UTC"
 
 
+def test_a_preview_is_gone_on_from_to_the_same_bytes(studio, pair, render):
+    settings = {**SHALLOW, "end_scale": 48, "min_scale": 24}
+    manifest = write_manifest(studio, pair("one", settings=settings), pair("two", settings=settings))
+    state = render(manifest, ["one"], preview=24)
+    assert (state.name, state.message) == ("Completed", "1 held")
+    assert read_notes(places(studio)) == {}
+    assert render(manifest, ["one"], preview=24).message == "1 skipped"  # it is there
+    assert render(manifest, ["one", "two"]).message == "2 done"
+    assert studio.read("out/demo/one.png") == studio.read("out/demo/two.png")
+    assert not studio.has("out/demo/.one.preview.jpg")
+
+
 # Stopped by signals
 
 

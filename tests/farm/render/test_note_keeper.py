@@ -33,11 +33,12 @@ def note(places):
     return read_note(places, "a")
 
 
-def test_a_pair_has_a_note_until_it_is_done(listener, places):
+@pytest.mark.parametrize("end", [Outcome("done"), Outcome("held", "why", SimpleNamespace())])  # type: ignore[arg-type]
+def test_a_pair_has_a_note_until_it_is_done_or_its_preview_is(listener, places, end):
     one = listener("one")
     one.started(pair(), SLOT)
     assert (note(places).state, note(places).run) == ("rendering", "one")
-    one.finished(pair(), Outcome("done"))
+    one.finished(pair(), end)
     assert note(places) is None
 
 

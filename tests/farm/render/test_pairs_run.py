@@ -4,6 +4,7 @@ import logging
 import re
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -51,6 +52,14 @@ def test_a_run_that_is_stopped_says_why_and_what_is_left(stopped, name, counts):
 def test_a_stop_that_came_too_late_does_not_count():
     assert ended(HELD, a="done", b="done", c="done") == ("Completed", "COMPLETED", ["3 done"])
     assert ended(HELD, a="done", b="failed", c="done")[0] == "Failed"
+
+
+def test_a_preview_that_was_asked_for_is_a_pairs_end():
+    run = PairsRun(Assignment("night", "run"))
+    previewed = Outcome("held", "why", SimpleNamespace())  # type: ignore[arg-type]
+    run.listener.outcomes |= dict.fromkeys(ASKED, previewed)
+    run.stopped = HELD
+    assert (run.final_state(ASKED).name, run.final_state(ASKED).message) == ("Completed", "3 held")
 
 
 # Its time
