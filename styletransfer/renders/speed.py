@@ -55,6 +55,10 @@ MOST: Final = 3
 
 MEASURING: Final = "measuring how fast this machine is, for this once"
 
+REGION_PIXEL: Final = 0.35
+"""Of the time for a pixel, what each further region adds: its moments, and the gradient at its features. Measured
+with manifests/cup-and-table.yaml on a CPU."""
+
 FLOP_PER_PX: Final = 1.515e6
 BYTES_PER_PX: Final = 12.43e3
 """Of an iteration in bf16 with default settings, by count: see docs/performance/roofline.md."""
@@ -84,9 +88,10 @@ class Speed:
         return Speed(self.fixed_s * slower, self.pixel_s * slower, self.begin)
 
     def seconds(self, work: Work, regions: int = 1) -> float:
-        """Over all scales, of a picture with so many regions: each has roots of its own."""
-        scales, fixed_s = zip(work.iterations, work.pixels, strict=True), regions * self.fixed_s
-        return sum((count + self.begin) * (fixed_s + pixels * self.pixel_s) for count, pixels in scales)
+        """Over all scales, of a picture with so many regions: each has roots of its own, and moments."""
+        fixed_s, pixel_s = regions * self.fixed_s, (1 + (regions - 1) * REGION_PIXEL) * self.pixel_s
+        scales = zip(work.iterations, work.pixels, strict=True)
+        return sum((count + self.begin) * (fixed_s + pixels * pixel_s) for count, pixels in scales)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ import torch
 mpl.use("Agg")
 from matplotlib import pyplot as plt
 
+from styletransfer.machine.data_sheets import DATA_SHEETS, DataSheet
 from styletransfer.objective.objective import Objective
 from styletransfer.settings import Settings
 from tests.bench import results, several
@@ -40,17 +41,12 @@ class Card:
     source: str
 
     @classmethod
-    def of(cls, name: str, bf16_tflops: float, float32_tflops: float, tb_s: float, source: str) -> Card:
-        flops = {"bfloat16": bf16_tflops * 1e12, "float32": float32_tflops * 1e12}
-        return cls(name, Rates(flops, tb_s * 1e12, LAUNCH_S), source)
+    def of(cls, sheet: DataSheet) -> Card:
+        flops = {"bfloat16": sheet.bf16, "float32": sheet.float32}
+        return cls(sheet.name, Rates(flops, sheet.bytes, LAUNCH_S), sheet.source)
 
 
-CARDS = (
-    Card.of("H100", 989, 67, 3.35, "NVIDIA H100 Tensor Core GPU Datasheet, SXM5 80 GB"),
-    Card.of("A100", 312, 19.5, 2.039, "NVIDIA A100 Tensor Core GPU Datasheet, SXM4 80 GB"),
-    Card.of("RTX 4090", 165.2, 82.6, 1.008, "NVIDIA Ada GPU Architecture, appendix A"),
-    Card.of("RTX 3090", 71, 35.6, 0.936, "NVIDIA Ampere GA102 GPU Architecture, appendix A"),
-)
+CARDS = tuple(Card.of(sheet) for sheet in DATA_SHEETS if sheet.name in ("H100", "A100", "RTX 4090", "RTX 3090"))
 BY_PART_PX = (128, 512, 2048)
 """Sizes of the table by part."""
 

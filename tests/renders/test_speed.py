@@ -13,6 +13,7 @@ from styletransfer.renders import speed
 from styletransfer.renders.speed import (
     BYTES_PER_PX,
     FLOP_PER_PX,
+    REGION_PIXEL,
     Speed,
     known_speed,
     machine_speed,
@@ -61,8 +62,8 @@ def test_noise_makes_no_part_less_than_nothing(seconds, parts):
     assert [found.fixed_s, found.pixel_s] == pytest.approx(parts)
 
 
-def test_each_region_has_what_does_not_go_by_pixels():
-    assert Speed(1.0, 0.5).seconds(Work((10,), (4,)), 3) == pytest.approx(10 * (3 * 1 + 2))
+def test_each_region_has_roots_of_its_own_and_takes_a_part_of_the_rest():
+    assert Speed(1.0, 0.5).seconds(Work((10,), (4,)), 3) == pytest.approx(10 * (3 * 1 + (1 + 2 * REGION_PIXEL) * 2))
 
 
 def test_to_begin_a_scale_takes_iterations():
