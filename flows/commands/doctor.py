@@ -11,9 +11,9 @@ USAGE: Final = "[FOLDER ...] [options]"
 
 HELP: Final = """\
 Looks at Python and its packages, devices, the picture library, weights, disk,
-and the farm's server, if PREFECT_API_URL names one; writes a small file to each
-FOLDER, reads it, and removes it. Below what is wrong stands a command, or what
-else helps.
+and the server of the farm that PREFECT_API_URL, an `up` of yours or Prefect's
+profile names; writes a small file to each FOLDER, reads it, and removes it.
+Below what is wrong stands a command, or what else helps.
 
 exit status: 0 nothing is wrong, 1 something is
 

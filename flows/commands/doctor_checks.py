@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Final, Literal
 
 from flows.server.admission import AdmissionError, check_admission, servers_version
+from flows.server.connection import NoServerError, find_server
 from styletransfer import storage
-from styletransfer.errors import DeviceError, StorageError, WeightsError
+from styletransfer.errors import DeviceError, StorageError, StyleTransferError, WeightsError
 from styletransfer.machine.devices import available_devices, describe, prove, resolve_precision
 from styletransfer.machine.hardware import CPU, HARDWARE, Hardware
 from styletransfer.machine.memory import memory_budgets
 from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.renders.imagenet import IMAGENET, hub_folder
+from styletransfer.renders.output_folder import folder_fault
 from styletransfer.renders.weights_loading import load_weights
 from styletransfer.settings import Settings
 from styletransfer.storage.cache import cache_folder
@@ -157,6 +159,8 @@ def writable(folder: str) -> Finding:
     """Whether results can be stored there: by a small file of its own name, which is gone afterwards."""
     shown = storage.public(folder)
     if storage.is_local(folder) and not os.path.exists(folder):  # noqa: PTH110  (as above)
+        if fault := folder_fault(Path(storage.resolve(".", folder))):
+            return Finding(f"{shown} can't be made: {fault}", "wrong")
         return Finding(f"{shown} is not there: is something to be mounted? Renders make it", "note")
     probe, contents = f".styletransfer-doctor-{uuid.uuid4().hex}", b"styletransfer doctor\n"
     try:
@@ -174,11 +178,16 @@ def writable(folder: str) -> Finding:
 
 
 def server() -> Iterator[Finding]:
-    """The farm's: whether it takes this host, and is of the version that is here."""
-    url = os.environ.get("PREFECT_API_URL")
-    if not url:
+    """The farm's, which every command would speak to: whether it takes this host, and is of the version here."""
+    try:
+        url = find_server(None)
+    except NoServerError:
         up = "# a whole farm on this machine\nstyletransfer up"
-        yield Finding("no farm: PREFECT_API_URL is not set; `render` and `image` need none", "note", up)
+        none = "no farm: neither PREFECT_API_URL nor Prefect's profile names a server, and no `up` runs"
+        yield Finding(f"{none}; `render` and `image` need none", "note", up)
+        return
+    except StyleTransferError as error:
+        yield Finding(str(error), "wrong")
         return
     shown = storage.public(url)
     try:

@@ -87,6 +87,10 @@ def running(path: Path) -> Farm | None:
     return farm if farm.alive else None
 
 
+class NoServerError(StyleTransferError):
+    """No Prefect server is named anywhere."""
+
+
 def find_server(state: str | None, *, quiet: bool = True) -> str:
     """The URL of the server's API; sets PREFECT_API_URL, and what else Prefect is to be like in this process.
 
@@ -122,7 +126,7 @@ def _of_profile() -> str:
     url = PREFECT_API_URL.value()
     if not url:
         ways = "start one with `styletransfer up`, name it by PREFECT_API_URL, or an `up` by --state"
-        raise StyleTransferError(f"no Prefect server is known; {ways}")
+        raise NoServerError(f"no Prefect server is known; {ways}")
     return str(url)
 
 

@@ -4,10 +4,15 @@ from pathlib import Path
 
 from flows.commands import doctor_checks
 from flows.commands.doctor_checks import Finding
+from flows.server.connection import NoServerError
+
+
+def no_server(_):
+    raise NoServerError("no Prefect server is known")
 
 
 def test_a_machine_that_can_render_has_nothing_wrong(call, two_pictures, monkeypatch):
-    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setattr(doctor_checks, "find_server", no_server)
     Path(two_pictures.url("new")).mkdir()
     done = call("doctor", "new", "missing", "--weights", "random")
     assert (done.returncode, done.stderr) == (0, "")

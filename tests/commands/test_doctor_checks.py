@@ -7,8 +7,9 @@ import pytest
 
 from flows.commands import doctor_checks
 from flows.commands.doctor_checks import Finding
+from flows.server.connection import NoServerError
 from styletransfer import storage
-from styletransfer.errors import DeviceError, StorageError
+from styletransfer.errors import DeviceError, StorageError, StyleTransferError
 from styletransfer.machine.hardware import Gpu, Hardware
 from styletransfer.manifest.weights_source import WeightsSource
 from tests.ports import free_port
@@ -116,15 +117,40 @@ def test_a_full_disk_is_wrong(monkeypatch):
     assert states(doctor_checks.disks()) == ["wrong", "wrong"]
 
 
+def test_a_folder_that_can_not_be_made_is_wrong(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    found = doctor_checks.writable(str(tmp_path / "file/new"))
+    assert found == Finding(
+        f"{tmp_path}/file/new can't be made: {tmp_path}/file is a file, not a folder", "wrong"
+    )
+
+
+def named(monkeypatch, url):
+    """A server is named, be it by the environment, an `up` or Prefect's profile: test_connection.py."""
+    monkeypatch.setattr(doctor_checks, "find_server", lambda _: url)
+
+
+def test_no_password_for_the_server_is_wrong_and_no_server_is_not(monkeypatch):
+    def fail(error):
+        def find_server(_):
+            raise error
+
+        monkeypatch.setattr(doctor_checks, "find_server", find_server)
+        return states(doctor_checks.server())
+
+    assert fail(StyleTransferError("password: others could read it")) == ["wrong"]
+    assert fail(NoServerError("no Prefect server is known")) == ["note"]
+
+
 def test_a_server_that_is_not_there_is_wrong(monkeypatch):
-    monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port()}/api")
+    named(monkeypatch, f"http://127.0.0.1:{free_port()}/api")
     (finding,) = doctor_checks.server()
     assert (finding.state, "no Prefect server answers there" in finding.what) == ("wrong", True)
 
 
 @pytest.mark.parametrize(("theirs", "state"), [("3.9.1", "ok"), ("3.8.0", "wrong"), ("", "note")])
 def test_a_servers_version_is_compared(monkeypatch, theirs, state):
-    monkeypatch.setenv("PREFECT_API_URL", "http://farm.example/api")
+    named(monkeypatch, "http://farm.example/api")
     monkeypatch.setattr(doctor_checks, "check_admission", lambda url: None)
     monkeypatch.setattr(doctor_checks, "servers_version", lambda url: theirs)
     monkeypatch.setattr(metadata, "version", lambda name: "3.9.1")
