@@ -164,7 +164,7 @@ class CentredSums:
         return CentredSums(count, mean, xx)
 
     def to(self, device: torch.device) -> CentredSums:
-        return CentredSums(self.count, self.mean.to(device), self.xx.to(device))
+        return CentredSums(self.count, *_together(self.mean, self.xx, device))
 
     def moments(self) -> Moments:
         return Moments(self.mean, torch.addr(self.xx / self.count, self.mean, self.mean))
@@ -243,8 +243,17 @@ class FeaturesGradient:
         if device == self.matrix.device:
             return self.matrix, self.offset
         if device not in self._elsewhere:
-            self._elsewhere[device] = self.matrix.to(device), self.offset.to(device)
+            offset, matrix = _together(self.offset, self.matrix, device)
+            self._elsewhere[device] = matrix, offset
         return self._elsewhere[device]
+
+
+def _together(vector: Tensor, matrix: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+    """A vector (C) and a matrix (C, C) on a device, in one copy: between GPUs each waits for both."""
+    if vector.device == device:
+        return vector, matrix
+    sent = torch.cat([matrix, vector[None]]).to(device)
+    return sent[-1], sent[:-1]
 
 
 def as_matrix(feats: Tensor) -> Tensor:

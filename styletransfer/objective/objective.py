@@ -136,10 +136,10 @@ class Objective:
     def device_of(self, layer: str) -> torch.device:
         """Where the features of `layer` are compared with its targets, or in strips their moments with the style's.
 
-        Roots of wide layers take long enough to be dealt out.
+        Roots of wide layers take long enough to be dealt out, from the second device on: the first has the others'.
         """
         if layer in self._wide and len(self._networks) > 1:
-            return self._networks[self._wide.index(layer) % len(self._networks)].devices[0]
+            return self._networks[(self._wide.index(layer) + 1) % len(self._networks)].devices[0]
         return self.network.device_of(LAYERS[layer])
 
     def place(self, devices: Sequence[str], last_on_first: int, *, in_strips: bool = False) -> None:

@@ -96,10 +96,10 @@ class InStrips:
                 of_image(part, at_part, strip.rows)
                 for (strip, _), part, at_part in zip(cut, parts, at_parts, strict=True)
             ]
-            at_image, value = torch.zeros_like(image), image.new_zeros(())
-            for (strip, _), at_part, of_part in zip(cut, at_parts, values, strict=True):
-                part_of(at_image, strip.read()).add_(at_part.to(image.device))
+            value = image.new_zeros(())
+            for of_part in values:
                 value += of_part.to(image.device)
+            at_image = put_together(image, [strip for strip, _ in cut], at_parts)
             return at_image, value
 
         return back
@@ -115,6 +115,21 @@ class InStrips:
     def _cut(self, image: Tensor) -> list[tuple[Tile, Pass]]:
         found = strips(image.shape[2], image.shape[3], len(self.passes), self.passes[0].network.last)
         return list(zip(found, self.passes, strict=False))
+
+
+def put_together(image: Tensor, cut: Sequence[Tile], at_parts: Sequence[Tensor]) -> Tensor:
+    """Gradient at the image, from those at what each strip reads: its own rows, and what others add from halos."""
+    at_image = torch.empty_like(image)
+    for strip, at_part in zip(cut, at_parts, strict=True):
+        rows = strip.rows
+        at_image[..., rows.start : rows.stop, :] = at_part[..., rows.start - rows.first : rows.stop - rows.first, :]
+    for strip, at_part in zip(cut, at_parts, strict=True):
+        rows = strip.rows
+        for first, stop in ((rows.first, rows.start), (rows.stop, rows.end)):
+            if first < stop:
+                halo = at_part[..., first - rows.first : stop - rows.first, :]
+                at_image[..., first:stop, :].add_(halo.to(image.device))
+    return at_image
 
 
 def _device(way: Pass) -> torch.device:

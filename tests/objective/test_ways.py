@@ -8,13 +8,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from styletransfer.network.strips import strips
 from styletransfer.network.tiles import ALL_BLOCKS, Tiling
 from styletransfer.objective.masks import MaskedStyle
 from styletransfer.objective.objective import Objective
-from styletransfer.objective.ways import InStrips
+from styletransfer.objective.ways import InStrips, put_together
 from styletransfer.settings import Settings
 from styletransfer.transfer.style_cache import on_devices
+from styletransfer.vgg_layers import LAYERS
 from tests.fake_cuda import fake_gpus, fake_network
 from tests.networks import shallow_network
 
@@ -124,12 +127,40 @@ def test_each_device_keeps_the_content_of_its_own_strip():
 
 
 def test_roots_of_wide_layers_are_dealt_out():
-    with fake_gpus(2):
+    """From the second device on: the first has those of the narrow layers."""
+    with fake_gpus(3):
         objective = Objective(fake_network(), Settings(), devices=("cuda:0",))
-        image = torch.empty(1, 3, 192, 60, device="cuda:0")
-        for count, expected in ((1, 0), (2, 1)):
-            objective.place(("cuda:0", "cuda:1")[:count], objective.network.last, in_strips=count > 1)
+        image = torch.empty(1, 3, 400, 60, device="cuda:0")
+        for count, expected in ((1, [0, 0]), (2, [1, 0]), (3, [1, 2])):
+            devices = [f"cuda:{index}" for index in range(count)]
+            objective.place(devices, objective.network.last, in_strips=count > 1)
             moments = on_devices(objective.style_moments(image), objective.device_of)
             targets = replace(objective.targets(image, {}), style=objective.style_targets(moments))
-            assert [target.root.device.index for target in targets.style.values()] == [0, 0, 0, 0, expected]
+            assert [target.root.device.index for target in targets.style.values()] == [0, 0, 0, *expected]
             assert objective.value_and_gradient(image, targets)[1].device == image.device
+
+
+def test_each_row_goes_home_once_and_halos_beside():
+    """Of 416 rows two devices have 208 each, read with 80 of the other's."""
+    with fake_gpus(2), Copies() as copies:
+        image = torch.empty(1, 3, 416, 60, device="cuda:0")
+        cut = strips(416, 60, 2, LAYERS["relu5_1"])
+        at_parts = [torch.empty(1, 3, 288, 60, device=f"cuda:{index}") for index in range(2)]
+        copies.rows.clear()
+        put_together(image, cut, at_parts)
+    assert sorted(copies.rows) == [80, 208]
+
+
+class Copies(TorchDispatchMode):
+    """Rows of each tensor that goes from one device to another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[int] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        tensors = [each for each in (*args, result) if isinstance(each, Tensor)]
+        if len({tensor.device for tensor in tensors}) > 1:
+            self.rows.append(tensors[-1].shape[2])
+        return result
