@@ -96,5 +96,8 @@ def _differing(pair: Pair, record: Record) -> list[str]:
     asked = with_places(pair.settings.picture(), lambda _, url: public(url))
     plain = Settings().picture()
     texts = {name: (record.settings.get(name, plain[name]), value) for name, value in asked.items()}
+    if (strength := record.settings.get("strength")) is not None and "content_weight" in texts:
+        had, asks = texts.pop("content_weight")
+        texts["strength"] = (strength, strength if had == asks else None)
     settings = [f"{name}: {setting_text(had)}" for name, (had, asks) in texts.items() if had != asks]
     return settings + ([f"format: {record.output.format}"] if record.output.format != pair.format else [])

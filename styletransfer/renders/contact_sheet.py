@@ -37,6 +37,7 @@ from styletransfer.renders.output_folder import find_record
 from styletransfer.renders.output_places import PAIRS_A_PAGE, page_count, page_name
 from styletransfer.renders.pair_text import image_command, pair_yaml
 from styletransfer.renders.plan import READERS, Plan
+from styletransfer.renders.recorded_pair import as_rendered
 from styletransfer.renders.records import (
     FarmReport,
     PairState,
@@ -49,7 +50,7 @@ from styletransfer.renders.records import (
 from styletransfer.renders.short_names import short_names
 from styletransfer.renders.shown_settings import ShownSettings, as_written
 from styletransfer.renders.speed import SpeedOf, no_speed
-from styletransfer.renders.summary import Outcome, other_pairs, summarise
+from styletransfer.renders.summary import REPLACED, Outcome, other_pairs, summarise
 from styletransfer.renders.thumbnails import BEFORE_PX, LARGE_PX, VIEWED_PX, Thumbnails
 from styletransfer.renders.under_way import Preview, RunUnderWay
 from styletransfer.sizes import size_to_fit
@@ -94,7 +95,7 @@ class ContactSheet:
         self._expected = expected(plan, speed_of).seconds
         self._urls = {storage.public(use.url): use.url for pair in plan.manifest.pairs for use in input_uses(pair)}
         weights, self._asked = plan.manifest.weights, _asked_for(plan)
-        self._texts = {pair.id: self._texts_of(pair, weights) for pair in plan.manifest.pairs}
+        self._texts = {pair.id: self._texts_of(self._shown(pair), weights) for pair in plan.manifest.pairs}
         self._earlier: Sequence[EarlierPair] | None = None
         self._plots: dict[str, LossPlot | None] = {}  # by fingerprint
         self._written: dict[int, Sequence[SummaryPair]] = {}
@@ -141,6 +142,12 @@ class ContactSheet:
                 return []
             self._texts |= {each.pair.id: self._texts_of(each.pair, each.weights) for each in self._earlier}
         return self._earlier
+
+    def _shown(self, pair: Pair) -> Pair:
+        """The pair as its picture was made, where that is not what the manifest asks for by now."""
+        other = self._others.get(pair.id)
+        record = find_record(self.plan.places, pair.id) if other is not None and other.reason == REPLACED else None
+        return pair if record is None else as_rendered(pair, record)
 
     def _texts_of(self, pair: Pair, weights: WeightsSource) -> PairTexts:
         return PairTexts(pair_yaml(pair, self._asked), image_command(pair, weights))
@@ -410,7 +417,7 @@ def _former(pair: SummaryPair) -> list[dict[str, JsonValue]]:
             "view": f"./.history/{_segment(pair.id)}/{_segment(version.fingerprint + extension(version.format))}",
             "width": version.width,
             "height": version.height,
-            "told": " \N{MIDDLE DOT} ".join([f"{version.finished:%d %B %Y}", *version.changed]),
+            "told": " \N{MIDDLE DOT} ".join([f"{version.finished:%d %B %Y, %H:%M}", *version.changed]),
         }
         for version in pair.former
         if version.format in SHOWN_BY_BROWSERS

@@ -110,13 +110,18 @@ def changes(before: Record, now: Record) -> list[str]:
     """What was changed from one version to the other: `content_weight: 0.015 -> 0.05`, `the style`."""
     if not all(record.fingerprint_parts.keys() >= _NAMED for record in (before, now)):
         return ["what an older record does not name"]
-    plain, was, now_is = Settings().picture(), _settings(before), _settings(now)
-    return [
-        name
-        if name not in plain or name in ("init", "proof")
-        else f"{name}: {setting_text(was.get(name, plain[name]))} -> {setting_text(now_is.get(name, plain[name]))}"
-        for name in changed_parts(before.fingerprint_parts, now.fingerprint_parts)
-    ]
+    return [_change(name, before, now) for name in changed_parts(before.fingerprint_parts, now.fingerprint_parts)]
+
+
+def _change(name: str, before: Record, now: Record) -> str:
+    plain = Settings().picture()
+    if name not in plain or name in ("init", "proof"):
+        return name
+    strengths = before.settings.get("strength"), now.settings.get("strength")
+    if name == "content_weight" and None not in strengths:
+        return f"strength: {setting_text(strengths[0])} -> {setting_text(strengths[1])}"
+    was, is_now = (_settings(record).get(name, plain[name]) for record in (before, now))
+    return f"{name}: {setting_text(was)} -> {setting_text(is_now)}"
 
 
 def _settings(record: Record) -> dict[str, Any]:

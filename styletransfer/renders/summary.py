@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from types import MappingProxyType
+from typing import Final
 
 from styletransfer import storage
 from styletransfer.errors import RecordError
@@ -15,6 +17,7 @@ from styletransfer.manifest.pairs import Pair, PairStyle
 from styletransfer.renders.output_folder import find_record, picture_url
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import READERS, Plan, PlannedPair
+from styletransfer.renders.recorded_pair import as_rendered
 from styletransfer.renders.records import (
     PairState,
     Record,
@@ -24,6 +27,9 @@ from styletransfer.renders.records import (
     now,
     read_summary,
 )
+
+REPLACED: Final = "the manifest asks for another picture by now; `render` makes that in its place"
+"""Said of a picture that is not what its manifest says."""
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +93,7 @@ def other_pairs(plan: Plan) -> dict[str, SummaryPair]:
         if name in before and _is_preview(plan.places, before[name]) and before[name].fingerprint == fingerprint
     }
     with ThreadPoolExecutor(READERS, thread_name_prefix="summary") as readers:
-        found = readers.map(lambda pair: before.get(pair.id) or _unplanned_pair(plan.places, pair), left_out)
+        found = readers.map(partial(_left_out, plan.places, before), left_out)
         return previewed | dict(zip((pair.id for pair in left_out), found, strict=True))
 
 
@@ -118,10 +124,27 @@ def _with_preview(entry: SummaryPair, former: SummaryPair | None) -> SummaryPair
     return entry.model_copy(update={name: getattr(former, name) for name in kept})
 
 
-def _unplanned_pair(places: OutputPlaces, pair: Pair) -> SummaryPair:
+def _left_out(places: OutputPlaces, before: Mapping[str, SummaryPair], pair: Pair) -> SummaryPair:
+    """As the last summary has it, unless that is another picture than the manifest asks for by now."""
+    queued = summary_pair(places, pair, Outcome("queued", "not asked for in this run"), {})
+    known = before.get(pair.id)
+    if known is not None and (known.picture is None or _made_of(known) == _made_of(queued)):
+        return known
     record = find_record(places, pair.id)
-    outcome = Outcome("done", record=record) if record else Outcome("queued", "not asked for in this run")
-    return summary_pair(places, pair, outcome, {})
+    if record is None:
+        return known or queued
+    rendered = as_rendered(pair, record)
+    reason = None if rendered is pair else REPLACED
+    return summary_pair(places, rendered, Outcome("done", reason, record), {})
+
+
+def _made_of(entry: SummaryPair) -> tuple[object, ...]:
+    styles = [(each.url, each.weight, _url(each.region), _url(each.sample)) for each in entry.styles]
+    return entry.content.url, styles, _url(entry.keep), entry.settings
+
+
+def _url(mask: SummaryInput | None) -> str | None:
+    return None if mask is None else mask.url
 
 
 def _planned_pair(planned: PlannedPair, outcome: Outcome | None) -> SummaryPair:

@@ -4,10 +4,13 @@ import hashlib
 
 from flows.commands.main import main
 from styletransfer.renders.contact_sheet import ContactSheet
+from styletransfer.renders.pair import store
 from styletransfer.renders.plan import plan_manifest
 from styletransfer.renders.records import read_record, read_summary
-from tests.commands.test_history import render
-from tests.studio import SHALLOW
+from styletransfer.renders.summary import REPLACED
+from tests.commands.programs import write_manifest
+from tests.commands.test_history import PAIR, render
+from tests.studio import SHALLOW, plan_one, pretend_rendered
 
 
 def test_a_version_is_back_and_the_manifests_settings_are_told(studio, capsys):
@@ -21,6 +24,22 @@ def test_a_version_is_back_and_the_manifests_settings_are_told(studio, capsys):
     assert main(["history", studio.url("demo.yaml"), "a--b"]) == 0
     _, present, former = capsys.readouterr().out.splitlines()
     assert [present.split()[0], former.split()[0]] == [first, second]
+
+
+def test_what_is_kept_is_told_in_the_manifests_words(studio, capsys):
+    strong, weak = ({**SHALLOW, "strength": strength} for strength in (0.8, 0.4))
+    first = store(pretend_rendered(plan_one(studio.simple(defaults=strong)), 1)).fingerprint[:8]
+    store(pretend_rendered(plan_one(studio.simple(defaults=weak)), 2))
+    write_manifest(studio, PAIR, defaults=weak)
+    ContactSheet(plan_manifest(studio.simple(defaults=weak))).write({})
+    assert main(["restore", studio.url("demo.yaml"), "a--b", first]) == 0
+    assert capsys.readouterr().out.endswith("to keep this one, let it have strength: 0.8\n")
+    assert main(["history", studio.url("demo.yaml"), "a--b"]) == 0
+    assert "strength: 0.4 -> 0.8" in capsys.readouterr().out
+    page = studio.read("out/demo/index.html").decode()
+    assert "strength: 0.8" in page
+    assert REPLACED.replace("'", "&#39;") in page
+    assert "--strength 0.4" not in page
 
 
 def test_the_present_one_is_left_alone(studio, capsys):

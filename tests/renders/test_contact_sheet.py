@@ -394,8 +394,15 @@ def test_pairs_not_asked_for_stay_in_the_sheet(studio):
     assert len(written(studio).find("img")) == 2
 
 
-@pytest.mark.parametrize("picture", ["one.png", "../../in/b.png"])
-def test_nothing_is_fetched_that_only_a_former_summary_names(studio, web, picture):
+@pytest.mark.parametrize(
+    ("change", "pictures"),
+    [
+        ({"picture": "one.png"}, 1),
+        ({"picture": "../../in/b.png"}, 1),
+        ({"content": "elsewhere"}, 2),  # then the record is asked
+    ],
+)
+def test_nothing_is_fetched_that_only_a_former_summary_names(studio, web, change, pictures):
     studio.simple()
     pair = {"content": "in/a.png", "style": "in/b.png"}
     manifest = studio.manifest({"id": "one", **pair}, {"id": "two", **pair})
@@ -404,12 +411,15 @@ def test_nothing_is_fetched_that_only_a_former_summary_names(studio, web, pictur
     summary = json.loads(studio.read("out/demo/summary.json"))
     shutil.rmtree(studio.url("out/demo/.thumbnails"))
     one = summary["pairs"][0]
-    one["content"] |= {"url": f"{web.url}/a.png", "sha256": "0" * 64}
-    one |= {"picture": picture, "sha256": hashlib.sha256(studio.read("in/b.png")).hexdigest()}
+    one["content"]["sha256"] = "0" * 64
+    if "content" in change:
+        one["content"]["url"] = f"{web.url}/a.png"
+    else:
+        one |= {**change, "sha256": hashlib.sha256(studio.read("in/b.png")).hexdigest()}
     studio.put("out/demo/summary.json", json.dumps(summary).encode())
     ContactSheet(plan_manifest(manifest, only=["two"])).write({})
     assert web.requests == []
-    assert len(written(studio).find("img")) == 1
+    assert len(written(studio).find("img")) == pictures
 
 
 def test_many_pairs_get_small_thumbnails():

@@ -7,11 +7,10 @@ import pytest
 from styletransfer import storage
 from styletransfer.errors import StorageError
 from styletransfer.renders import earlier_pairs
-from styletransfer.renders.earlier_pairs import find_earlier, pair_of
+from styletransfer.renders.earlier_pairs import find_earlier
 from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.pair import store
 from styletransfer.renders.plan import plan_manifest
-from tests.studio import picture_file, pretend_all, pretend_rendered
+from tests.studio import picture_file, pretend_all
 
 SWEEP = {"id": "cat", "content": "in/a.png", "style": "in/b.png"}
 
@@ -74,33 +73,6 @@ def test_records_that_tell_of_no_pair_are_passed_over(studio, change):
     studio.put("out/demo/notes.json", b"{")
     studio.put("out/demo/notes.png", picture_file())
     assert found(studio, studio.manifest(SWEEP)) == []
-
-
-def test_styles_keep_their_masks_and_shares(studio):
-    for name in ("a", "b", "c"):
-        studio.picture(f"in/{name}.png", ord(name))
-    for name in ("sky", "part", "keep"):
-        studio.picture(f"in/{name}.png", ord(name[0]))
-    styles = [
-        {"image": "in/b.png", "region": "in/sky.png", "from": "in/part.png"},
-        {"image": "in/c.png", "weight": 3},
-        {"image": "in/b.png", "weight": 1},
-    ]
-    manifest = studio.manifest({"id": "cat", "content": "in/a.png", "styles": styles, "keep": "in/keep.png"})
-    (record,) = [store(pretend_rendered(planned)) for planned in plan_manifest(manifest).pairs]
-    pair = pair_of(record)
-    expected = {(style.image, style.region, style.sample) for style in manifest.pairs[0].styles}
-    assert {(style.image, style.region, style.sample) for style in pair.styles} == expected
-    assert sorted(style.weight for style in pair.styles) == [0.25, 0.75, 1.0]
-    assert pair.keep == studio.url("in/keep.png")
-    assert found(studio, studio.manifest({**SWEEP, "id": "new"}))[0].entry.id == "cat"
-
-
-def test_a_blend_keeps_its_weights(studio):
-    studio.simple()
-    styles = [{"image": "in/b.png", "weight": 3}, {"image": "in/a.png", "weight": 1}]
-    (record,) = pretend_all(studio.manifest({"id": "cat", "content": "in/a.png", "styles": styles}))
-    assert [style.weight for style in pair_of(record).styles] == [3, 1]
 
 
 def test_no_more_are_read_than_a_page_can_be_made_of(studio, monkeypatch):

@@ -1,5 +1,6 @@
 """How pairs stand: as planned, as it went, and, where they were not asked for, as they stood before."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -8,7 +9,7 @@ from styletransfer import storage
 from styletransfer.renders.pair import store
 from styletransfer.renders.plan import plan_manifest
 from styletransfer.renders.records import Summary, write_summary
-from styletransfer.renders.summary import Outcome, other_pairs, summarise
+from styletransfer.renders.summary import REPLACED, Outcome, other_pairs, summarise
 from tests.studio import QUICK, pretend_rendered
 
 STARTED = datetime(2026, 5, 1, tzinfo=UTC)
@@ -104,6 +105,20 @@ def test_pairs_not_asked_for_stay_as_the_last_summary_has_them(manifest):
     summary = summary_of(manifest, only=["one"])
     assert states(summary) == {"one": "queued", "two": "failed"}
     assert summary.pairs[1].reason == "too hot"
+
+
+def test_a_pair_not_asked_for_is_told_as_its_picture_was_made(manifest):
+    plan = plan_manifest(manifest)
+    finish(manifest, "two")
+    write_summary(plan.places.summary, summary_of(manifest))
+    changed = replace(manifest, pairs=tuple(_with_seed(pair, 7) for pair in manifest.pairs))
+    one, two = summary_of(changed, only=["one"]).pairs
+    assert (one.settings["seed"], two.settings["seed"]) == (7, 4)
+    assert (two.state, two.reason) == ("done", REPLACED)
+
+
+def _with_seed(pair, seed):
+    return replace(pair, settings=pair.settings.model_copy(update={"seed": seed}))
 
 
 @pytest.mark.parametrize("last_state", ["rendering", "queued", None])
