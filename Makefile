@@ -1,8 +1,8 @@
 # All that a fresh machine needs is Python 3.11 or newer: pip brings the rest into .venv.
 #
 #   make quickstart   render manifests/quickstart.yaml and say where the pictures are
-#   make test         run the tests;  ARGS='-k sqrtm' passes options to pytest,
-#                     FAIL_ON_SKIP=1 makes a skipped test a failed one
+#   make test         run the tests in two processes;  ARGS='-k sqrtm' passes options to pytest, ARGS='-n 0' goes
+#                     without others, FAIL_ON_SKIP=1 makes a skipped test a failed one
 #   make test-faults  kill, stop and cut off a farm's parts while it renders, and write docs/faults.md; on PostgreSQL,
 #                     which has to be installed; FAULTS_DATABASE=sqlite goes without
 #   make fuzz         feed hostile input of every kind to the program, 10,000 cases each; takes an hour or more
@@ -41,7 +41,7 @@ quickstart: $(VENV)/.installed
 	@echo "The contact sheet: file://$(CURDIR)/manifests/renders/quickstart/index.html"
 
 test: $(VENV)/.installed-test
-	$(VENV)/bin/python -m pytest -p tests.policy $(ARGS)
+	$(VENV)/bin/python -m pytest -p tests.policy -n 2 $(ARGS)
 
 test-faults: $(VENV)/.installed-test
 	$(VENV)/bin/python -m tests.faults $(ARGS)

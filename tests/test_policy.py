@@ -16,11 +16,11 @@ def suite(pytester, monkeypatch):
     """Runs the tests of a text under the policy, with a `constraints.txt` of these lines."""
     monkeypatch.delenv("FAIL_ON_SKIP", raising=False)
 
-    def run(text, constraints=""):
+    def run(text, constraints="", *more):
         monkeypatch.setattr("tests.policy.CONSTRAINTS", pytester.path / "constraints.txt")
         (pytester.path / "constraints.txt").write_text(constraints)
         pytester.makepyfile(text)
-        return pytester.runpytest_inprocess("-p", "tests.policy", "-p", "no:cacheprovider", "-v")
+        return pytester.runpytest_inprocess("-p", "tests.policy", "-p", "no:cacheprovider", "-v", *more)
 
     return run
 
@@ -37,6 +37,34 @@ def test_fast(): pass
 def test_slow_tests_go_last(suite, pytester):
     pytester.makeini("[pytest]\nmarkers = slow: takes long")
     suite(SLOW_AND_FAST).stdout.fnmatch_lines(["*::test_fast PASSED*", "*::test_slow PASSED*"])
+
+
+def test_of_several_processes_each_has_a_file_at_a_time_and_slow_ones_last(suite, pytester):
+    """The other file is the larger one, which alone would have it go first."""
+    pytester.makeini("[pytest]\nmarkers = slow: takes long")
+    pytester.makepyfile(test_a=SLOW_AND_FAST, test_b=SLOW_AND_FAST)
+    done = suite(f"{SLOW_AND_FAST}\ndef test_another(): pass", "", "-n", "1")
+    tests = [line.split()[-1] for line in done.outlines if "PASSED" in line]
+    name = "test_of_several_processes_each_has_a_file_at_a_time_and_slow_ones_last.py"
+    fast = ["test_a.py::test_fast", "test_b.py::test_fast", f"{name}::test_fast", f"{name}::test_another"]
+    assert tests == [*fast, "test_a.py::test_slow", "test_b.py::test_slow", f"{name}::test_slow"]
+
+
+def test_one_of_several_processes_has_all_that_share_a_server(suite, pytester):
+    for room in ("commands", "farm"):
+        (pytester.mkdir("tests") if room == "commands" else pytester.path / "tests").joinpath(room).mkdir()
+        for name in "ab":
+            (pytester.path / "tests" / room / f"test_{room}_{name}.py").write_text("def test(): pass")
+    done = suite("def test_alone(): pass", "", "-n", "2")
+    done.assert_outcomes(passed=5)
+    workers = {line.split()[0] for line in done.outlines if "PASSED tests/" in line}
+    assert len(workers) == 1
+
+
+def test_each_of_several_processes_has_its_share_of_the_cores(suite, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    text = "import os\ndef test(): assert os.environ['OMP_NUM_THREADS'] == str(max(1, os.cpu_count() // 2))"
+    suite(text, "", "-n", "2").assert_outcomes(passed=1)
 
 
 SKIPPED = """
@@ -63,6 +91,12 @@ def test_a_skipped_test_fails_when_asked(suite, monkeypatch):
 def test_a_skipped_module_is_an_error_when_asked(suite, monkeypatch):
     monkeypatch.setenv("FAIL_ON_SKIP", "1")
     suite("import pytest\npytest.importorskip('no_such_module')").assert_outcomes(errors=1)
+
+
+def test_a_skipped_module_is_an_error_in_several_processes_too(suite, monkeypatch):
+    monkeypatch.setenv("FAIL_ON_SKIP", "1")
+    done = suite("import pytest\npytest.importorskip('no_such_module')\ndef test(): pass", "", "-n", "2")
+    done.assert_outcomes(errors=1)
 
 
 def test_versions_as_constrained_are_not_told(suite):

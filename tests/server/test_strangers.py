@@ -16,6 +16,7 @@ from flows.farm import names
 from flows.farm.markdown import markdown
 from flows.server.connection import Farm, record
 from flows.server.password import authorization
+from tests.farm.commands import deploy_all
 
 NOBODY = "00000000-0000-0000-0000-000000000000"
 
@@ -79,7 +80,8 @@ def test_the_database_is_its_users_alone(local_server):
     assert (local_server.folder / "prefect").stat().st_mode & 0o077 == 0
 
 
-def test_a_command_that_knows_the_state_folder_is_let_in(local_server, tmp_path):
+def test_a_command_that_knows_the_state_folder_is_let_in(farm, local_server, tmp_path):
+    deploy_all(farm)
     record(Farm.mine(local_server.api_url, local_server.password_file), tmp_path)
     known = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     command = [sys.executable, "-m", "flows.commands.main", "status", "--state"]

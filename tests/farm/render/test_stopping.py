@@ -24,9 +24,7 @@ def some_flow() -> None:
     """Stands for a render run, which is never begun here."""
 
 
-@pytest.mark.parametrize(
-    ("state", "why"), [(Running, HELD), (Cancelling, CANCELLED), (Cancelled, CANCELLED)], ids=str
-)
+@pytest.mark.parametrize(("state", "why"), [(Running, HELD), (Cancelling, CANCELLED), (Cancelled, CANCELLED)])
 def test_people_cancel_and_hosts_hold(farm, state, why):
     with get_client(sync_client=True) as client:
         run = client.create_flow_run(some_flow, state=Scheduled())
