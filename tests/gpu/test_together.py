@@ -32,7 +32,7 @@ def test_threads_are_measured_against_a_render_alone_and_give_its_picture(tmp_pa
     alone, threads, processes = found["rows"]
     assert (alone["way"], threads["way"], threads["renders"]) == ("alone", "threads", 2)
     assert alone["off_by"] == threads["off_by"] == 0  # on a CPU to the bit
-    assert (threads["differ"], threads["from_scale"]) == (0, None)
+    assert (threads["differ"], threads["differ_from"]) == (0, None)
     assert threads["pictures_a_minute"] == pytest.approx(120 / threads["seconds"])
     assert processes["failed"].startswith("RuntimeError: no processes here")
     text = (tmp_path / "together.md").read_text()
@@ -42,14 +42,15 @@ def test_threads_are_measured_against_a_render_alone_and_give_its_picture(tmp_pa
     assert "1.00x" in capsys.readouterr().out
 
 
-def test_a_picture_that_differs_is_told_from_which_scale_on():
-    alone = Timed(256, 0.0, 1.0, np.ones((1, 3, 2, 2), np.float32), 0, {128: "a", 181: "b", 256: "c"})
-    other = replace(alone, digests={128: "a", 181: "x", 256: "y"})
-    assert (alone.differs_from(alone), other.differs_from(alone)) == (None, 181)
+def test_a_picture_that_differs_is_told_from_which_iteration_on():
+    digests = {(128, 2): "a", (128, 400): "b", (181, 2): "c", (181, 3): "d", (181, 200): "e"}
+    alone = Timed(181, 0.0, 1.0, np.ones((1, 3, 2, 2), np.float32), 0, digests)
+    other = replace(alone, digests=digests | {(181, 3): "x", (181, 200): "y"})
+    assert (alone.differs_from(alone), other.differs_from(alone)) == (None, (181, 3))
     row = {"way": "threads", "renders": 4, "px": 256, "seconds": 9.0, "pictures_a_minute": 27.0, "replayed": 9}
-    off = {"off_by": 0.1, "differ": 3, "from_scale": 181, "worse_by": 0.002}
+    off = {"off_by": 0.1, "differ": 3, "differ_from": (181, 3), "worse_by": 0.002}
     text = page({"environment": {}, "part": 1, "rows": [{**row, **off}]})
-    assert "| **1.0e-01**, 3 of 4, from 181 px on, objective +0.20 % |" in text
+    assert "| **1.0e-01**, 3 of 4, from 181 px, iteration 3 on, objective +0.20 % |" in text
 
 
 def test_of_pictures_that_differ_the_objective_tells_whether_they_are_wrong():

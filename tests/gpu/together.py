@@ -46,6 +46,9 @@ WAIT_S = 240.0
 """For one arrangement's processes to start and to render."""
 WARM_ITERATIONS = WARM_UP + LEAST_STEPS + 5
 """Of each scale: enough for a graph."""
+COMPARED = (WARM_UP, WARM_UP + 1, WARM_UP + 2, 20)
+"""Iterations of each scale, besides the last, after which pictures are compared: the last eager one, that which is
+recorded, the first that is replayed, and one when all threads are under way."""
 
 Row = dict[str, Any]
 Pixels = npt.NDArray[np.float32]
@@ -67,7 +70,7 @@ class Job:
 class Timed:
     """A render at a size: when it began and ended, by the clock that all processes of a machine share.
 
-    `digests` are of the picture at each scale's end, by its longest edge.
+    `digests` are of the picture so far, by the scale in px and the iteration, in their order.
     """
 
     px: int
@@ -75,11 +78,11 @@ class Timed:
     ended: float
     picture: Pixels
     replayed: int
-    digests: Mapping[int, str]
+    digests: Mapping[tuple[int, int], str]
 
-    def differs_from(self, other: Timed) -> int | None:
-        """The first scale whose picture is not the other's, to the bit."""
-        return next((px for px, digest in self.digests.items() if other.digests[px] != digest), None)
+    def differs_from(self, other: Timed) -> tuple[int, int] | None:
+        """The first scale and iteration whose picture is not the other's, to the bit."""
+        return next((at for at, digest in self.digests.items() if other.digests[at] != digest), None)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -148,7 +151,7 @@ def rows(way: str, count: int, options: argparse.Namespace, alone: dict[int, Tim
         own = [each for each in timed if each.px == px]
         seconds = max(each.ended for each in own) - min(each.began for each in own)
         first = alone.setdefault(px, own[0])
-        differ = [scale for scale in (each.differs_from(first) for each in own) if scale is not None]
+        differ = [at for at in (each.differs_from(first) for each in own) if at is not None]
         yield {
             "way": way,
             "renders": count,
@@ -158,7 +161,7 @@ def rows(way: str, count: int, options: argparse.Namespace, alone: dict[int, Tim
             "replayed": min(each.replayed for each in own),
             "off_by": max(off_by(each.picture, first.picture) for each in own),
             "differ": len(differ),
-            "from_scale": min(differ, default=None),
+            "differ_from": min(differ, default=None),
             "worse_by": worse_by(options, first, own) if differ else 0.0,
             "whole_s": time.monotonic() - began,
         }
@@ -238,11 +241,12 @@ def shortened(px: int, part: float) -> Mapping[str, Any]:
 
 def render(lab: Lab, px: int, values: Mapping[str, Any], side_by_side: bool) -> Timed:
     """A whole render; where others run in this process, on a stream of its own."""
-    digests: dict[int, str] = {}
+    digests: dict[tuple[int, int], str] = {}
 
     def note(progress: Progress) -> None:
-        if progress.iteration == progress.iterations:
-            digests[progress.scale] = hashlib.sha256(progress.image().numpy().tobytes()).hexdigest()
+        if progress.iteration in (*COMPARED, progress.iterations):
+            digest = hashlib.sha256(progress.image().numpy().tobytes()).hexdigest()
+            digests[progress.scale, progress.iteration] = digest
 
     with own_streams(lab.device) if side_by_side else nullcontext():
         began = time.monotonic()
@@ -279,12 +283,12 @@ def write(folder: Path, found: Mapping[str, Any]) -> None:
 
 def _off(row: Row) -> str:
     """How far the worst picture is off, and where it began."""
-    off, scale = f"{row['off_by']:.1e}", row.get("from_scale")
+    off, differ_from = f"{row['off_by']:.1e}", row.get("differ_from")
     wrong = f"**{off}**" if row["off_by"] > SAME_PICTURE else off
-    if scale is None:
+    if differ_from is None:
         return wrong
-    worse = f"objective {100 * row['worse_by']:+.2f} %"
-    return f"{wrong}, {row['differ']} of {row['renders']}, from {scale} px on, {worse}"
+    (px, iteration), worse = differ_from, f"objective {100 * row['worse_by']:+.2f} %"
+    return f"{wrong}, {row['differ']} of {row['renders']}, from {px} px, iteration {iteration} on, {worse}"
 
 
 def page(found: Mapping[str, Any]) -> str:
