@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -84,6 +85,22 @@ def test_a_check_that_breaks_says_where_and_keeps_what_it_found(lab):
     found = list(findings("broken", broken, lab))
     assert [finding.right for finding in found] == [True, False, False]
     assert found[-1].found.startswith("ValueError: no more (test_gpu.py:")
+
+
+def test_spans_that_name_themselves_are_no_kernels():
+    def event(name: str, device: str, us: float = 0.0, annotates: bool = False) -> SimpleNamespace:
+        took = SimpleNamespace(elapsed_us=lambda: us)
+        device_type = SimpleNamespace(name=device)
+        return SimpleNamespace(name=name, device_type=device_type, time_range=took, is_user_annotation=annotates)
+
+    events = [
+        event("cudaLaunchKernel", "CPU"),
+        event("aten::add", "CPU"),
+        event("gemm", "CUDA", 3.0),
+        event("gemm", "CUDA", 4.0),
+        event("Optimizer.step#Adam.step", "CUDA", 9.0, annotates=True),
+    ]
+    assert timings.told_apart(events) == ({"cudaLaunchKernel": 1}, {"gemm": 7.0}, 2)
 
 
 def test_a_measurement_that_fails_says_why(lab, monkeypatch):

@@ -6,7 +6,7 @@ import gc
 import statistics
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -162,15 +162,7 @@ def profiled(lab: Lab, name: str) -> Row:
     last = WARM_UP + LEAST_STEPS + 10
     profiler = Profiler(last)
     lab.render(WAYS[name], one_scale(PROFILED_PX, last + 1), callback=profiler)
-    calls: Counter[str] = Counter()
-    kernels: Counter[str] = Counter()
-    count = 0
-    for event in profiler.profile.events() or ():
-        if event.device_type.name == "CUDA":
-            kernels[event.name] += event.time_range.elapsed_us()
-            count += 1
-        elif event.name.startswith(LAUNCH_CALLS):
-            calls[event.name] += 1
+    calls, kernels, count = told_apart(profiler.profile.events() or ())
     return {
         "way": name,
         "px": PROFILED_PX,
@@ -179,6 +171,20 @@ def profiled(lab: Lab, name: str) -> Row:
         "kernels_s": sum(kernels.values()) / PROFILED / 1e6,
         "longest": {kernel[:120]: us / PROFILED / 1e6 for kernel, us in kernels.most_common(15)},
     }
+
+
+def told_apart(events: Iterable[Any]) -> tuple[Counter[str], Counter[str], int]:
+    """Calls that launch, microseconds of kernels by name, and how many kernels there were."""
+    calls: Counter[str] = Counter()
+    kernels: Counter[str] = Counter()
+    count = 0
+    for event in events:
+        if event.device_type.name != "CUDA":
+            calls[event.name] += event.name.startswith(LAUNCH_CALLS)
+        elif not getattr(event, "is_user_annotation", False):  # those span kernels, as the optimizer's step does
+            kernels[event.name] += event.time_range.elapsed_us()
+            count += 1
+    return +calls, kernels, count
 
 
 def profile_or_failure(lab: Lab, name: str) -> Row:
