@@ -35,7 +35,13 @@ DATA_SHEETS: Final = (
 )
 
 
+_NAMESAKES: Final = re.compile(r"MIG|PCIe|NVL|40GB|Laptop|\b(D|Ti|SUPER|Max-Q)\b", re.IGNORECASE)
+"""Parts and smaller cards that are called after one of these."""
+
+
 def data_sheet(device: str) -> DataSheet | None:
     """That of a device by what it is called, `cuda:0 (NVIDIA L4, 24 GB)`; None where none is known."""
+    if _NAMESAKES.search(device):
+        return None
     named = (sheet for sheet in DATA_SHEETS if re.search(rf"\b{re.escape(sheet.name)}\b", device))
     return next(named, None)

@@ -7,6 +7,7 @@ sizes tell both. What is measured is kept in the user's cache folder.
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,9 +20,9 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from styletransfer.errors import DeviceInUseError, NoSuchDeviceError
+from styletransfer.errors import DeviceError, NoSuchDeviceError
 from styletransfer.machine.data_sheets import data_sheet
-from styletransfer.machine.devices import Slot, describe, parse_devices
+from styletransfer.machine.devices import Slot, describe, parse_devices, prove
 from styletransfer.machine.hardware import CPU, HARDWARE, Hardware
 from styletransfer.machine.locks import device_lock
 from styletransfer.network.vgg_weights import Weights, expected_shapes
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from styletransfer.transfer.stylizer import Progress
+
+log = logging.getLogger(__name__)
 
 OF_ONE: Final = ("content_layers", "style_layers", "optimizer", "precision", "tiles")
 """Settings that, beside pixels, decide how long an iteration takes on one device."""
@@ -181,16 +184,19 @@ def measured_speed(
 ) -> Speed | None:
     """As `known_speed`; else by measuring now, after `told` was called.
 
-    None of a device that another process has, and where nothing may be cached: it would be measured every time.
+    None of a device that another process has or that fails, for no estimate is worth an error, and where nothing may
+    be cached: it would be measured every time.
     """
     found = known_speed(device, settings, hardware)
     if found is not None or not limit_bytes():
         return found
     try:
         with device_lock(Slot((device,)), hardware=hardware):
+            prove(device, hardware)
             told()
             found = _measure(device, settings, hardware)
-    except DeviceInUseError:
+    except (DeviceError, RuntimeError, OSError) as error:
+        log.info("the speed of %s can't be measured: %s", device, error)
         return None
     _kept().write(_name(device, settings, hardware), canonical_json(asdict(found)).encode())
     return found

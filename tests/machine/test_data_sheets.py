@@ -16,6 +16,13 @@ from styletransfer.machine.data_sheets import data_sheet
         ("NVIDIA GeForce RTX 4090", "RTX 4090"),
         ("cpu (AMD EPYC, 2 cores)", None),
         ("NVIDIA A1000", None),
+        ("NVIDIA H100 80GB HBM3 MIG 1g.10gb", None),
+        ("NVIDIA H100 PCIe", None),
+        ("NVIDIA H100 NVL", None),
+        ("NVIDIA A100-SXM4-40GB", None),
+        ("NVIDIA GeForce RTX 4090 Laptop GPU", None),
+        ("NVIDIA GeForce RTX 4090 D", None),
+        ("NVIDIA GeForce RTX 3090 Ti", None),
     ],
 )
 def test_a_card_is_found_by_its_name(device, name):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from styletransfer.errors import OutOfMemoryError
 from styletransfer.machine.devices import Slot, describe
 from styletransfer.machine.hardware import HARDWARE, Gpu, Hardware
 from styletransfer.machine.locks import device_lock
@@ -109,6 +110,9 @@ class OneGpu(Hardware):
     def gpus(self):
         return (Gpu(0, "NVIDIA L4", 24 * 2**30, "uuid-of-test-speed"),)
 
+    def allocate(self, device):
+        """There is room."""
+
 
 @pytest.mark.usefixtures("cache")
 def test_a_gpu_that_renders_is_left_alone(measured, monkeypatch, tmp_path):
@@ -117,6 +121,24 @@ def test_a_gpu_that_renders_is_left_alone(measured, monkeypatch, tmp_path):
         assert measured_speed("cuda:0", PLAIN, hardware=OneGpu()) is None
     assert measured == []
     assert measured_speed("cuda:0", PLAIN, hardware=OneGpu()) is not None
+
+
+class FullGpu(OneGpu):
+    def allocate(self, device):
+        raise RuntimeError("CUDA error: out of memory")
+
+
+@pytest.mark.usefixtures("cache")
+@pytest.mark.parametrize("error", [OutOfMemoryError("out of memory"), RuntimeError("CUDA error"), OSError("read-only")])
+def test_no_estimate_is_worth_an_error(monkeypatch, tmp_path, error):
+    monkeypatch.setattr("platformdirs.user_state_path", lambda *_, **__: tmp_path)
+    assert measured_speed("cuda:0", PLAIN, hardware=FullGpu()) is None
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(speed, "_measure", fail)
+    assert measured_speed("cuda:0", PLAIN, hardware=OneGpu()) is None
 
 
 @pytest.mark.usefixtures("cache")
