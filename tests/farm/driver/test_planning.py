@@ -94,7 +94,8 @@ def planned_here(monkeypatch):
 
 def test_a_picture_that_was_deleted_fails_its_pair_alone_and_retry_finds_it(studio, planned_here):
     told, planned = planned_here
-    manifest = studio.manifest(*({"id": name, "content": f"{name}.png", "style": "s.png"} for name in "abc"))
+    files = {"a": "a.png", "b": "lighthouse.jpg", "c": "c.png"}  # no name is near the one that is missing
+    manifest = studio.manifest(*({"id": name, "content": file, "style": "s.png"} for name, file in files.items()))
     for name in "acs":
         studio.picture(f"{name}.png")
     plan = planned(manifest)
