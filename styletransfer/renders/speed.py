@@ -184,8 +184,8 @@ def measured_speed(
 ) -> Speed | None:
     """As `known_speed`; else by measuring now, after `told` was called.
 
-    None of a device that another process has or that fails, for no estimate is worth an error, and where nothing may
-    be cached: it would be measured every time.
+    None of a device that another process has or that fails, for no estimate is worth an error; and where nothing
+    may be cached: it would be measured every time.
     """
     found = known_speed(device, settings, hardware)
     if found is not None or not limit_bytes():

@@ -129,7 +129,7 @@ class FullGpu(OneGpu):
 
 
 @pytest.mark.usefixtures("cache")
-@pytest.mark.parametrize("error", [OutOfMemoryError("out of memory"), RuntimeError("CUDA error"), OSError("read-only")])
+@pytest.mark.parametrize("error", [OutOfMemoryError("full"), RuntimeError("CUDA error"), OSError("read-only")])
 def test_no_estimate_is_worth_an_error(monkeypatch, tmp_path, error):
     monkeypatch.setattr("platformdirs.user_state_path", lambda *_, **__: tmp_path)
     assert measured_speed("cuda:0", PLAIN, hardware=FullGpu()) is None
@@ -191,7 +191,7 @@ def test_a_data_sheet_tells_nothing_of_other_kinds_and_cards():
     assert promised_speed("NVIDIA L4", Settings(optimizer="lbfgs")) is None
     assert promised_speed("NVIDIA L4", Settings(precision="float32")) is None
     assert promised_speed("cpu (AMD EPYC, 2 cores)", PLAIN) is None
-    slow, fast = promised_speed("NVIDIA L4", PLAIN), promised_speed("NVIDIA H100 PCIe", PLAIN)
+    slow, fast = promised_speed("NVIDIA L4", PLAIN), promised_speed("NVIDIA H100 80GB HBM3", PLAIN)
     assert slow is not None
     assert fast is not None
     assert slow.pixel_s > 5 * fast.pixel_s
