@@ -126,7 +126,7 @@ for (const [name, pick] of [["starred", "star"], ["rejected", "reject"]]) {
 }
 pickGroup.querySelector(".copy-ids").addEventListener("click", () => {
   const starred = pickedAs("star"), ids = starred.filter(id => inManifest.has(id)), left = starred.length - ids.length;
-  copy(ids.join(" "), "ids, for --only" + (left ? "; " + left + " starred " + (left === 1 ? "is" : "are") + " no longer in the manifest" : ""));
+  copy(ids.join(" "), "ids, for --only" + (left ? "; " + (left === 1 ? "1 earlier picture is" : left + " earlier pictures are") + " left out" : ""));
 });
 pickGroup.querySelector(".copy-entries").addEventListener("click", () => {
   copy(pickedAs("star").map(id => picks[id].yaml).join(""), "entries, as a manifest has them");

@@ -15,7 +15,7 @@ from styletransfer import storage
 from styletransfer.errors import RecordError, StorageError
 from styletransfer.manifest.names import RESERVED, name_fault, name_key
 from styletransfer.manifest.pairs import Manifest, Pair
-from styletransfer.manifest.weights_source import WeightsSource
+from styletransfer.manifest.weights_source import WeightsSource, seed_fault
 from styletransfer.renders.output_folder import lasting_fault
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import READERS
@@ -56,13 +56,19 @@ def _read(places: OutputPlaces, files: frozenset[str], pair_id: str) -> EarlierP
         record = read_record(places.record(pair_id))
         if record is None or record.id != pair_id or record.state != "done" or not _shows(places, files, record):
             return None
-        pair = pair_of(record)
+        return _earlier_pair(places, record)
     except StorageError as error:
         log.debug("%s: no earlier picture: %s", pair_id, lasting_fault(error))
-        return None
     except RecordError as error:
         log.debug("%s: no earlier picture: %s", pair_id, error)
-        return None
+    return None
+
+
+def _earlier_pair(places: OutputPlaces, record: Record) -> EarlierPair:
+    """Raises RecordError where the record names what can't be."""
+    if fault := seed_fault(record.weights.source):
+        raise RecordError(f"{record.id}: weights {record.weights.source!r}: {fault}")
+    pair = pair_of(record)
     entry = summary_pair(places, pair, Outcome("done", record=record), {})
     return EarlierPair(pair, WeightsSource(record.weights.source), entry)
 

@@ -211,8 +211,8 @@ class SummaryPair(_Document):
 
     @property
     def is_previewed(self) -> bool:
-        """Whether it is held behind a preview, not by a farm."""
-        return self.state == "held" and self.picture is not None
+        """Whether it is held behind a preview, not by a farm: that tells of no render that has finished."""
+        return self.state == "held" and self.finished is not None
 
     def inputs(self) -> Iterator[SummaryInput]:
         """Its pictures: the content, each style with its masks, the mask of what is kept."""

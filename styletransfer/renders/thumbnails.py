@@ -76,8 +76,9 @@ class Thumbnails:
         """Place, relative to the output folder, of a JPEG as `find` has it, made where it is not there yet."""
         key = (sha256, px)
         if key not in self._stand_ins:
-            kept = self._url(sha256, px)
+            kept = ""
             try:
+                kept = self._url(sha256, px)
                 there = storage.exists(kept) or self._make(sha256, url, px) is not None
             except (ImageError, StorageError) as error:
                 log.warning("no picture to look at: %s", error)

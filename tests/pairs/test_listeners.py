@@ -8,7 +8,7 @@ import pytest
 from flows.pairs.listeners import Listener, Listeners, LogListener, Result
 from styletransfer.machine.devices import Slot
 from styletransfer.renders.plan import plan_manifest
-from styletransfer.renders.records import SummaryInput, SummaryPair
+from styletransfer.renders.records import SummaryInput, SummaryPair, now
 from styletransfer.renders.summary import Outcome, summarise
 from tests.studio import plan_one, pretend_all
 
@@ -101,6 +101,7 @@ def test_the_log_tells_each_pair_by_name_and_failures_as_errors(studio, planned,
 
 
 def test_a_preview_is_counted_as_one_and_not_as_held_by_a_farm():
-    previewed = pair(4, "held").model_copy(update={"picture": ".p4.preview.jpg"})
-    pairs = (pair(1, "done"), pair(2, "held"), previewed, pair(3, "queued"))
+    previewed = pair(4, "held").model_copy(update={"picture": ".p4.preview.jpg", "finished": now()})
+    held = pair(2, "held").model_copy(update={"picture": ".p2.preview.jpg"})  # handed back
+    pairs = (pair(1, "done"), held, previewed, pair(3, "queued"))
     assert Result("demo", "/out/demo/index.html", pairs).counts == "1 previewed, 1 queued, 1 held, 1 done"

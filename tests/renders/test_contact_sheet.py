@@ -214,8 +214,10 @@ def test_a_preview_is_shown_and_says_what_it_is():
 
 def test_what_a_farm_holds_is_held_also_beside_a_preview():
     preview = make_pair(state="held", picture=".a--b.preview.jpg", reason="preview at 128 px")
-    sheet = make_page(preview, make_pair("back", state="held", picture=None, reason="its run has ended"))
+    back = make_pair("back", state="held", picture=".back.preview.jpg", reason="its run has ended", finished=None)
+    sheet = make_page(preview, back)
     assert "Held 2" in sheet.text
+    assert "1 preview " in sheet.text
     assert sheet.text.count("Preview") == 1
 
 
@@ -445,13 +447,25 @@ def test_what_the_manifest_names_no_more_stands_in_a_section_of_its_own(studio):
         ("pair-a--b", "skipped"),
         ("pair-old", "earlier"),
     ]
-    assert "Earlier: no longer in the manifest" in sheet.text
+    assert "Earlier pictures" in sheet.text
     assert sheet.text.count("tv_weight 8") == 1
     assert "tv_weight: 8" in sheet.cards()[1]["data-yaml"]
     assert len(sheet.find("img")) == 2
     assert "1 of 1 pictures" in sheet.text
     assert [pair.id for pair in summary.pairs] == ["a--b"]
     assert storage.exists(studio.url("out/demo/old.png"))
+
+
+@pytest.mark.parametrize("change", [{"sha256": "../x"}, {"sha256": "a\0b"}, {"url": "s3://"}])
+def test_a_record_of_somebody_else_does_not_stop_the_sheet(studio, change):
+    studio.simple()
+    (record,) = pretend_all(studio.manifest({"id": "old", "content": "in/a.png", "style": "in/b.png"}))
+    plain = json.loads(record.model_dump_json())
+    plain["inputs"][0] |= change
+    plain["output"] |= {key: value for key, value in change.items() if key == "sha256"}
+    studio.put("out/demo/old.json", json.dumps(plain).encode())
+    ContactSheet(plan_manifest(studio.simple())).write({})
+    assert [card["id"] for card in written(studio).cards()] == ["pair-a--b", "pair-old"]
 
 
 def test_a_storage_that_is_away_keeps_earlier_pairs_off_the_sheet_no_longer_than_that(studio, monkeypatch, caplog):
@@ -773,7 +787,7 @@ def test_earlier_pairs_are_found_compared_and_not_asked_for(opened):
         opened.keyboard.press("c")
         opened.keyboard.press("s")
     opened.click(".copy-ids")
-    told = "Copied ids, for --only; 1 starred is no longer in the manifest."
+    told = "Copied ids, for --only; 1 earlier picture is left out."
     comes_true(opened, f"document.querySelector('.shown').textContent === '{told}'")
     assert opened.evaluate("navigator.clipboard.readText()") == "harbour--night"
     opened.click("button.compare")

@@ -62,6 +62,8 @@ def test_one_whose_picture_is_gone_is_none(studio):
         {"output": {"width": 0}},
         {"output": {"format": "gif"}},
         {"inputs": [{"role": "content"}]},
+        {"weights": {"source": "random:x", "identity": "x"}},
+        {"weights": {"source": "random:99999999999999999999", "identity": "x"}},
     ],
 )
 def test_records_that_tell_of_no_pair_are_passed_over(studio, change):
