@@ -170,15 +170,17 @@ class ContactSheet:
         viewed: dict[tuple[str, int], str | None] = {}
         for pair in filter(_has_picture, pairs):
             picture = storage.join(self.plan.places.folder, pair.picture or "")
-            wanted[pair.sha256 or "", result_px] = picture
+            wanted.setdefault((pair.sha256 or "", result_px), picture)
             if pair.format not in SHOWN_BY_BROWSERS:
-                viewed[pair.sha256 or "", VIEWED_PX] = picture
+                viewed.setdefault((pair.sha256 or "", VIEWED_PX), picture)
             for entry in pair.inputs():
                 if entry.sha256:
                     # None for what only a former summary names: it is not fetched.
-                    wanted[entry.sha256, INPUT_PX] = self._urls.get(entry.url)
+                    key = entry.sha256, INPUT_PX
+                    wanted[key] = wanted.get(key) or self._urls.get(entry.url)
             if pair.content.sha256:
-                viewed[pair.content.sha256, BEFORE_PX] = self._urls.get(pair.content.url)
+                key = pair.content.sha256, BEFORE_PX
+                viewed[key] = viewed.get(key) or self._urls.get(pair.content.url)
         with (
             ThreadPoolExecutor(READERS, thread_name_prefix="sheet") as readers,
             ThreadPoolExecutor(_LARGE_READERS, thread_name_prefix="stand-ins") as large_readers,

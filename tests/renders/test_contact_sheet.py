@@ -468,6 +468,19 @@ def test_a_record_of_somebody_else_does_not_stop_the_sheet(studio, change):
     assert [card["id"] for card in written(studio).cards()] == ["pair-a--b", "pair-old"]
 
 
+def test_an_earlier_pair_of_an_input_since_moved_costs_no_other_its_small_pictures(studio):
+    studio.simple()
+    pretend_all(studio.manifest({"id": "old", "content": "in/a.png", "style": "in/b.png"}))
+    studio.put("moved/a.png", studio.read("in/a.png"))
+    manifest = studio.manifest({"id": "new", "content": "moved/a.png", "style": "in/b.png"})
+    pretend_all(manifest)
+    shutil.rmtree(studio.url("out/demo/.thumbnails"))
+    ContactSheet(plan_manifest(manifest)).write({})
+    sheet = written(studio)
+    assert "data-before" in sheet.cards()[0]
+    assert len(sheet.find("span", **{"class": "thumb content i0"})) == 2
+
+
 def test_a_storage_that_is_away_keeps_earlier_pairs_off_the_sheet_no_longer_than_that(studio, monkeypatch, caplog):
     studio.simple()
     pretend_all(studio.manifest({"id": "old", "content": "in/a.png", "style": "in/b.png"}))
