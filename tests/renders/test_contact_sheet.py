@@ -730,7 +730,7 @@ def test_former_pictures_are_seen_beside_the_present_one(opened):
     opened.click("#pair-harbour--wave .links button:has-text('1 former picture')")
     comes_true(opened, "document.querySelectorAll('.result')[1].naturalWidth === 320")
     told = opened.locator(".pane figcaption b").all_inner_texts()
-    assert told == ["harbour--wave", "01 May 2026 · tv_weight: 2 -> 8"]
+    assert told == ["harbour--wave", "01 May 2026, 12:00 · tv_weight: 2 -> 8"]
     opened.keyboard.press("z")
     assert opened.evaluate(WIDTHS) == [640, 640]
     opened.keyboard.press("Escape")
