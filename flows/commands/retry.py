@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from flows.commands.farm_server import with_server
@@ -57,16 +58,26 @@ def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) ->
             _tell_open(former, summary, lines)
         return DONE
     lines.say(f"{former.name}: to render once more: {', '.join(failed)}")
+    given = former.parameters
     submission = Submission(
-        manifest=former.parameters["manifest"],
+        manifest=given["manifest"],
         places=places,
         queue=manifest.priority,
-        priority=options.priority or former.parameters.get("priority"),
-        max_failed=former.parameters.get("max_failed"),
-        only=failed,
-        preview=former.parameters.get("preview"),
+        priority=options.priority or given.get("priority"),
+        max_failed=given.get("max_failed"),
+        # Of previews all, to be approved together: what has one stays as it is.
+        only=failed if given.get("preview") is None else tuple(given.get("only") or ()),
+        preview=given.get("preview"),
+        approve_at=_yet_to_come(given.get("approve_at")),
+        timezone=given.get("timezone"),
     )
     return hand_over(client, submission, lines, zone=times.parse_zone(times.host_zone()), wait=options.wait)
+
+
+def _yet_to_come(moment: str | None) -> datetime | None:
+    """The moment that a former run was given, unless it has passed."""
+    found = datetime.fromisoformat(moment) if moment else None
+    return found if found is not None and found > datetime.now(UTC) else None
 
 
 def failed_pairs(former: FlowRun, manifest: Manifest, summary: Summary | None) -> tuple[str, ...]:

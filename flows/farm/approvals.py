@@ -117,7 +117,8 @@ def go_on(
     begin then."""
     if at is None:
         return f"to go on from the previews: {how_to_approve(manifest.name)}"
-    key = uuid.uuid5(uuid.NAMESPACE_OID, f"approved {submissions.submission_of(former)}").hex
+    what = f"approved {submissions.submission_of(former)} {sorted(pairs)}"  # run once more it may have made others
+    key = uuid.uuid5(uuid.NAMESPACE_OID, what).hex
     run = submissions.submit(client, approval(former, manifest, pairs, at=at), key)
     zone = parse_zone(former.parameters.get("timezone") or host_zone())
     begins = f"they go on from their previews {shown(at, zone)}, by the run {submissions.short_id(run)}"

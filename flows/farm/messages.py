@@ -166,10 +166,9 @@ def end_message(result: Result, seconds: float) -> tuple[str, str]:
     lines += [f"failed: {pair.id}: {_one_line(pair)}" for pair in islice(failed, _MOST_FAILURES)]
     if len(failed) > _MOST_FAILURES:
         lines.append(f"... and {len(failed) - _MOST_FAILURES} more")
-    if held := sum(pair.state == "held" for pair in result.pairs):
-        lines.append(
-            result.onward or f"time was up: {held} left over; they go on when the manifest is rendered next"
-        )
+    lines += [result.onward] if result.onward else []
+    if left := sum(pair.state == "held" for pair in result.pairs) - len(result.previewed):
+        lines.append(f"time was up: {left} left over; they go on when the manifest is rendered next")
     lines += _farm_lines(result.farm) if result.farm else ()
     return head, "\n".join([*lines, f"contact sheet: {markdown(result.index)}"])
 

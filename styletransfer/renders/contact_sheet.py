@@ -380,7 +380,8 @@ def _meta(summary: Summary) -> str:
     """One line on the whole: how many pictures, how long they took, whether there are more to come."""
     finished = [pair for pair in summary.pairs if pair.state in _FINISHED]
     previewed = [pair for pair in summary.pairs if pair.is_previewed]
-    seconds = sum(pair.seconds or 0 for pair in (*finished, *previewed))
+    # A picture that was taken over from another pair was rendered once.
+    seconds = sum({pair.sha256 or pair.id: pair.seconds or 0 for pair in (*finished, *previewed)}.values())
     parts = [f"{len(finished):,} of {len(summary.pairs):,} pictures"]
     parts += [_count_of(previewed, "preview")] if previewed else []
     parts.append(f"{duration(seconds)} of rendering")

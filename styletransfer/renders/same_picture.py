@@ -6,7 +6,7 @@ The fingerprint is of what makes the picture, not of what it is called: nothing 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from styletransfer import storage
@@ -32,18 +32,21 @@ def take_over(plan: Plan, tell: Callable[[str], None] = log.info) -> Plan:
     return replace(plan, pairs=tuple(_tried(planned, there, tell) for planned in plan.pairs)) if there else plan
 
 
-def _pictures_there(plan: Plan) -> dict[str, str]:
+def _pictures_there(plan: Plan) -> Mapping[str, Sequence[str]]:
     """Ids of done pairs, by the fingerprints that are wanted."""
     wanted = {planned.fingerprint for planned in plan.having("queued")}
     try:
         summary = read_summary(plan.places.summary) if wanted else None
     except RecordError:  # it is made anew
         return {}
-    done = [pair for pair in summary.pairs if pair.state in ("done", "skipped")] if summary else []
-    return {pair.fingerprint: pair.id for pair in done if pair.fingerprint and pair.fingerprint in wanted}
+    there: dict[str, list[str]] = {}
+    for pair in summary.pairs if summary else ():
+        if pair.state in ("done", "skipped") and pair.fingerprint and pair.fingerprint in wanted:
+            there.setdefault(pair.fingerprint, []).append(pair.id)
+    return there
 
 
-def _tried(planned: PlannedPair, there: dict[str, str], tell: Callable[[str], None]) -> PlannedPair:
+def _tried(planned: PlannedPair, there: Mapping[str, Sequence[str]], tell: Callable[[str], None]) -> PlannedPair:
     try:
         return _taken(planned, there, tell)
     except StorageError as error:
@@ -51,16 +54,18 @@ def _tried(planned: PlannedPair, there: dict[str, str], tell: Callable[[str], No
         return planned
 
 
-def _taken(planned: PlannedPair, there: dict[str, str], tell: Callable[[str], None]) -> PlannedPair:
+def _taken(planned: PlannedPair, there: Mapping[str, Sequence[str]], tell: Callable[[str], None]) -> PlannedPair:
     """The pair with the picture that is there, if there is one and it is what it is said to be."""
-    name = there.get(planned.fingerprint or "") if planned.state == "queued" else None
-    found = _found(planned, name) if name is not None else None
+    names = there.get(planned.fingerprint or "", ()) if planned.state == "queued" else ()
+    found = next((each for each in (_found(planned, name) for name in names) if each is not None), None)
     if found is None:
         return planned
     record, contents = found
     url = planned.places.picture(planned.id, record.output.format)
     output = record.output.model_copy(update={"url": storage.public(url)})
-    own = record.model_copy(update={"id": planned.id, "output": output, "taken_from": record.id})
+    first = record.taken_from or record.id
+    taken_from = None if first == planned.id else first
+    own = record.model_copy(update={"id": planned.id, "output": output, "taken_from": taken_from})
     tell(f"{planned.id}: the same picture as {record.id}, and taken from there")
     own = put(planned, contents, own, planned.record)
     remove_preview(planned)

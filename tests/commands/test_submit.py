@@ -195,6 +195,10 @@ def test_previews_reach_the_driver_with_how_far_and_when_they_are_approved(studi
         (["--scale", "64"], "error: --scale is for previews; give --preview, too"),
         (["--approve-at", "22:00"], "error: --approve-at is for previews; give --preview, too"),
         (["--preview", "--approve-at", "soon"], "'soon' is no moment that is understood"),
+        (
+            ["--preview", "--at", "tomorrow 23:00", "--approve-at", "tomorrow 22:00"],
+            "error: --approve-at comes before --at, when the previews begin",
+        ),
     ],
 )
 def test_what_is_for_previews_alone_is_refused_without(studio, arguments, message):

@@ -46,10 +46,13 @@ def test_the_message_of_a_night_that_was_too_short_tells_what_becomes_of_the_res
 
 
 def test_the_message_of_previews_tells_how_they_go_on():
-    waiting = replace(result(pair(1, "held", "preview at 256 px")), onward="to go on from the previews: ...")
-    _, body = end_message(waiting, 60)
+    previewed = {"previewed": ("p1",), "onward": "to go on from the previews: ..."}
+    _, body = end_message(replace(result(pair(1, "held", "preview at 256 px")), **previewed), 60)
     assert "to go on from the previews: ..." in body.splitlines()
     assert "time was up" not in body
+    _, body = end_message(replace(result(pair(1, "held"), pair(2, "held", "held at 07:00")), **previewed), 60)
+    assert "to go on from the previews: ..." in body.splitlines()
+    assert "time was up: 1 left over; they go on when the manifest is rendered next" in body.splitlines()
 
 
 def test_the_message_of_a_manifest_that_was_given_up_says_so_first():

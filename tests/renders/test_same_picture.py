@@ -69,6 +69,18 @@ def test_what_is_chosen_of_a_sweep_is_taken_over_and_what_it_replaces_is_kept(st
     assert [each.changed for each in record.former] == [("seed: 0 -> 1",)]
 
 
+def test_of_several_any_that_is_there_is_taken_and_the_first_name_is_kept(studio, plain):
+    entries = [{"id": name, "content": "in/a.png", "style": "in/b.png"} for name in ("a--b", "c", "d")]
+    manifest = studio.manifest(*entries[:2], defaults=SHALLOW)
+    taken(manifest)
+    ContactSheet(plan_manifest(manifest)).write({})
+    studio.put("out/demo/a--b.png", b"somebody's")
+    pairs, _ = taken(studio.manifest(*entries, defaults=SHALLOW))
+    found = {name: (each.reason, each.record and each.record.taken_from) for name, each in pairs.items()}
+    assert found["a--b"] == ("taken from c", None)
+    assert found["d"] == ("taken from a--b", "a--b")
+
+
 @pytest.mark.parametrize("lost", ["a--b.png", "a--b.json", "summary.json"])
 def test_a_picture_that_is_another_by_now_is_not_taken(studio, plain, lost):
     studio.put(f"out/demo/{lost}", b"somebody's")

@@ -205,8 +205,10 @@ def look_after(
         summary = outage_retries().call(lambda: write_sheet(sheet))
         outage_retries().call(lambda: resolve_former(client, me.run, plan.places, summary))
         result = replace(Result.of(plan, summary), given_up=reconciler.given_up)
-        if result.previewed and reconciler.board.over and not reconciler.given_up:
-            onward = partial(go_on, client, me.run, plan.manifest, result.previewed, approve_at)
+        if result.previewed:
+            through = reconciler.board.over and not reconciler.given_up
+            at = approve_at if through else None
+            onward = partial(go_on, client, me.run, plan.manifest, result.previewed, at)
             result = replace(result, onward=outage_retries().call(onward))
         listener.ended(result)
     if not reconciler.board.over:
