@@ -89,7 +89,7 @@ def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) ->
     lines.say(f"{former.name}: approved: {_listed(asked.waiting)}")
     by = submitted(client, submission, lines, zone=zone)
     approvals.tell_approved(client, former, by, len(asked.waiting), len(found.waiting) - len(asked.waiting))
-    for later in filter(approvals.begins_later, live):
+    for later in filter(submissions.begins_later, live):
         run_id = submissions.short_id(later)
         lines.note(f"note: run {run_id} is to take others later; to leave them: styletransfer cancel {run_id}")
     return follow(client, by, submission.places, lines) if options.wait else DONE

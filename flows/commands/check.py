@@ -49,9 +49,11 @@ def run(options: argparse.Namespace) -> int:
     """Show the plan on stdout, faults on stderr; returns the exit status."""
     from styletransfer.machine.devices import parse_devices
     from styletransfer.renders.plan import plan_manifest
+    from styletransfer.renders.same_picture import foreseen
 
     devices = parse_devices(options.devices) if options.devices else ()
-    plan = _look_into_weights(plan_manifest(load(options), force=options.force, only=options.only))
+    plan = plan_manifest(load(options), force=options.force, only=options.only)
+    plan = _look_into_weights(plan if options.force else foreseen(plan))
     show_plan(plan, options.devices or ())
     plan = _show_fits(plan, devices) if devices else plan
     plan.check(troubles=bool(plan.faults))

@@ -36,6 +36,7 @@ from styletransfer.renders.expected import expected
 from styletransfer.renders.inputs import FoundInput
 from styletransfer.renders.plan import Plan, plan_manifest
 from styletransfer.renders.previews import preview_plan
+from styletransfer.renders.same_picture import foreseen
 from styletransfer.storage.retries import Retries
 
 _SHOWN = 5
@@ -88,6 +89,8 @@ def planned(options: argparse.Namespace, lines: Lines, preview: int | None = Non
     manifest = retries.call(lambda: load(options))
     plan = plan_manifest(manifest, force=options.force, only=options.only, retries=retries)
     plan.check()
+    if not options.force:
+        plan = retries.call(lambda: foreseen(plan))
     return plan if preview is None else retries.call(lambda: preview_plan(plan, preview))
 
 

@@ -59,16 +59,18 @@ def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) ->
         return DONE
     lines.say(f"{former.name}: to render once more: {', '.join(failed)}")
     given = former.parameters
+    approve_at = _yet_to_come(given.get("approve_at"))
+    # Previews that are there are asked for, too, so that all are approved together; unless a run is to take them.
+    together = given.get("preview") is not None and approve_at is None
     submission = Submission(
         manifest=given["manifest"],
         places=places,
         queue=manifest.priority,
         priority=options.priority or given.get("priority"),
         max_failed=given.get("max_failed"),
-        # Of previews all, to be approved together: what has one stays as it is.
-        only=failed if given.get("preview") is None else tuple(given.get("only") or ()),
+        only=tuple(given.get("only") or ()) if together else failed,
         preview=given.get("preview"),
-        approve_at=_yet_to_come(given.get("approve_at")),
+        approve_at=approve_at,
         timezone=given.get("timezone"),
     )
     return hand_over(client, submission, lines, zone=times.parse_zone(times.host_zone()), wait=options.wait)

@@ -23,7 +23,6 @@ from styletransfer.manifest.pairs import Manifest
 from styletransfer.manifest.schema import Priority
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import Plan
-from styletransfer.renders.records import now
 
 TO_BE_APPROVED: Final = "To be approved"
 """Name of the final state of a driver whose previews are there."""
@@ -45,7 +44,7 @@ class Previewed:
     @classmethod
     def of(cls, plan: Plan, live: Iterable[FlowRun]) -> Previewed:
         """From a plan of previews, and the drivers of the same output that are waiting or at work."""
-        rendering = [run for run in live if preview_px(run) is None and not begins_later(run)]
+        rendering = [run for run in live if preview_px(run) is None and not submissions.begins_later(run)]
         under_way = {pair.id: run for run in rendering for pair in plan.having("held") if _asks_for(run, pair.id)}
         waiting = tuple(pair.id for pair in plan.having("held") if pair.id not in under_way)
         without = tuple(pair.id for pair in plan.pairs if pair.state in ("queued", "failed"))
@@ -75,12 +74,6 @@ def find(client: SyncPrefectClient, asked: str) -> FlowRun:
             return run
     submitted = f"run {submissions.short_id(found)} was submitted without --preview"
     raise NoSuchRunError(f"{found.name}: {submitted}: there is nothing to approve")
-
-
-def begins_later(run: FlowRun) -> bool:
-    """Whether it is to begin at an hour that has not come."""
-    waits = run.state is None or run.state.is_scheduled()
-    return waits and run.start_time is None and (run.expected_start_time or now()) > now()
 
 
 def approval(

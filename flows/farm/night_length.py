@@ -39,9 +39,10 @@ class Ahead:
 
 
 def read_ahead(client: SyncPrefectClient, priority: Priority) -> list[Ahead]:
-    """Manifests of this priority or a higher one that wait or are at work, by name."""
+    """Manifests of this priority or a higher one that wait or are at work, by name; not those of a later hour."""
     live = submissions.with_tags(client, [names.TAG, names.DRIVER_TAG], states=submissions.LIVE)
-    first = [run for run in submissions.submissions(live) if _rank(run.work_queue_name) >= _rank(priority)]
+    due = [run for run in submissions.submissions(live) if not submissions.begins_later(run)]
+    first = [run for run in due if _rank(run.work_queue_name) >= _rank(priority)]
     told, found = read_progress(client, first), []
     for run in first:
         progress = parse_progress(told.get(str(run.id), ""))

@@ -32,6 +32,7 @@ from styletransfer.manifest.pairs import Manifest
 from styletransfer.manifest.reader import load_manifest
 from styletransfer.manifest.schema import Priority
 from styletransfer.renders.output_places import OutputPlaces
+from styletransfer.renders.records import now
 
 _Item = TypeVar("_Item")
 
@@ -282,6 +283,12 @@ def state_text(run: FlowRun) -> str:
 
 def is_over(run: FlowRun) -> bool:
     return run.state is not None and run.state.is_final()
+
+
+def begins_later(run: FlowRun) -> bool:
+    """Whether it is to begin at an hour that has not come."""
+    waits = run.state is None or run.state.is_scheduled()
+    return waits and run.start_time is None and (run.expected_start_time or now()) > now()
 
 
 def submission_of(run: FlowRun) -> str:

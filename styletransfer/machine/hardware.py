@@ -130,6 +130,13 @@ HARDWARE = Hardware()
 """The machine that this process runs on."""
 
 
+def usable_cores() -> int:
+    """CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def cpu_model() -> str:
     return _cpu_info("model name") or platform.processor() or platform.machine()
 

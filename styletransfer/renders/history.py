@@ -22,7 +22,7 @@ from styletransfer.pictures.formats import FORMATS
 from styletransfer.renders.fingerprint import changed_parts
 from styletransfer.renders.output_folder import find_record, picture_is_there
 from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.records import FormerVersion, Record, read_record, write_record
+from styletransfer.renders.records import FormerVersion, Record, now, read_record, write_record
 from styletransfer.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,8 @@ def find_versions(places: OutputPlaces, pair_id: str) -> list[Record]:
     """Records of the pair's former pictures, the newest first; what is no record of one is passed over."""
     pattern = storage.join(storage.escape(places.versions(pair_id)), "*.json")
     found = [record for url in storage.glob(pattern) if (record := _version_at(url, pair_id)) is not None]
-    return sorted(found, key=lambda record: record.finished, reverse=True)
+    # One that was brought back, or taken over, was rendered long before.
+    return sorted(found, key=lambda record: record.kept or record.finished, reverse=True)
 
 
 def _version_at(url: str, pair_id: str) -> Record | None:
@@ -56,7 +57,8 @@ def keep_version(places: OutputPlaces, record: Record) -> bool:
     if contents is None:
         return False
     storage.write(kept, contents)
-    write_record(places.version_record(record.id, record.fingerprint), record.model_copy(update={"former": ()}))
+    record = record.model_copy(update={"former": (), "kept": now()})
+    write_record(places.version_record(record.id, record.fingerprint), record)
     return True
 
 
@@ -163,11 +165,13 @@ def restore(places: OutputPlaces, pair_id: str, version: Record, versions: Seque
     if present is not None and present.fingerprint != version.fingerprint and keep_version(places, present):
         kept.add(present.output.sha256)
         versions = [present, *(each for each in versions if each.fingerprint != present.fingerprint)]
-    _check_is_kept(place, kept)
+    if present is None and storage.exists(places.record(pair_id)):
+        raise StorageError(f"{storage.public(places.record(pair_id))} is no record of it; move it elsewhere")
+    _check_is_kept(place, kept, recorded=present is not None)
     storage.delete(places.record(pair_id))
     storage.write(place, contents)
     left = [each for each in versions if each.fingerprint != version.fingerprint]
-    record = version.model_copy(update={"former": told(version, left)})
+    record = version.model_copy(update={"former": told(version, left), "kept": None})
     write_record(places.record(pair_id), record)
     _remove_others(places, pair_id, place, kept)
     drop_versions(places, [version])
@@ -181,11 +185,12 @@ def _remove_others(places: OutputPlaces, pair_id: str, place: str, kept: Contain
             storage.delete(url)
 
 
-def _check_is_kept(url: str, kept: Container[str]) -> None:
+def _check_is_kept(url: str, kept: Container[str], *, recorded: bool) -> None:
     """StorageError if a picture would be written over that is not in the history."""
     digest = _digest(url)
     if digest is not None and digest not in kept:
-        raise StorageError(f"{storage.public(url)} is not the picture of its record; move it elsewhere")
+        why = "is not the picture of its record" if recorded else "has no record, as when its render was stopped"
+        raise StorageError(f"{storage.public(url)} {why}; move it elsewhere")
 
 
 def _digest(url: str) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,11 +54,14 @@ def folder_fault(folder: Path) -> str | None:
 def check_writable(folder: str) -> None:
     """Make the folder, write a small file there and remove it: what can't be written is found before a render.
 
-    Raises StorageError.
+    Where nothing may be deleted it stays, and is written over the next time. Raises StorageError.
     """
-    probe = storage.join(folder, f".styletransfer-{uuid.uuid4().hex}")
+    probe = storage.join(folder, ".styletransfer-probe")
     storage.write(probe, b"styletransfer\n")
-    storage.delete(probe)
+    try:
+        storage.delete(probe)
+    except StorageError as error:
+        log.warning("what shows that the output can be written stays: %s", error)
 
 
 def lasting_fault(error: StorageError) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -12,7 +13,7 @@ from styletransfer.errors import RecordError, SettingsError
 from styletransfer.manifest.pairs import Pair, PairStyle
 from styletransfer.renders.inputs import input_uses
 from styletransfer.renders.records import InputRole, Record
-from styletransfer.settings import check_settings, with_places
+from styletransfer.settings import Settings, check_settings, with_places
 
 
 def as_rendered(pair: Pair, record: Record) -> Pair:
@@ -24,13 +25,17 @@ def as_rendered(pair: Pair, record: Record) -> Pair:
 
 
 def _is_of(record: Record, pair: Pair) -> bool:
-    asked = [(use.role, storage.public(use.url), use.weight) for use in input_uses(pair)]
-    settings = with_places(pair.settings.picture(), lambda _, url: storage.public(url))
+    """By the names of files: a folder that was moved, or is mounted elsewhere, is no other picture."""
     return (
-        [(entry.role, entry.url, entry.weight) for entry in record.inputs] == asked
-        and check_settings(record.settings).picture() == settings
+        [(entry.role, storage.name(entry.url), entry.weight) for entry in record.inputs]
+        == [(use.role, storage.name(storage.public(use.url)), use.weight) for use in input_uses(pair)]
+        and _named(check_settings(record.settings)) == _named(pair.settings)
         and record.output.format == pair.format
     )
+
+
+def _named(settings: Settings) -> dict[str, Any]:
+    return with_places(settings.picture(), lambda _, url: storage.name(storage.public(url)))
 
 
 class _Parts(BaseModel):

@@ -134,7 +134,7 @@ class Record(_Document):
 
     `fingerprint_parts` are what the fingerprint is the hash of; empty in older records. `share`: of its GPU that it
     was rendered with, beside others. `former` pictures that are kept, the newest first. `taken_from`: the pair
-    that it was rendered for, if that was another.
+    that it was rendered for, if that was another. `kept`: of a former picture, when it went into the history.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -158,6 +158,7 @@ class Record(_Document):
     warnings: tuple[str, ...] = ()
     former: tuple[FormerVersion, ...] = ()
     taken_from: str | None = None
+    kept: UtcTime | None = None
 
     @property
     def slot_seconds(self) -> float:

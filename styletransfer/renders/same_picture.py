@@ -12,7 +12,7 @@ from dataclasses import replace
 from styletransfer import storage
 from styletransfer.errors import RecordError, StorageError
 from styletransfer.renders.history import contents_of
-from styletransfer.renders.output_folder import find_record, lasting_fault
+from styletransfer.renders.output_folder import find_record, lasting_fault, picture_is_there
 from styletransfer.renders.pair import put
 from styletransfer.renders.plan import Plan, PlannedPair
 from styletransfer.renders.previews import remove_preview
@@ -30,6 +30,25 @@ def take_over(plan: Plan, tell: Callable[[str], None] = log.info) -> Plan:
     """
     there = _pictures_there(plan)
     return replace(plan, pairs=tuple(_tried(planned, there, tell) for planned in plan.pairs)) if there else plan
+
+
+def foreseen(plan: Plan) -> Plan:
+    """The plan as `take_over` would leave it, as far as can be told without reading pictures; copies nothing."""
+    there = _pictures_there(plan)
+    return replace(plan, pairs=tuple(_foreseen(planned, there) for planned in plan.pairs)) if there else plan
+
+
+def _foreseen(planned: PlannedPair, there: Mapping[str, Sequence[str]]) -> PlannedPair:
+    for name in _names(planned, there):
+        record = find_record(planned.places, name)
+        if record and record.fingerprint == planned.fingerprint and picture_is_there(planned.places, record):
+            return replace(planned, state="skipped", reason=f"the same picture as {name}, and is taken from there")
+    return planned
+
+
+def _names(planned: PlannedPair, there: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    """Ids under which its picture may be."""
+    return there.get(planned.fingerprint or "", ()) if planned.state == "queued" else ()
 
 
 def _pictures_there(plan: Plan) -> Mapping[str, Sequence[str]]:
@@ -56,8 +75,8 @@ def _tried(planned: PlannedPair, there: Mapping[str, Sequence[str]], tell: Calla
 
 def _taken(planned: PlannedPair, there: Mapping[str, Sequence[str]], tell: Callable[[str], None]) -> PlannedPair:
     """The pair with the picture that is there, if there is one and it is what it is said to be."""
-    names = there.get(planned.fingerprint or "", ()) if planned.state == "queued" else ()
-    found = next((each for each in (_found(planned, name) for name in names) if each is not None), None)
+    each_found = (_found(planned, name) for name in _names(planned, there))
+    found = next((each for each in each_found if each is not None), None)
     if found is None:
         return planned
     record, contents = found

@@ -23,7 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 from styletransfer.errors import DeviceError, NoSuchDeviceError
 from styletransfer.machine.data_sheets import data_sheet
 from styletransfer.machine.devices import Slot, describe, parse_devices, prove
-from styletransfer.machine.hardware import CPU, HARDWARE, Hardware
+from styletransfer.machine.hardware import CPU, HARDWARE, Hardware, usable_cores
 from styletransfer.machine.locks import device_lock
 from styletransfer.network.vgg_weights import Weights, expected_shapes
 from styletransfer.renders.fingerprint import canonical_json
@@ -55,6 +55,8 @@ BUDGET_S: Final = 1.5
 """For each size; what is measured at least may take longer."""
 MOST: Final = 3
 """Kinds of renders that are measured for one estimate; those of a fourth are left to the next."""
+ENOUGH_S: Final = 15.0
+"""What they may take: after so long no further one is measured."""
 
 MEASURING: Final = "measuring how fast this machine is, for this once"
 
@@ -124,12 +126,12 @@ def machine_speed(
     renders that several devices share nothing is said, nor of devices that are not there.
     """
     found: dict[str, Basis | None] = {}
-    left = 0 if told is None else MOST
+    left, began = 0 if told is None else MOST, time.monotonic()
 
     def look(device: str, settings: Settings) -> Basis | None:
         nonlocal left
         speed = known_speed(device, settings, hardware)
-        if speed is None and left and told is not None:
+        if speed is None and left and told is not None and time.monotonic() - began < ENOUGH_S:
             left -= 1
             speed = measured_speed(device, settings, told, hardware)
         return Basis(speed, f"measured on {describe(device, hardware)}") if speed else None
@@ -249,11 +251,14 @@ class _Enough(Exception):  # noqa: N818  (no error)
 
 
 def _clock(device: str, hardware: Hardware) -> float:
-    """Seconds. Those of the CPU are of its own work: what else the machine does at the moment is left out."""
+    """Seconds. Those of the CPU are of its own work: what else the machine does at the moment is left out.
+
+    Each of more threads than there are cores has a part of one; of a quota, as containers have, nothing is known.
+    """
     if device == CPU:
         import torch
 
-        return time.process_time() / torch.get_num_threads()
+        return time.process_time() / min(torch.get_num_threads(), usable_cores())
     hardware.wait(device)
     return time.perf_counter()
 

@@ -25,6 +25,7 @@ from styletransfer.renders.records import (
     SummaryInput,
     SummaryPair,
     now,
+    read_record,
     read_summary,
 )
 
@@ -108,8 +109,18 @@ def _former_pairs(places: OutputPlaces) -> dict[str, SummaryPair]:
     settled = ("done", "skipped", "failed", "cancelled")
     pairs = summary.pairs if summary else ()
     previewed = (pair for pair in pairs if pair.state not in settled and _is_preview(places, pair))
-    held = {pair.id: pair.model_copy(update={"state": "held"}) for pair in previewed}
+    held = {pair.id: _behind_its_preview(places, pair) for pair in previewed}
     return {pair.id: pair for pair in pairs if pair.state in settled} | held
+
+
+def _behind_its_preview(places: OutputPlaces, pair: SummaryPair) -> SummaryPair:
+    held = pair.model_copy(update={"state": "held"})
+    try:
+        record = read_record(places.preview_record(pair.id))
+    except RecordError as error:
+        log.warning("%s", error)
+        return held
+    return held if record is None else _with_record(held.model_copy(update={"reason": None}), places, record)
 
 
 def _is_preview(places: OutputPlaces, pair: SummaryPair) -> bool:
@@ -139,12 +150,13 @@ def _left_out(places: OutputPlaces, before: Mapping[str, SummaryPair], pair: Pai
 
 
 def _made_of(entry: SummaryPair) -> tuple[object, ...]:
-    styles = [(each.url, each.weight, _url(each.region), _url(each.sample)) for each in entry.styles]
-    return entry.content.url, styles, _url(entry.keep), entry.settings
+    """By the names of files: a folder may have been moved."""
+    styles = [(_name(each), each.weight, _name(each.region), _name(each.sample)) for each in entry.styles]
+    return _name(entry.content), styles, _name(entry.keep), entry.settings
 
 
-def _url(mask: SummaryInput | None) -> str | None:
-    return None if mask is None else mask.url
+def _name(picture: SummaryInput | None) -> str | None:
+    return None if picture is None else storage.name(picture.url)
 
 
 def _planned_pair(planned: PlannedPair, outcome: Outcome | None) -> SummaryPair:

@@ -53,7 +53,8 @@ def test_what_is_replaced_is_kept_byte_for_byte_with_its_record(any_studio):
     contents = any_studio.read(f"out/demo/{PAIR}.png")
     second = rendered(any_studio, 2)
     assert any_studio.read(f"out/demo/.history/{PAIR}/{first.fingerprint}.png") == contents
-    assert versions(any_studio) == [first]
+    (kept,) = versions(any_studio)
+    assert kept.model_copy(update={"kept": None}) == first
     assert present(any_studio).fingerprint == second.fingerprint
 
 
@@ -68,9 +69,18 @@ def test_the_present_record_tells_of_former_ones_the_newest_first(studio):
 @pytest.mark.parametrize(("keep", "kept"), [(3, [4, 3, 2]), (1, [4]), (0, [])])
 def test_as_many_are_kept_as_are_asked_for(studio, keep, kept):
     records = {seed: rendered(studio, seed, keep_versions=keep) for seed in (1, 2, 3, 4, 5)}
-    assert versions(studio) == [records[seed].model_copy(update={"former": ()}) for seed in kept]
+    assert [each.fingerprint for each in versions(studio)] == [records[seed].fingerprint for seed in kept]
     pictures = {name for name in files_of(studio) if name.startswith(".history") and name.endswith(".png")}
     assert pictures == {f".history/{PAIR}/{records[seed].fingerprint}.png" for seed in kept}
+
+
+def test_one_that_was_brought_back_and_replaced_again_is_the_newest(studio):
+    favourite, _ = rendered(studio, 1, keep_versions=2), rendered(studio, 2, keep_versions=2)
+    bring_back(studio, favourite)
+    rendered(studio, 3, keep_versions=2)
+    rendered(studio, 4, keep_versions=2)
+    seeds = [each.settings["seed"] for each in versions(studio)]
+    assert seeds == [3, 1]
 
 
 def test_settings_that_come_back_leave_no_second_copy(studio):
@@ -170,6 +180,25 @@ def test_nothing_is_written_over_a_picture_that_is_not_in_the_history(studio):
         bring_back(studio, versions(studio)[0])
     storage.delete(mine)
     bring_back(studio, versions(studio)[0])
+
+
+def test_a_file_of_somebody_in_the_records_place_stays(studio):
+    first = rendered(studio, 1)
+    rendered(studio, 2)
+    storage.delete(studio.url(f"out/demo/{PAIR}.png"))
+    studio.put(f"out/demo/{PAIR}.json", b'{"my": "notes"}')
+    with pytest.raises(StorageError, match=r"a--b\.json is no record of it; move it elsewhere"):
+        bring_back(studio, first)
+    assert studio.read(f"out/demo/{PAIR}.json") == b'{"my": "notes"}'
+
+
+def test_of_a_picture_without_a_record_it_is_said_why_it_stays(studio):
+    rendered(studio, 1)
+    rendered(studio, 2)
+    storage.delete(studio.url(f"out/demo/{PAIR}.json"))
+    studio.picture(f"out/demo/{PAIR}.png", 9)
+    with pytest.raises(StorageError, match="has no record, as when its render was stopped; move it elsewhere"):
+        bring_back(studio, versions(studio)[0])
 
 
 def test_a_version_that_was_changed_is_refused(studio):

@@ -95,6 +95,16 @@ def test_a_folder_is_made_and_tried_and_nothing_is_left_in_it(studio):
     assert list(Path(studio.url("new/folder")).iterdir()) == []
 
 
+def test_where_nothing_may_be_deleted_the_trial_is_written_over_the_next_time(studio, monkeypatch):
+    def refuse(url):
+        raise StorageError("access denied")
+
+    monkeypatch.setattr(storage, "delete", refuse)
+    for _ in range(2):
+        check_writable(studio.url("out"))
+    assert len(list(Path(studio.url("out")).iterdir())) == 1
+
+
 def test_a_folder_that_can_not_be_made_is_told():
     with pytest.raises(StorageError, match=r"cannot write /proc/x/\S+: its folder can't be made; check"):
         check_writable("/proc/x")

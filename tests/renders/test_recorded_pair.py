@@ -46,6 +46,14 @@ def test_a_pair_is_its_records_as_long_as_nothing_that_makes_it_has_changed(stud
     assert as_rendered(other, record) is other
 
 
+def test_a_folder_that_was_moved_is_no_other_picture(studio):
+    planned = plan_one(studio.simple(defaults=QUICK))
+    record = store(pretend_rendered(planned))
+    (style,) = planned.pair.styles
+    moved = replace(planned.pair, content="/photos/a.png", styles=(replace(style, image="/s/b.png"),))
+    assert as_rendered(moved, record) is moved
+
+
 @pytest.mark.parametrize("change", ["settings", "styles", "format"])
 def test_a_pair_whose_manifest_has_changed_is_as_its_record_tells(studio, change):
     planned = plan_one(studio.simple(defaults={**QUICK, "strength": 0.8}))

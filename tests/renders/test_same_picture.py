@@ -7,7 +7,7 @@ from styletransfer.renders.contact_sheet import ContactSheet
 from styletransfer.renders.history import find_versions
 from styletransfer.renders.plan import plan_manifest
 from styletransfer.renders.records import read_record
-from styletransfer.renders.same_picture import take_over
+from styletransfer.renders.same_picture import foreseen, take_over
 from tests.studio import SHALLOW, pretend_all
 
 SWEEP = {"defaults": {**SHALLOW, "seed": [0, 1]}}
@@ -48,6 +48,15 @@ def test_a_sweep_over_what_was_the_setting_takes_the_picture_over(studio, plain)
     assert (record.id, record.taken_from, record.output.url) == (SWEPT, WAS, studio.url(f"out/demo/{SWEPT}.png"))
     assert record.output.sha256 == plain.output.sha256
     assert plan_manifest(manifest).pairs[0].reason == "done before"
+
+
+def test_it_is_foreseen_and_nothing_is_copied(studio, plain):
+    pairs = {planned.id: planned for planned in foreseen(plan_manifest(studio.simple(**SWEEP))).pairs}
+    assert {name: (each.state, each.reason) for name, each in pairs.items()} == {
+        SWEPT: ("skipped", "the same picture as a--b, and is taken from there"),
+        OTHER: ("queued", "not rendered yet"),
+    }
+    assert not studio.has(f"out/demo/{SWEPT}.png")
 
 
 def test_the_summary_says_where_it_is_from(studio, plain):

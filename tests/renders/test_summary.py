@@ -8,9 +8,10 @@ import pytest
 from styletransfer import storage
 from styletransfer.renders.pair import store
 from styletransfer.renders.plan import plan_manifest
+from styletransfer.renders.previews import preview_plan
 from styletransfer.renders.records import Summary, write_summary
 from styletransfer.renders.summary import REPLACED, Outcome, other_pairs, summarise
-from tests.studio import QUICK, pretend_rendered
+from tests.studio import QUICK, pretend_previewed, pretend_rendered
 
 STARTED = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -119,6 +120,16 @@ def test_a_pair_not_asked_for_is_told_as_its_picture_was_made(manifest):
 
 def _with_seed(pair, seed):
     return replace(pair, settings=pair.settings.model_copy(update={"seed": seed}))
+
+
+def test_a_pair_not_asked_for_stays_a_preview_also_after_a_run_that_stopped(manifest):
+    pretend_previewed(manifest, 24, ["one", "two"])
+    plan = plan_manifest(manifest)
+    previewed = summarise(preview_plan(plan, 24), {}, {}, STARTED)
+    write_summary(plan.places.summary, previewed)
+    write_summary(plan.places.summary, summary_of(manifest, {"two": Outcome("queued", "not rendered yet")}))
+    two = summary_of(manifest, only=["one"]).pairs[1]
+    assert (two.state, two.reason, two.is_previewed) == ("held", None, True)
 
 
 @pytest.mark.parametrize("last_state", ["rendering", "queued", None])

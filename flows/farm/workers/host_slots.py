@@ -14,6 +14,7 @@ from typing import Final
 from flows.farm.names import DRIVER_POOL, RENDER_POOLS, SHARES_VARIABLE, SLOT_VARIABLE, pool_for
 from flows.server.environment import farm_environment, python_path
 from styletransfer.errors import NoSuchDeviceError
+from styletransfer.machine.hardware import usable_cores
 
 DRIVERS: Final = 8
 """That one driver worker runs side by side: they mostly wait, and take some 200 MB each."""
@@ -109,16 +110,9 @@ def _gpu_workers(gpus: Sequence[tuple[str, str]], per_render: int, renders: int)
 
 
 def _cpu_workers(count: int) -> tuple[WorkerSpec, ...]:
-    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, cores() // count))
+    threads = os.environ.get("OMP_NUM_THREADS") or str(max(1, usable_cores() // count))
     environment = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": threads}
     return tuple(_spec(f"cpu{number}", RENDER_POOLS[1], environment) for number in range(count))
-
-
-def cores() -> int:
-    """CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _spec(slot: str, pool: str, environment: Mapping[str, str], limit: int = 1) -> WorkerSpec:

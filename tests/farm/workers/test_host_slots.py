@@ -74,7 +74,7 @@ def test_shares_of_the_cpu_share_its_cores(monkeypatch, given, threads):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if given:
         monkeypatch.setenv("OMP_NUM_THREADS", given)
-    monkeypatch.setattr(host_slots, "cores", lambda: 9)
+    monkeypatch.setattr(host_slots, "usable_cores", lambda: 9)
     workers = host_slots.render_workers(None, 2)
     assert [worker.environment["OMP_NUM_THREADS"] for worker in workers] == [threads, threads]
     assert [worker.environment["NST_SLOT"] for worker in workers] == ["cpu0", "cpu1"]
