@@ -15,10 +15,12 @@ from PIL import Image
 from styletransfer import storage
 from styletransfer.manifest.pairs import Manifest
 from styletransfer.manifest.reader import parse_manifest
-from styletransfer.renders.pair import Rendered, fetch, store
+from styletransfer.renders.fetching import fetch
 from styletransfer.renders.plan import PlannedPair, plan_manifest
 from styletransfer.renders.previews import preview_plan, store_preview
 from styletransfer.renders.records import Record, WeightsRecord, now
+from styletransfer.renders.rendering import Rendered
+from styletransfer.renders.storing import store
 
 QUICK = {"end_scale": 32, "min_scale": 20, "initial_iterations": 3, "iterations": 2}
 """Settings of plans and renders that take no time: two scales, 23 and 32 px."""

@@ -11,9 +11,9 @@ from styletransfer import limits, storage
 from styletransfer.errors import StorageError, StyleTransferError
 from styletransfer.manifest.reader import load_manifest
 from styletransfer.renders.checkpoints import Checkpoints
+from styletransfer.renders.fetching import fetch
 from styletransfer.renders.inputs import look_at_input
 from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.pair import fetch
 from styletransfer.renders.plan import plan_manifest
 from styletransfer.renders.records import read_record, read_summary
 from styletransfer.renders.thumbnails import Thumbnails

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flows.commands.image_render import Render
     from flows.commands.terminal import Lines
     from flows.pairs.listeners import Listener
-    from styletransfer.renders.pair import Fetched
+    from styletransfer.renders.fetching import Fetched
 
 USAGE: Final = "CONTENT STYLE [STYLE ...] -o OUT [options]"
 
@@ -178,8 +178,8 @@ def run(options: argparse.Namespace) -> int:
     from styletransfer import storage
     from styletransfer.machine.devices import Slot, prove
     from styletransfer.machine.locks import device_lock
+    from styletransfer.renders.fetching import fetch
     from styletransfer.renders.output_folder import check_writable
-    from styletransfer.renders.pair import fetch
 
     job = make_job(options)
     console, name = output(), storage.public(job.output)

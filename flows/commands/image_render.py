@@ -21,10 +21,12 @@ from styletransfer.machine.devices import Slot, parse_devices
 from styletransfer.pictures.encode import encode
 from styletransfer.pictures.formats import Format, extension
 from styletransfer.renders.checkpoints import remove_all
+from styletransfer.renders.fetching import Fetched
 from styletransfer.renders.history import drop_versions, keep_replaced, told
-from styletransfer.renders.pair import Fetched, Rendered, encoded, record_of, stylize_pair
 from styletransfer.renders.plan import PlannedPair
 from styletransfer.renders.records import Record, write_record
+from styletransfer.renders.rendering import Rendered, stylize_pair
+from styletransfer.renders.storing import encoded, record_of
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -132,7 +132,7 @@ def _shown(options: argparse.Namespace, plan: Plan, lines: Lines) -> AbstractCon
 def _sum_up(plan: Plan, lines: Lines) -> int:
     """Summary and contact sheet of a plan that leaves nothing to render; returns the exit status."""
     from flows.pairs.listeners import Result
-    from styletransfer.renders.contact_sheet import ContactSheet
+    from styletransfer.contact_sheet.sheet import ContactSheet
     from styletransfer.storage.retries import Retries
 
     summary = Retries(lines.note).call(lambda: ContactSheet(plan).write({}))

@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _show(of: Chosen) -> None:
     """The contact sheet with the pair as its record has it now, if there is a sheet."""
-    from styletransfer.renders.contact_sheet import ContactSheet
+    from styletransfer.contact_sheet.sheet import ContactSheet
     from styletransfer.renders.plan import Plan
     from styletransfer.renders.records import read_summary, write_summary
 

@@ -18,17 +18,18 @@ from flows.pairs.page_server import PageServer, Read, folder_reader
 from flows.pairs.sheet import LEAST_PAUSE_S
 from flows.pairs.so_far import SoFar
 from styletransfer import storage
+from styletransfer.contact_sheet.page import INPUT_PX, PageParts, PairTexts, page
+from styletransfer.contact_sheet.sheet import ContactSheet
+from styletransfer.contact_sheet.under_way import RunUnderWay
 from styletransfer.manifest.names import id_of_file
 from styletransfer.pictures.decode import inspect
 from styletransfer.pictures.thumbnail import thumbnail
-from styletransfer.renders.contact_sheet import INPUT_PX, ContactSheet, PageParts, PairTexts, page
-from styletransfer.renders.pair import Fetched
+from styletransfer.renders.fetching import Fetched
 from styletransfer.renders.pair_text import image_command, pair_yaml
 from styletransfer.renders.plan import Plan, PlannedPair
 from styletransfer.renders.records import Summary, SummaryInput, SummaryPair, now
 from styletransfer.renders.summary import Outcome
 from styletransfer.renders.thumbnails import LARGE_PX
-from styletransfer.renders.under_way import RunUnderWay
 
 _WATCHED_EVERY_S: Final = 3.0
 

@@ -23,12 +23,13 @@ from styletransfer.machine.memory import memory_budgets
 from styletransfer.machine.streams import own_streams
 from styletransfer.network.vgg_weights import Weights
 from styletransfer.redaction import redacted
-from styletransfer.renders import pair
+from styletransfer.renders import rendering
+from styletransfer.renders.fetching import Fetched
 from styletransfer.renders.gpu_share import gpu_share
-from styletransfer.renders.pair import Fetched, Rendered
 from styletransfer.renders.plan import PlannedPair
 from styletransfer.renders.previews import outcome_of
 from styletransfer.renders.records import Record
+from styletransfer.renders.rendering import Rendered
 from styletransfer.renders.summary import Outcome
 from styletransfer.storage.retries import is_transient
 
@@ -158,7 +159,7 @@ class Renderer:
             self.listener.progress(fetched.planned, progress)
 
         with own_streams(*slot.devices) if self.slots.shared else nullcontext():
-            return pair.stylize_pair(
+            return rendering.stylize_pair(
                 fetched, self.weights, devices=slot.devices, share=slot.share, callback=callback
             )
 

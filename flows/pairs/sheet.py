@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from flows.pairs.listeners import Listener
 from flows.pairs.so_far import SoFar
 from styletransfer import storage
+from styletransfer.contact_sheet.sheet import ContactSheet
 from styletransfer.errors import StorageError
 from styletransfer.machine.devices import Slot
-from styletransfer.renders.contact_sheet import ContactSheet
 from styletransfer.renders.plan import Plan, PlannedPair
 from styletransfer.renders.records import FarmReport, Summary
 from styletransfer.renders.speed import SpeedOf, no_speed

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from flows.pairs.estimate import Estimate, pair_seconds_left
 from flows.pairs.listeners import Listener
+from styletransfer.contact_sheet.under_way import PairUnderWay, Preview, RunUnderWay
 from styletransfer.errors import ImageError
 from styletransfer.machine.devices import Slot
 from styletransfer.machine.memory import is_out_of_memory
@@ -17,7 +18,6 @@ from styletransfer.pictures.thumbnail import thumbnail
 from styletransfer.renders.plan import Plan, PlannedPair
 from styletransfer.renders.summary import Outcome
 from styletransfer.renders.thumbnails import LARGE_PX
-from styletransfer.renders.under_way import PairUnderWay, Preview, RunUnderWay
 
 if TYPE_CHECKING:
     from styletransfer.transfer.stylizer import Progress

@@ -23,12 +23,13 @@ from styletransfer.limits import MANIFEST_BYTES
 from styletransfer.machine.devices import Slot
 from styletransfer.manifest.reader import parse_manifest
 from styletransfer.network.vgg_weights import Weights
-from styletransfer.renders import pair, previews
+from styletransfer.renders import fetching, previews, storing
 from styletransfer.renders import weights_loading as weights_files
+from styletransfer.renders.fetching import Fetched
 from styletransfer.renders.known_inputs import known_inputs
-from styletransfer.renders.pair import Fetched, Rendered
 from styletransfer.renders.plan import Plan, PlannedPair, deepest_layer, plan_manifest
 from styletransfer.renders.records import Record, Summary
+from styletransfer.renders.rendering import Rendered
 from styletransfer.storage.retries import Retries
 
 log = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ def fetch(planned: PlannedPair, place: MemoryPlace) -> Fetched:
     """Read and decode a pair's inputs. While it waits for another try, others have its place."""
     place.take()
     try:
-        return pair.fetch(planned)
+        return fetching.fetch(planned)
     except BaseException:
         place.give_up()
         raise
@@ -97,7 +98,7 @@ def store(rendered: Rendered, attempts: int = 1) -> Record:
     planned = rendered.fetched.planned
     if planned.whole:
         return previews.store_preview(rendered)
-    record = pair.store(rendered, attempts=attempts)
+    record = storing.store(rendered, attempts=attempts)
     previews.remove_preview(planned)
     return record
 

@@ -13,10 +13,10 @@ from styletransfer import storage
 from styletransfer.errors import RecordError, StorageError
 from styletransfer.renders.history import contents_of
 from styletransfer.renders.output_folder import find_record, lasting_fault, picture_is_there
-from styletransfer.renders.pair import put
 from styletransfer.renders.plan import Plan, PlannedPair
 from styletransfer.renders.previews import remove_preview
 from styletransfer.renders.records import Record, read_summary
+from styletransfer.renders.storing import put
 
 log = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ from styletransfer.machine.hardware import CPU, HARDWARE, Hardware, usable_cores
 from styletransfer.machine.locks import device_lock
 from styletransfer.network.vgg_weights import Weights, expected_shapes
 from styletransfer.renders.fingerprint import canonical_json
-from styletransfer.renders.pair import versions
+from styletransfer.renders.storing import versions
 from styletransfer.settings import Settings
 from styletransfer.sizes import Size, size_to_fit
 from styletransfer.storage.cache import CachedFiles, cache_folder, limit_bytes

@@ -312,7 +312,7 @@ def begin(planned: Any, submission: str, run: str) -> None:
 
 def finish(planned: Any) -> None:
     from flows.farm.pair_notes import delete_note
-    from styletransfer.renders.pair import store
+    from styletransfer.renders.storing import store
     from tests.studio import pretend_rendered
 
     store(pretend_rendered(planned))

@@ -6,8 +6,8 @@ from prefect.client.orchestration import get_client
 
 from flows.farm import submissions
 from flows.farm.submissions import Submission
+from styletransfer.contact_sheet.sheet import ContactSheet
 from styletransfer.manifest.reader import load_manifest
-from styletransfer.renders.contact_sheet import ContactSheet
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import plan_manifest
 from styletransfer.renders.summary import Outcome

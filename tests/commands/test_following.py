@@ -10,7 +10,7 @@ from flows.commands import following
 from flows.commands.tables import output
 from flows.commands.terminal import Lines
 from flows.farm import names
-from styletransfer.renders.contact_sheet import ContactSheet
+from styletransfer.contact_sheet.sheet import ContactSheet
 from styletransfer.renders.plan import plan_manifest
 from styletransfer.renders.summary import Outcome
 from tests.studio import pretend_all

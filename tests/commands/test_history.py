@@ -1,7 +1,7 @@
 """`styletransfer history`: what was changed from version to version."""
 
 from flows.commands.main import main
-from styletransfer.renders.pair import store
+from styletransfer.renders.storing import store
 from tests.commands.programs import write_manifest
 from tests.studio import SHALLOW, Studio, plan_one, pretend_rendered
 

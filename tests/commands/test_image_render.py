@@ -124,7 +124,7 @@ def no_jpeg(monkeypatch):
             raise ImageError("no JPEG today")
         return encode(image, file_format, *details)
 
-    for module in ("flows.commands.image_render", "styletransfer.renders.pair"):
+    for module in ("flows.commands.image_render", "styletransfer.renders.storing"):
         monkeypatch.setattr(f"{module}.encode", fail_at_jpeg)
 
 

@@ -11,9 +11,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 from flows.farm.pair_notes import read_notes
+from styletransfer.contact_sheet.sheet import ContactSheet
 from styletransfer.manifest.pairs import Manifest
 from styletransfer.manifest.reader import parse_manifest
-from styletransfer.renders.contact_sheet import ContactSheet
 from styletransfer.renders.plan import plan_manifest
 from tests.fuzz.mutations import as_json, mutated_bytes, mutated_documents
 from tests.studio import QUICK, picture_file, pretend_all

@@ -15,16 +15,16 @@ pytestmark = pytest.mark.slow
 
 def test_one_device_is_worked_on_by_one_thread(flow, studio, monkeypatch):
     """What computes keeps memory for each thread: with one for each pair it was gigabytes."""
-    from styletransfer.renders import pair as render
+    from styletransfer.renders import rendering
 
     threads = []
-    stylize_pair = render.stylize_pair
+    stylize_pair = rendering.stylize_pair
 
     def noted(*args, **options):
         threads.append(threading.get_ident())
         return stylize_pair(*args, **options)
 
-    monkeypatch.setattr(render, "stylize_pair", noted)
+    monkeypatch.setattr(rendering, "stylize_pair", noted)
     studio.picture("in/a.png", 1)
     pair = {"content": "in/a.png", "style": "in/a.png"}
     manifest = write_manifest(studio, *({"id": f"p{number}", **pair} for number in range(6)))
@@ -39,10 +39,10 @@ def test_pictures_are_not_kept_once_stored(flow, studio, monkeypatch):
     import weakref
 
     from flows.pairs import steps
-    from styletransfer.renders import pair as render
+    from styletransfer.renders import fetching
 
     alive: weakref.WeakSet = weakref.WeakSet()
-    fetch = render.fetch
+    fetch = fetching.fetch
 
     def counted(planned):
         fetched = fetch(planned)
@@ -51,7 +51,7 @@ def test_pictures_are_not_kept_once_stored(flow, studio, monkeypatch):
         until(lambda: gc.collect() >= 0 and len(alive) <= 4, "at most four pictures in memory")
         return fetched
 
-    monkeypatch.setattr(render, "fetch", counted)
+    monkeypatch.setattr(fetching, "fetch", counted)
     for seed in range(8):
         studio.picture(f"in/{seed}.png", seed)
     entries = [{"id": f"p{i}", "content": f"in/{i}.png", "style": "in/0.png"} for i in range(8)]
@@ -65,9 +65,9 @@ def test_pictures_are_not_kept_once_stored(flow, studio, monkeypatch):
 def test_the_device_works_while_the_next_pair_is_fetched_and_the_last_one_stored(flow, studio, monkeypatch):
     """The second render waits until the third pair is fetched and the first one stored, and the first one's store
     until the second render has begun."""
-    from styletransfer.renders import pair as render
+    from styletransfer.renders import fetching, rendering, storing
 
-    really_fetch, really_stylize, really_store = render.fetch, render.stylize_pair, render.store
+    really_fetch, really_stylize, really_store = fetching.fetch, rendering.stylize_pair, storing.store
     second_begun, third_fetched, first_stored = threading.Event(), threading.Event(), threading.Event()
     counts: Counter = Counter()
     waited: list[bool] = []
@@ -94,9 +94,9 @@ def test_the_device_works_while_the_next_pair_is_fetched_and_the_last_one_stored
         first_stored.set()
         return record
 
-    monkeypatch.setattr(render, "fetch", fetch)
-    monkeypatch.setattr(render, "stylize_pair", stylize_pair)
-    monkeypatch.setattr(render, "store", store)
+    monkeypatch.setattr(fetching, "fetch", fetch)
+    monkeypatch.setattr(rendering, "stylize_pair", stylize_pair)
+    monkeypatch.setattr(storing, "store", store)
     studio.picture("a.png", 1)
     entries = [{"id": name, "content": "a.png", "style": "a.png"} for name in ("one", "two", "three")]
     assert flow(write_manifest(studio, *entries), devices=["cpu"], return_state=True).message == "3 done"
@@ -107,10 +107,10 @@ def test_inputs_that_cannot_be_read_for_now_keep_nobody_waiting(flow, studio, mo
     """Their storage comes back once everything else is rendered."""
     from flows.pairs import steps
     from styletransfer.errors import StorageError
-    from styletransfer.renders import pair as render
+    from styletransfer.renders import fetching, storing
 
     others = threading.Event()
-    fetch, store = render.fetch, render.store
+    fetch, store = fetching.fetch, storing.store
 
     def unreachable(planned):
         if planned.id.startswith("away") and not others.is_set():
@@ -123,8 +123,8 @@ def test_inputs_that_cannot_be_read_for_now_keep_nobody_waiting(flow, studio, mo
             others.set()
         return record
 
-    monkeypatch.setattr(render, "fetch", unreachable)
-    monkeypatch.setattr(render, "store", stored)
+    monkeypatch.setattr(fetching, "fetch", unreachable)
+    monkeypatch.setattr(storing, "store", stored)
     monkeypatch.setattr(steps.fetch, "retry_delay_seconds", [0.1, 3.0, 6.0, 12.0, 24.0, 48.0, 96.0])
     studio.picture("a.png", 1)
     names = ["away-1", "away-2", "away-3", "away-4", "one", "last"]
@@ -135,12 +135,12 @@ def test_inputs_that_cannot_be_read_for_now_keep_nobody_waiting(flow, studio, mo
 
 def test_reasons_hold_no_credentials(flow, studio, monkeypatch):
     """Also where what is raised is not ours."""
-    from styletransfer.renders import pair as render
+    from styletransfer.renders import fetching
 
     def fail(planned):
         raise ValueError("can't parse https://user:word@studio.example/a.png?X-Amz-Signature=0123")
 
-    monkeypatch.setattr(render, "fetch", fail)
+    monkeypatch.setattr(fetching, "fetch", fail)
     studio.picture("a.png", 1)
     manifest = write_manifest(studio, {"id": "one", "content": "a.png", "style": "a.png"})
     state = flow(manifest, return_state=True)
@@ -154,11 +154,11 @@ def test_small_pairs_share_a_gpu_and_a_large_one_has_it_to_itself(flow, studio, 
     """Two small renders wait for each other; the large one, begun first, is alone meanwhile."""
     from flows.pairs import flow as flow_module
     from flows.pairs import renderer
-    from styletransfer.renders import pair as render
+    from styletransfer.renders import fetching, rendering
 
     both, large_begun, seen, on_streams = threading.Barrier(2), threading.Event(), [], []
     at_work: Counter[str] = Counter()
-    stylize_pair, fetch = render.stylize_pair, render.fetch
+    stylize_pair, fetch = rendering.stylize_pair, fetching.fetch
 
     def fetched_after_the_large(planned):
         if planned.id != "large":
@@ -193,8 +193,8 @@ def test_small_pairs_share_a_gpu_and_a_large_one_has_it_to_itself(flow, studio, 
     monkeypatch.setattr(renderer, "memory_budgets", lambda device: {device: 100})
     monkeypatch.setattr(renderer, "gpu_share", lambda planned, device, free: 1.0 if planned.id == "large" else 0.1)
     monkeypatch.setattr(renderer, "own_streams", own_streams)
-    monkeypatch.setattr(render, "stylize_pair", noted)
-    monkeypatch.setattr(render, "fetch", fetched_after_the_large)
+    monkeypatch.setattr(rendering, "stylize_pair", noted)
+    monkeypatch.setattr(fetching, "fetch", fetched_after_the_large)
     studio.picture("a.png", 1)
     pair = {"content": "a.png", "style": "a.png"}
     manifest = write_manifest(studio, *({**pair, "id": name} for name in ("small", "smaller", "large")))
@@ -208,16 +208,16 @@ def test_small_pairs_share_a_gpu_and_a_large_one_has_it_to_itself(flow, studio, 
 
 
 def test_two_slots_work_at_once(flow, studio, monkeypatch):
-    from styletransfer.renders import pair as render
+    from styletransfer.renders import rendering
 
     both = threading.Barrier(2)
-    stylize_pair = render.stylize_pair
+    stylize_pair = rendering.stylize_pair
 
     def together(*args, **options):
         both.wait(timeout=60)
         return stylize_pair(*args, **options)
 
-    monkeypatch.setattr(render, "stylize_pair", together)
+    monkeypatch.setattr(rendering, "stylize_pair", together)
     studio.picture("a.png", 1)
     pair = {"content": "a.png", "style": "a.png"}
     manifest = write_manifest(studio, {**pair, "id": "one"}, {**pair, "id": "two"})

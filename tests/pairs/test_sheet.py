@@ -12,12 +12,12 @@ import torch
 
 from flows.pairs import sheet as sheets
 from flows.pairs.sheet import LiveSheet
+from styletransfer.contact_sheet.sheet import ContactSheet
 from styletransfer.errors import StorageError
 from styletransfer.machine.devices import Slot
-from styletransfer.renders.contact_sheet import ContactSheet
-from styletransfer.renders.pair import store
 from styletransfer.renders.plan import plan_manifest
 from styletransfer.renders.records import read_summary
+from styletransfer.renders.storing import store
 from styletransfer.renders.summary import Outcome
 from tests.studio import pretend_rendered
 from tests.waiting import until

@@ -13,7 +13,9 @@ import pytest
 from styletransfer import storage
 from styletransfer.errors import Cancelled, StorageError
 from styletransfer.renders.checkpoints import COST_FACTOR, Checkpoints
-from styletransfer.renders.pair import fetch, store, stylize_pair
+from styletransfer.renders.fetching import fetch
+from styletransfer.renders.rendering import stylize_pair
+from styletransfer.renders.storing import store
 from styletransfer.renders.weights_loading import load_weights
 from styletransfer.storage import retries
 from styletransfer.transfer.stylizer import Progress

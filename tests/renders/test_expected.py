@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from styletransfer.renders.contact_sheet import ContactSheet
+from styletransfer.contact_sheet.sheet import ContactSheet
 from styletransfer.renders.expected import expected
-from styletransfer.renders.pair import store
 from styletransfer.renders.plan import Plan, plan_manifest
 from styletransfer.renders.records import Record, read_record, write_record
 from styletransfer.renders.speed import Basis, Speed
+from styletransfer.renders.storing import store
 from styletransfer.renders.summary import Outcome
 from styletransfer.transfer.report import ScaleReport
 from tests.studio import Studio, plan_one, pretend_rendered

@@ -10,8 +10,8 @@ from styletransfer import storage
 from styletransfer.errors import StorageError
 from styletransfer.renders.history import changes, find_versions, restore
 from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.pair import store
 from styletransfer.renders.records import Record, read_record
+from styletransfer.renders.storing import store
 from tests.studio import QUICK, Studio, plan_faults, plan_one, pretend_rendered
 
 PAIR = "a--b"

@@ -8,13 +8,13 @@ import pytest
 import pyvips
 
 from styletransfer import storage
+from styletransfer.contact_sheet.sheet import ContactSheet
 from styletransfer.errors import ManifestError, StorageError
 from styletransfer.manifest.reader import parse_manifest
-from styletransfer.renders.contact_sheet import ContactSheet
 from styletransfer.renders.inputs import look_at_input
-from styletransfer.renders.pair import store
 from styletransfer.renders.plan import plan_manifest
 from styletransfer.renders.records import InputRecord
+from styletransfer.renders.storing import store
 from styletransfer.renders.summary import Outcome
 from styletransfer.storage.retries import Retries
 from tests.studio import QUICK, picture_file, plan_faults, plan_one, pretend_all, pretend_rendered

@@ -11,8 +11,8 @@ from styletransfer.limits import MANIFEST_BYTES
 from styletransfer.manifest.reader import load_manifest
 from styletransfer.renders.inputs import FoundInput
 from styletransfer.renders.known_inputs import digest, known_inputs, with_inputs
-from styletransfer.renders.pair import store
 from styletransfer.renders.plan import plan_manifest
+from styletransfer.renders.storing import store
 from tests.studio import pretend_rendered
 
 HASH = "0123456789abcdef" * 4

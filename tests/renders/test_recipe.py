@@ -10,10 +10,10 @@ from PIL import Image
 from styletransfer.errors import RecordError, SettingsError
 from styletransfer.manifest.reader import parse_manifest
 from styletransfer.pictures.encode import encode
-from styletransfer.renders.pair import store
 from styletransfer.renders.recipe import Recipe, read_recipe, recipe_of
 from styletransfer.renders.recipe_text import manifest_text
 from styletransfer.renders.records import WeightsRecord, to_json
+from styletransfer.renders.storing import store
 from tests.pictures.picture_files import smooth_tensor
 from tests.studio import SHALLOW, Studio, plan_one, pretend_rendered
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from styletransfer.contact_sheet.sheet import ContactSheet
 from styletransfer.errors import StorageError
-from styletransfer.renders.contact_sheet import ContactSheet
 from styletransfer.renders.history import find_versions
 from styletransfer.renders.plan import plan_manifest
 from styletransfer.renders.records import read_record

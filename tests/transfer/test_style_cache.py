@@ -224,7 +224,7 @@ def test_another_machine_or_version_makes_its_own(monkeypatch, change):
 @pytest.mark.parametrize(
     ("edited", "same"),
     [
-        ("renders/contact_sheet.py", True),
+        ("contact_sheet/page.py", True),
         ("storage/files.py", True),
         ("network/convolutions.py", False),
         ("objective/style.py", False),

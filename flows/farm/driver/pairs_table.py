@@ -15,10 +15,10 @@ from flows.farm.artifacts import CLOSE_S, Artifacts, Content, data_url
 from flows.farm.markdown import markdown
 from flows.pairs.listeners import Result
 from styletransfer import storage
+from styletransfer.contact_sheet.page import duration
 from styletransfer.errors import ImageError
 from styletransfer.pictures.thumbnail import thumbnail
 from styletransfer.redaction import public
-from styletransfer.renders.contact_sheet import duration
 from styletransfer.renders.output_folder import picture_url
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import READERS, Plan, PlannedPair

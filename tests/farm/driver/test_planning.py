@@ -11,8 +11,8 @@ from flows.farm.driver import flow
 from flows.farm.driver.flow import PLANNED_AGAIN, plan_patiently
 from flows.pairs.retrying import OUTAGE_LIMIT_S, outage_retries
 from flows.pairs.sheet import LiveSheet
+from styletransfer.contact_sheet.sheet import ContactSheet
 from styletransfer.errors import ManifestError, StorageError
-from styletransfer.renders.contact_sheet import ContactSheet
 from styletransfer.renders.plan import plan_manifest
 from tests.studio import QUICK, pretend_all
 

@@ -111,10 +111,10 @@ class Away:
 def test_a_storage_that_is_away_for_long_loses_no_picture(studio, pair, render, monkeypatch):
     """Longer than a render outside a farm bears, where somebody is there to see it."""
     from flows.farm.render import pairs_run
-    from styletransfer.renders import pair as library
+    from styletransfer.renders import storing
 
     monkeypatch.setattr(pairs_run, "NIGHT_DELAYS_S", [0.01] * len(NIGHT_DELAYS_S))
-    monkeypatch.setattr(library, "store", Away(library.store, len(DELAYS_S) + 3))
+    monkeypatch.setattr(storing, "store", Away(storing.store, len(DELAYS_S) + 3))
     state = render(write_manifest(studio, pair("one")), ["one"])
     assert (state.name, state.message) == ("Completed", "1 done")
 
@@ -122,11 +122,11 @@ def test_a_storage_that_is_away_for_long_loses_no_picture(studio, pair, render, 
 def test_a_pair_whose_storage_is_away_when_time_is_over_is_not_begun(studio, pair, render, monkeypatch):
     from flows.farm.render import pairs_run
     from flows.pairs import steps
-    from styletransfer.renders import pair as library
+    from styletransfer.renders import fetching
 
     monkeypatch.setattr(steps.fetch, "retry_delay_seconds", [0.5] * len(DELAYS_S))
     monkeypatch.setattr(pairs_run.Assignment, "seconds_left", lambda self: 1.0)
-    monkeypatch.setattr(library, "fetch", Away(library.fetch, 1000))
+    monkeypatch.setattr(fetching, "fetch", Away(fetching.fetch, 1000))
     state = render(write_manifest(studio, pair("one")), ["one"], until="2099-01-01T07:00", timezone="UTC")
     assert (state.name, state.type.value) == ("Held", "CANCELLED")
     assert "1 not begun" in state.message

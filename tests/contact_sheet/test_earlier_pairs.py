@@ -5,9 +5,9 @@ import json
 import pytest
 
 from styletransfer import storage
+from styletransfer.contact_sheet import earlier_pairs
+from styletransfer.contact_sheet.earlier_pairs import find_earlier
 from styletransfer.errors import StorageError
-from styletransfer.renders import earlier_pairs
-from styletransfer.renders.earlier_pairs import find_earlier
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.plan import plan_manifest
 from tests.studio import picture_file, pretend_all

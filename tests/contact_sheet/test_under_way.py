@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
+from styletransfer.contact_sheet.under_way import RunUnderWay
 from styletransfer.renders.records import now
-from styletransfer.renders.under_way import RunUnderWay
 
 
 def test_seconds_left_are_a_moment():

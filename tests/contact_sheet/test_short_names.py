@@ -2,7 +2,7 @@
 
 import pytest
 
-from styletransfer.renders.short_names import short_names
+from styletransfer.contact_sheet.short_names import short_names
 
 
 @pytest.mark.parametrize(

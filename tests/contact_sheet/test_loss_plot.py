@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from styletransfer.renders.loss_plot import HEIGHT, WIDTH, loss_plot
+from styletransfer.contact_sheet.loss_plot import HEIGHT, WIDTH, loss_plot
 from styletransfer.transfer.report import ScaleReport
 
 

@@ -1,0 +1,123 @@
+"""What a pair is made of: its inputs read, decoded and soft-proofed, with all that is to be said of them."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from styletransfer import storage
+from styletransfer.pictures.decode import decode
+from styletransfer.pictures.masks import decode_mask, is_stretched
+from styletransfer.pictures.picture import Picture
+from styletransfer.pictures.soft_proof import soft_proof
+from styletransfer.renders.inputs import MASKS, InputUse, input_uses, largest_bytes
+from styletransfer.renders.plan import PlannedPair
+from styletransfer.renders.records import InputRecord, now
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A pair's inputs, decoded and soft-proofed. `hashes` of the bytes read, and `masks`, are by location."""
+
+    planned: PlannedPair
+    content: Picture
+    styles: tuple[Picture, ...]
+    start: Picture | None
+    inputs: tuple[InputRecord, ...]
+    hashes: Mapping[str, str]
+    started: datetime
+    masks: Mapping[str, Picture] = field(default_factory=dict)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was left out on reading, each once, and which masks don't suit."""
+        pictures = (self.content, *self.styles, *([self.start] if self.start else []), *self.masks.values())
+        warnings = (warning for picture in pictures for warning in picture.warnings)
+        return tuple(dict.fromkeys([*warnings, *(fit for fit, gross in _mask_fits(self) if gross)]))
+
+
+def fetch(planned: PlannedPair) -> Fetched:
+    """Read and decode the pair's inputs. Raises StorageError or ImageError; writes nothing."""
+    pair, started = planned.pair, now()
+    contents = {use.url: _read_input(use) for use in input_uses(pair)}
+    pictures = {
+        use.url: decode(contents[use.url].contents, storage.public(use.url), alpha=pair.settings.alpha)
+        for use in input_uses(pair)
+        if use.role not in ("proof", *MASKS)
+    }
+    masks = {
+        use.url: decode_mask(contents[use.url].contents, storage.public(use.url))
+        for use in input_uses(pair)
+        if use.role in MASKS
+    }
+    if pair.settings.proof is not None:
+        profile = contents[pair.settings.proof].contents
+        name = storage.public(pair.settings.proof)
+        pictures = {url: soft_proof(picture, profile, name) for url, picture in pictures.items()}
+    fetched = Fetched(
+        planned,
+        pictures[pair.content],
+        tuple(pictures[style.image] for style in pair.styles),
+        pictures[pair.settings.init_image] if pair.settings.init_image is not None else None,
+        tuple(_input_record(use, contents[use.url], (masks | pictures).get(use.url)) for use in input_uses(pair)),
+        {url: read.sha256 for url, read in contents.items()},
+        started,
+        masks,
+    )
+    for style in fetched.styles:
+        _ = style.digest  # targets are looked up by it; hashed here, while the device works on another pair
+    for warning in fetched.warnings:
+        log.warning("%s: fetch: %s", pair.id, warning)
+    for fit, gross in _mask_fits(fetched):
+        if not gross:
+            log.info("%s: fetch: %s", pair.id, fit)
+    return fetched
+
+
+def _mask_fits(fetched: Fetched) -> Iterator[tuple[str, bool]]:
+    """What is to be said of masks that have another size than what they are laid over, and whether it is gross."""
+    pair = fetched.planned.pair
+    laid = [(style.region, "content", fetched.content) for style in pair.styles]
+    laid += [(style.sample, "style", picture) for style, picture in zip(pair.styles, fetched.styles, strict=True)]
+    for url, what, picture in [*laid, (pair.keep, "content", fetched.content)]:
+        mask = fetched.masks[url].size if url is not None else picture.size
+        if url is not None and mask != picture.size:
+            sizes = "is {}x{} px, the {} {}x{} px".format(*mask, what, *picture.size)
+            gross = is_stretched(mask, picture.size)
+            yield f"{storage.public(url)}: {sizes}; it is {'stretched' if gross else 'resized'} to it", gross
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Bytes of one input, with the stat from before they were read: if they changed meanwhile, it won't
+    match."""
+
+    contents: bytes = field(repr=False)
+    stat: storage.Stat
+    sha256: str
+
+
+def _read_input(use: InputUse) -> _Read:
+    stat = storage.stat(use.url)
+    contents = storage.read(use.url, limit_bytes=largest_bytes(use.role))
+    return _Read(contents, stat, hashlib.sha256(contents).hexdigest())
+
+
+def _input_record(use: InputUse, read: _Read, picture: Picture | None) -> InputRecord:
+    width, height = picture.size if picture else (None, None)
+    return InputRecord(
+        role=use.role,
+        url=use.url,
+        sha256=read.sha256,
+        size=len(read.contents),
+        etag=read.stat.etag,
+        modified=read.stat.modified,
+        width=width,
+        height=height,
+        weight=use.weight,
+    )
