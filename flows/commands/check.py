@@ -109,11 +109,21 @@ def show_plan(plan: Plan, devices: Sequence[str]) -> None:
     rows = (_cells(planned, coming.seconds) for planned in plan.pairs)
     headings = ("pair", "size", "scales", "iterations", *(["time"] if coming.seconds else []), "what", "why")
     show(table(headings, rows, right=("size", "iterations", "time")))
-    for note in (*_what_sweeps_make(plan.pairs), *_what_qualities_are(plan.pairs), *plan.manifest.notes):
+    told = (*_what_sweeps_make(plan.pairs), *_what_qualities_are(plan.pairs), *_stretched_masks(plan))
+    for note in (*told, *plan.manifest.notes):
         output().print(plain(f"note: {note}"), soft_wrap=True)
     output().print(plain(f"to {public(plan.places.folder)}: {_counts(plan.pairs)}"), soft_wrap=True)
     if text := expected_text(coming, len(plan.having("queued"))):
         output().print(plain(text), soft_wrap=True)
+
+
+def _stretched_masks(plan: Plan) -> Iterable[str]:
+    """Masks that were drawn for another picture, each once."""
+    from styletransfer.renders.mask_fits import mask_fits
+
+    sizes = {url: found.size for url, found in plan.inputs.items()}
+    fits = (fit for planned in plan.pairs for fit in mask_fits(planned.pair, sizes.get))
+    return dict.fromkeys(fit.text for fit in fits if fit.stretched)
 
 
 def _what_sweeps_make(pairs: Iterable[PlannedPair]) -> Iterator[str]:

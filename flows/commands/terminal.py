@@ -21,7 +21,7 @@ from flows.pairs.listeners import Listener, Result
 from styletransfer.machine.devices import Slot
 from styletransfer.renders.plan import Plan
 from styletransfer.renders.summary import Outcome
-from styletransfer.sizes import Size
+from styletransfer.sizes import Size, size_to_fit
 
 if TYPE_CHECKING:
     from styletransfer.transfer.stylizer import Progress
@@ -45,6 +45,10 @@ class DisplayedPair(Protocol):
     def size(self) -> Size | None: ...
     @property
     def scales(self) -> tuple[int, ...]: ...
+    @property
+    def whole(self) -> tuple[int, ...]:
+        """All scales, where no more than the first are asked for."""
+        ...
     @property
     def iterations(self) -> int: ...
 
@@ -146,6 +150,9 @@ class Lines(Listener):
 def _summary(pair: DisplayedPair) -> str:
     width, height = pair.size or (0, 0)
     scales = f"{len(pair.scales)} scale{'s' if len(pair.scales) > 1 else ''}"
+    if pair.whole:
+        width, height = size_to_fit((width, height), pair.scales[-1], enlarge=True)
+        scales = f"the first {scales} of {len(pair.whole)}"
     return f"{width}x{height} px, {scales}, {pair.iterations} iterations"
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from styletransfer import storage
@@ -19,6 +20,9 @@ class Locations:
         self.folder = folder
         self._fault = fault
         self._found: dict[str, list[str]] = {}
+        self._patterns: dict[str, str] = {}
+        self.notes: list[str] = []
+        """On what a pattern leaves out though it may have been meant."""
 
     def resolve(self, path: Path, location: str) -> str:
         """The absolute URL; a location that leads nowhere stays as it is."""
@@ -33,7 +37,22 @@ class Locations:
         found: dict[str, None] = {}
         for number, pattern in enumerate(patterns):
             found |= dict.fromkeys(self._glob((*path, number), pattern))
+        self.notes += (note for pattern in patterns for note in self._other_case(pattern, found))
         return list(found)
+
+    def _other_case(self, pattern: str, found: Collection[str]) -> Iterator[str]:
+        """Of files on this host whose ending is written the other way, as cameras do."""
+        head, _, ending = pattern.rpartition(".")
+        url = self._patterns.get(pattern)
+        if url is None or not storage.is_local(url) or not ending.isalpha():
+            return
+        more: list[str] = []
+        other = ending.lower() if ending.isupper() else ending.upper()
+        with suppress(StorageError):  # too much to look through, say, which is told of the pattern itself
+            more = [each for each in self._listed(f"{url.rpartition('.')[0]}.{other}") if each not in found]
+        if more:
+            names = ", ".join(map(storage.name, more[:3])) + (" ..." if len(more) > 3 else "")
+            yield f"{shown(pattern)} leaves out {names}, which {shown(f'{head}.{other}')} takes: case counts"
 
     def _glob(self, path: Path, pattern: str) -> list[str]:
         if not storage.is_pattern(pattern):
@@ -41,6 +60,7 @@ class Locations:
         url = self._resolve_in(storage.escape(self.folder), path, pattern)
         if url is None:
             return []
+        self._patterns[pattern] = url
         try:
             return self._listed(url) or self._no_match(path, pattern)
         except StorageError as error:

@@ -59,7 +59,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A named set of pairs. `notes` tell what it asks for that has an effect on a farm only."""
+    """A named set of pairs. `notes` tell what has an effect on a farm only, and what patterns leave out."""
 
     name: str
     location: str

@@ -113,7 +113,7 @@ class _Reader:
         pairs = settle_ids(drafts, self.fault, self.locations.relative)
         if self.faults:
             return None
-        priority, notes = head.priority or "normal", self._notes(value)
+        priority, notes = head.priority or "normal", (*self._notes(value), *dict.fromkeys(self.locations.notes))
         return Manifest(name, self.location, output, weights, pairs, priority, notes, head.max_failed)
 
     def fault(self, path: Path, message: str) -> None:

@@ -15,11 +15,7 @@ from styletransfer.pictures.picture import FLOATS_PX, Picture, resize, strips
 if TYPE_CHECKING:
     import torch
 
-    from styletransfer.sizes import Size
-
 _KEPT_HINT: Final = "; `alpha: keep` keeps it"
-_MOST_STRETCH: Final = 1.1
-"""Between width and height; a mask that was drawn for another picture is told, not one with a rounded size."""
 
 
 def decode_mask(data: bytes, name: str) -> Picture:
@@ -48,12 +44,6 @@ def opacity(picture: Picture, mask: Picture | None = None) -> Picture | None:
         seen *= shown.mean(axis=-1) / np.iinfo(shown.dtype).max
     gray = np.rint(seen * 65535).astype(np.uint16)
     return Picture(np.broadcast_to(gray[..., None], (*gray.shape, 3)))
-
-
-def is_stretched(mask: Size, picture: Size) -> bool:
-    """Whether a mask of this size gets quite another shape when it is laid over a picture."""
-    stretch = mask[0] * picture[1] / (mask[1] * picture[0])
-    return max(stretch, 1 / stretch) > _MOST_STRETCH
 
 
 def put_back(image: torch.Tensor, content: Picture, mask: Picture) -> torch.Tensor:

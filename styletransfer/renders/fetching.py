@@ -10,10 +10,11 @@ from datetime import datetime
 
 from styletransfer import storage
 from styletransfer.pictures.decode import decode
-from styletransfer.pictures.masks import decode_mask, is_stretched
+from styletransfer.pictures.masks import decode_mask
 from styletransfer.pictures.picture import Picture
 from styletransfer.pictures.soft_proof import soft_proof
 from styletransfer.renders.inputs import MASKS, InputUse, input_uses, largest_bytes
+from styletransfer.renders.mask_fits import MaskFit, mask_fits
 from styletransfer.renders.plan import PlannedPair
 from styletransfer.renders.records import InputRecord, now
 
@@ -38,7 +39,14 @@ class Fetched:
         """What was left out on reading, each once, and which masks don't suit."""
         pictures = (self.content, *self.styles, *([self.start] if self.start else []), *self.masks.values())
         warnings = (warning for picture in pictures for warning in picture.warnings)
-        return tuple(dict.fromkeys([*warnings, *(fit for fit, gross in _mask_fits(self) if gross)]))
+        return tuple(dict.fromkeys([*warnings, *(fit.text for fit in self.mask_fits() if fit.stretched)]))
+
+    def mask_fits(self) -> Iterator[MaskFit]:
+        """Of masks that have another size than what they are laid over."""
+        pair = self.planned.pair
+        sizes = {pair.content: self.content.size, **{url: mask.size for url, mask in self.masks.items()}}
+        sizes |= {style.image: picture.size for style, picture in zip(pair.styles, self.styles, strict=True)}
+        return mask_fits(pair, sizes.get)
 
 
 def fetch(planned: PlannedPair) -> Fetched:
@@ -73,23 +81,10 @@ def fetch(planned: PlannedPair) -> Fetched:
         _ = style.digest  # targets are looked up by it; hashed here, while the device works on another pair
     for warning in fetched.warnings:
         log.warning("%s: fetch: %s", pair.id, warning)
-    for fit, gross in _mask_fits(fetched):
-        if not gross:
-            log.info("%s: fetch: %s", pair.id, fit)
+    for fit in fetched.mask_fits():
+        if not fit.stretched:
+            log.info("%s: fetch: %s", pair.id, fit.text)
     return fetched
-
-
-def _mask_fits(fetched: Fetched) -> Iterator[tuple[str, bool]]:
-    """What is to be said of masks that have another size than what they are laid over, and whether it is gross."""
-    pair = fetched.planned.pair
-    laid = [(style.region, "content", fetched.content) for style in pair.styles]
-    laid += [(style.sample, "style", picture) for style, picture in zip(pair.styles, fetched.styles, strict=True)]
-    for url, what, picture in [*laid, (pair.keep, "content", fetched.content)]:
-        mask = fetched.masks[url].size if url is not None else picture.size
-        if url is not None and mask != picture.size:
-            sizes = "is {}x{} px, the {} {}x{} px".format(*mask, what, *picture.size)
-            gross = is_stretched(mask, picture.size)
-            yield f"{storage.public(url)}: {sizes}; it is {'stretched' if gross else 'resized'} to it", gross
 
 
 @dataclass(frozen=True)

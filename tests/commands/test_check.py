@@ -95,6 +95,13 @@ def test_check_says_what_a_quality_is(call, studio):
     assert "48x36" in shown
 
 
+def test_check_tells_of_a_mask_that_was_drawn_for_another_picture(call, studio):
+    studio.picture("tall.png", 3, size=(24, 48))
+    write_manifest(studio, {"content": "a.png", "styles": [{"image": "b.png", "region": "tall.png"}]})
+    note = f"note: {studio.url('tall.png')}: is 24x48 px, the content 48x36 px; it is stretched to it"
+    assert note in call("check", "demo.yaml").stdout.splitlines()
+
+
 def test_check_shows_what_a_sweep_makes(call, studio):
     settings = {"content_weight": [0.5, 2], "pooling": ["max", "l2"]}
     write_manifest(studio, {"content": "a.png", "style": "b.png", "settings": settings})

@@ -5,7 +5,7 @@ import io
 import logging
 import re
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from rich.console import Console
@@ -129,6 +129,13 @@ def test_plain_lines_tell_start_scales_and_end(plan):
         "a--b: scale 128 (1 of 2) done after 10.0 s, loss 0.1235",
         "a--b: done in 1.5 s, 32x24 px",
     ]
+
+
+def test_of_a_preview_what_is_rendered_is_told_not_the_final(plan):
+    console = recording()
+    (pair,) = plan.pairs
+    Lines(console).started(replace(pair, scales=pair.scales[:1], whole=pair.scales), SLOT)
+    assert written(console) == "a--b: started on cuda:0: 23x17 px, the first 1 scale of 2, 3 iterations\n"
 
 
 def test_plain_lines_tell_each_minute_how_far_a_pair_is(plan):

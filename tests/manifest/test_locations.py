@@ -2,6 +2,7 @@
 
 import pytest
 
+from styletransfer import storage
 from styletransfer.errors import StorageError
 from styletransfer.manifest.locations import Locations
 
@@ -32,6 +33,20 @@ def test_patterns_stand_for_each_file_once_in_their_order(locations, faults):
         f"{locations.folder}/{name}" for name in names
     ]
     assert faults == []
+
+
+def test_a_pattern_that_leaves_out_an_ending_in_other_letters_is_noted(tmp_path):
+    for name in ("a.jpg", "b.JPG", "c.Jpg"):
+        (tmp_path / name).touch()
+    one = Locations(str(tmp_path), lambda *_: None)
+    assert [*map(storage.name, one.find((), ["*.jpg"]))] == ["a.jpg"]
+    assert one.notes == ["'*.jpg' leaves out b.JPG, which '*.JPG' takes: case counts"]
+    both = Locations(str(tmp_path), lambda *_: None)
+    assert len(both.find((), ["*.jpg", "*.JPG"])) == 2
+    assert both.notes == []
+    named = Locations(str(tmp_path), lambda *_: None)
+    named.find((), ["*", "a.jpg"])
+    assert named.notes == []
 
 
 def test_what_leads_nowhere_or_matches_nothing_is_a_fault_at_its_place(locations, faults):

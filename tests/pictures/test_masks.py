@@ -10,7 +10,7 @@ from PIL import Image
 from styletransfer.errors import ImageError
 from styletransfer.pictures.encode import from_tensor
 from styletransfer.pictures.icc_profile import linear_to_srgb, srgb_to_linear
-from styletransfer.pictures.masks import decode_mask, is_stretched, opacity, put_back
+from styletransfer.pictures.masks import decode_mask, opacity, put_back
 from styletransfer.pictures.picture import Picture
 
 
@@ -50,14 +50,6 @@ def test_that_its_alpha_is_ignored_is_told_without_a_setting_that_would_not_help
     pixels[0, 0, 3] = 0
     (warning,) = decode_mask(file_of(pixels, "RGBA"), "m.png").warnings
     assert warning == "m.png: is transparent in places; transparency is ignored"
-
-
-@pytest.mark.parametrize(
-    ("mask", "stretched"),
-    [((60, 40), False), ((31, 21), False), ((40, 60), True), ((60, 60), True), ((90, 40), True)],
-)
-def test_a_mask_of_another_shape_is_told_from_one_of_a_rounded_size(mask, stretched):
-    assert is_stretched(mask, (300, 200)) is stretched
 
 
 def test_a_white_mask_gives_the_content_back():
