@@ -142,4 +142,4 @@ def test_failed_previews_are_made_again_as_previews(previews):
     previews.stands(one="failed", two="held")
     assert call("retry", previews.name).status == 0
     (again,) = previews.finals
-    assert (again.parameters["only"], again.parameters["preview"]) == (["one"], 24)
+    assert (again.parameters["only"], again.parameters["preview"]) == (["one", "two"], 24)  # approved together
