@@ -38,6 +38,6 @@ def test_the_night_tells_how_far_each_manifest_is(night):
     assert "████░░░░░░░░ 33 %  1 done, 2 left" in line
     assert "the night in the dashboard: http" in done.out
     (row,) = [row for row in json.loads(call("status", "--json").out)["manifests"] if row["manifest"] == night.name]
-    assert row["pairs"] == {"done": 1, "failed": 0, "rendering": 1, "left": 2}
+    assert row["pairs"] == {"done": 1, "failed": 0, "rendering": 1, "left": 2, "previewed": 0}
     assert (row["run"], row["state"], row["ended"]) == (str(night.run.id), "running", None)
     assert json.loads(call("status", "--slots", "--json").out) == []
