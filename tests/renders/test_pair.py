@@ -7,30 +7,19 @@ from datetime import UTC
 
 import numpy as np
 import pytest
-import pyvips
 from PIL import Image
 
 from styletransfer import storage
 from styletransfer.errors import ImageError, ManifestError, StorageError
-from styletransfer.manifest.pairs import Manifest
-from styletransfer.network.vgg_weights import Weights
 from styletransfer.pictures.decode import decode
 from styletransfer.pictures.picture import resize
 from styletransfer.renders.fetching import fetch
 from styletransfer.renders.pair import render_pair
 from styletransfer.renders.records import read_record, to_json
 from styletransfer.renders.storing import versions
-from styletransfer.renders.weights_loading import load_weights
 from styletransfer.transfer.stylizer import Progress
+from tests.renders.masks import masked, put_mask
 from tests.studio import SHALLOW, Studio, plan_one
-
-CMYK: bytes = pyvips.Operation.call("profile_load", "cmyk")
-
-
-@pytest.fixture(scope="module")
-def weights() -> Weights:
-    return load_weights("random", last_layer="relu2_1")
-
 
 # The whole
 
@@ -148,26 +137,6 @@ def test_a_picture_to_start_from_is_an_input_like_others(any_studio, weights):
 
 
 # Masks
-
-
-def put_mask(studio: Studio, path: str, columns: slice, size: tuple[int, int] = (48, 36)) -> None:
-    pixels = np.zeros((size[1], size[0]), np.uint8)
-    pixels[:, columns] = 255
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    studio.put(path, file.getvalue())
-
-
-def masked(studio: Studio, **keys: object) -> Manifest:
-    """A pair with two skies, the left one in style b; a part of b counts; and something is kept."""
-    for name, seed in (("a", 1), ("b", 2), ("c", 3)):
-        studio.picture(f"in/{name}.png", seed)
-    put_mask(studio, "in/left.png", slice(0, 24))
-    put_mask(studio, "in/part.png", slice(10, 40))
-    put_mask(studio, "in/keep.png", slice(42, 48))
-    styles = [{"image": "in/b.png", "region": "in/left.png", "from": "in/part.png"}, "in/c.png"]
-    entry = {"id": "two", "content": "in/a.png", "styles": styles, "keep": "in/keep.png"}
-    return studio.manifest({**entry, **keys}, defaults=SHALLOW)
 
 
 def test_masks_are_inputs_like_others(any_studio, weights):

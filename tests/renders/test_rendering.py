@@ -3,19 +3,10 @@
 import logging
 from datetime import UTC, datetime
 
-import pytest
-
-from styletransfer.network.vgg_weights import Weights
 from styletransfer.renders.fetching import fetch
 from styletransfer.renders.rendering import stylize_pair
 from styletransfer.renders.storing import store
-from styletransfer.renders.weights_loading import load_weights
 from tests.studio import SHALLOW, plan_one
-
-
-@pytest.fixture(scope="module")
-def weights() -> Weights:
-    return load_weights("random", last_layer="relu2_1")
 
 
 def test_an_input_changed_after_planning_is_recorded_as_it_was_rendered(studio, weights, caplog):
