@@ -27,8 +27,8 @@ from styletransfer.pictures.thumbnail import thumbnail
 from styletransfer.renders.fetching import Fetched
 from styletransfer.renders.pair_text import image_command, pair_yaml
 from styletransfer.renders.plan import Plan, PlannedPair
-from styletransfer.renders.records import Summary, SummaryInput, SummaryPair, now
-from styletransfer.renders.summary import Outcome
+from styletransfer.renders.records import Summary, SummaryPair, now
+from styletransfer.renders.summary import Outcome, summary_pair
 from styletransfer.renders.thumbnails import LARGE_PX
 
 _WATCHED_EVERY_S: Final = 3.0
@@ -66,9 +66,12 @@ class ImagePage(SoFar):
         super().__init__(_WATCHED_EVERY_S)
         self._job, self._fetched = job, fetched
         self._began, self._outcome = now(), Outcome("rendering")
-        urls = (job.pair.content, *(style.image for style in job.pair.styles))
-        pictures = zip(urls, (fetched.content, *fetched.styles), strict=True)
+        pictures = zip(self._pictures(), (fetched.content, *fetched.styles), strict=True)
         self._jpegs = {(fetched.hashes[url], INPUT_PX): thumbnail(picture, INPUT_PX) for url, picture in pictures}
+
+    def _pictures(self) -> tuple[str, ...]:
+        """Where the content and the styles are."""
+        return self._job.pair.content, *(style.image for style in self._job.pair.styles)
 
     def finished(self, pair: PlannedPair, outcome: Outcome) -> None:
         super().finished(pair, outcome)
@@ -101,30 +104,9 @@ class ImagePage(SoFar):
         return page(summary, parts, under_way=None if self._is_over else self.under_way(_WATCHED_EVERY_S))
 
     def _entry(self) -> SummaryPair:
-        pair, hashes = self._job.pair, self._fetched.hashes
-
-        def mask(url: str | None) -> SummaryInput | None:
-            return None if url is None else SummaryInput(url=url)
-
-        styles = (
-            SummaryInput(
-                url=each.image,
-                weight=each.weight,
-                sha256=hashes[each.image],
-                region=mask(each.region),
-                sample=mask(each.sample),
-            )
-            for each in pair.styles
-        )
-        entry = SummaryPair(
-            id=pair.id,
-            state=self._outcome.state,
-            reason=self._outcome.reason,
-            content=SummaryInput(url=pair.content, sha256=hashes[pair.content]),
-            styles=tuple(styles),
-            keep=mask(pair.keep),
-            settings=pair.settings.differences(),
-        )
+        pair = self._job.pair
+        hashes = {url: self._fetched.hashes[url] for url in self._pictures()}  # of masks there are words alone
+        entry = summary_pair(self._job.places, pair, self._outcome, hashes)
         if not self._is_over:
             return entry
         return entry.model_copy(update={"picture": pair.id, "sha256": "result", "format": pair.format})
