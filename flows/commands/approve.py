@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from flows.commands.farm_server import with_server
-from flows.commands.options import DONE, FAILED, Parser, add_priority
+from flows.commands.options import DONE, FAILED, Parser, add_only, add_priority
 from styletransfer.errors import ManifestError, StyleTransferError
 
 if TYPE_CHECKING:
@@ -45,8 +45,7 @@ _SHOWN: Final = 10
 
 def add_options(parser: Parser) -> None:
     parser.add_shared("run")
-    only = "only the pairs with these ids, or ids that fit a pattern ('pagoda-*')"
-    parser.add_list("--only", belongs=lambda _: True, metavar="ID", help=only)
+    add_only(parser, lambda _: True)
     add_priority(parser)
     parser.add_argument("--at", metavar="TIME", help="begin then, not now")
     parser.add_shared("--until", "--timezone", "--wait", "--state")

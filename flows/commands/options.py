@@ -152,12 +152,17 @@ def whole_number(least: int, most: int | None = None) -> Callable[[str], int]:
 def add_manifest_options(parser: Parser) -> None:
     """The manifest, and what takes the place of something in it."""
     parser.add_argument("manifest", metavar="MANIFEST", help="path or URL of the manifest (YAML)")
-    only = "only the pairs with these ids, or ids that fit a pattern ('pagoda-*')"
-    parser.add_list("--only", belongs=_is_no_manifest, metavar="ID", help=only)
+    add_only(parser, _is_no_manifest)
     parser.add_argument("--force", action="store_true", help="render again what is done")
     parser.add_argument("--output", metavar="FOLDER", help="path or URL, in place of the manifest's output")
     add_settings(parser)
     add_weights(parser, "in place of the manifest's")
+
+
+def add_only(parser: Parser, belongs: Callable[[str], bool]) -> None:
+    """Which pairs are meant; `belongs`: whether a word behind an id is another one."""
+    only = "only the pairs with these ids, or ids that fit a pattern ('pagoda-*')"
+    parser.add_list("--only", belongs=belongs, metavar="ID", help=only)
 
 
 def _is_no_manifest(word: str) -> bool:
