@@ -141,17 +141,22 @@ def _is_unfinished(planned: PlannedPair) -> bool:
 
 def _check_place(job: Job) -> None:
     """SettingsError where no picture can be, or where its record would lie elsewhere."""
-    fault, name = None, storage.name(job.output).encode()
-    if storage.is_local(job.output) and len(name) > _LONGEST_NAME_BYTES:
-        fault = f"has a name of {len(name)} bytes; with its record's it must be at most {_LONGEST_NAME_BYTES}"
-    elif storage.is_local(job.output) and Path(job.output).is_dir():
-        fault = "is a folder; name a file in it"
+    fault = None
+    if storage.is_local(job.output):
+        fault = _local_fault(Path(job.output))
     elif "//" in job.output.partition("://")[2]:
         fault = f"is {storage.public(job.output)}; no part of it may be empty"
-    elif storage.is_local(job.output) and (wrong := folder_fault(Path(job.output).parent)):
-        fault = f"is {storage.public(job.output)}; {wrong}"
     if fault:
         raise SettingsError([Fault("--output", fault)])
+
+
+def _local_fault(output: Path) -> str | None:
+    if (length := len(output.name.encode())) > _LONGEST_NAME_BYTES:
+        return f"has a name of {length} bytes; with its record's it must be at most {_LONGEST_NAME_BYTES}"
+    if output.is_dir():
+        return "is a folder; name a file in it"
+    wrong = folder_fault(output.parent)
+    return f"is {output}; {wrong}" if wrong else None
 
 
 def _own_record(job: Job) -> Record | None:
