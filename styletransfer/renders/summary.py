@@ -51,6 +51,11 @@ class Outcome:
         """Whether its first scales are done, as was asked for, and it is held there."""
         return self.state == "held" and self.record is not None
 
+    @property
+    def is_made(self) -> bool:
+        """Whether what was asked for is there: its picture, or no more than its preview."""
+        return self.state in ("done", "skipped") or self.is_preview
+
 
 def summarise(
     plan: Plan,

@@ -18,8 +18,6 @@ from styletransfer.renders.summary import Outcome
 OVERHEAD: Final = 1.05
 """Of a pair's seconds for what lies between two pairs: starting render runs, fetching, storing."""
 
-_OVER = ("done", "skipped", "failed", "cancelled")
-
 
 @dataclass(frozen=True)
 class Forecast:
@@ -128,7 +126,7 @@ def _is_done(outcome: Outcome | None) -> bool:
 
 
 def _is_over(outcome: Outcome | None) -> bool:
-    return outcome is not None and (outcome.state in _OVER or outcome.is_preview)
+    return outcome is not None and (outcome.is_made or outcome.state in ("failed", "cancelled"))
 
 
 def forecast_message(manifest: str, forecast: Forecast, zone: tzinfo) -> tuple[str, str]:

@@ -55,7 +55,7 @@ class NoteKeeper(Listener):
         with self._lock:
             begun = self._begun.pop(pair.id, None)
             self._devices.pop(pair.id, None)
-            if outcome.state in ("done", "skipped") or outcome.is_preview:
+            if outcome.is_made:
                 self._put(pair.id, None)
             elif begun is not None:
                 self._put(pair.id, _ended(begun, outcome))

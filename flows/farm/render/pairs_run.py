@@ -218,8 +218,7 @@ class PairsRun:
         """How the run ends. A stop that came too late to keep any pair from its end does not count."""
         outcomes = self.listener.outcomes
         counts, failed = self._counts(len(asked)), _failures(outcomes)
-        ends = ("done", "skipped", "failed")
-        left = len(asked) - sum(each.state in ends or each.is_preview for each in outcomes.values())
+        left = len(asked) - sum(each.is_made or each.state == "failed" for each in outcomes.values())
         if self.stopped is not None and left:
             name = HELD if self.stopped.state == "held" else None
             return Cancelled(name=name or "Cancelled", message=f"{self.stopped.reason}; {counts}")
