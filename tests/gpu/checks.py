@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from typing import Any
 
 import torch
@@ -19,13 +20,15 @@ from styletransfer.objective.moments import blend
 from styletransfer.objective.objective import Objective
 from styletransfer.settings import Settings
 from styletransfer.sizes import size_to_fit
+from styletransfer.transfer.arrangements import useful_devices
 from styletransfer.transfer.memory_plan import FIXED_BYTES, HOST, Budget, MemoryPlan, memory_plans
+from styletransfer.transfer.regions import Regions
 from styletransfer.transfer.replay import LEAST_STEPS, WARM_UP
 from styletransfer.transfer.state import State
 from styletransfer.transfer.stylizer import Progress, Stylizer
 from styletransfer.vgg_layers import LAYERS
 from tests.gpu import pictures
-from tests.gpu.lab import EAGER, FLOAT32, GRAPH, REFERENCE, Lab, Rendered, Way, distance
+from tests.gpu.lab import EAGER, FLOAT32, GRAPH, IN_STRIPS, REFERENCE, Lab, Rendered, Way, distance
 from tests.gpu.roots import chain_errors
 from tests.networks import golden_network
 from tests.reference.objective import ReferenceObjective
@@ -177,8 +180,8 @@ def objectives(lab: Lab) -> Iterator[Found]:
         yield Found(f"{name} against {base}", "within 1 %", told, abs(change) <= 0.01)
 
 
-def _size(lab: Lab) -> tuple[int, int]:
-    return size_to_fit(lab.content.size, lab.px, enlarge=True)
+def _size(lab: Lab, px: int | None = None) -> tuple[int, int]:
+    return size_to_fit(lab.content.size, px or lab.px, enlarge=True)
 
 
 SAME_PICTURE = 1e-2
@@ -213,25 +216,25 @@ def _yes(right: bool) -> str:
     return "yes" if right else "no"
 
 
-def two_devices(lab: Lab) -> Iterator[Found]:
-    """The network split between two: value, gradient and picture as on one."""
-    others = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if lab.is_gpu else [HOST, HOST]
-    if len(others) < 2:
-        yield left_out("one device against two", "there is one")
+def several_devices(lab: Lab) -> Iterator[Found]:
+    """A network's layers over two devices, and a picture in strips over all: value, gradient, picture as on one."""
+    if len(lab.devices) < 2:
+        yield left_out("one device against several", "there is one")
         return
-    devices = (lab.device, next((other for other in others if other != lab.device), lab.device))
     content, style = (picture.at(_size(lab), torch.float32).to(lab.device) for picture in (lab.content, lab.style))
     gradients = []
-    for names in (devices[:1], devices):
+    for names in (lab.devices[:1], lab.devices[:2]):
         objective = Objective(lab.weights.tensors, lab.settings(), devices=names)
         styles = objective.style_targets(objective.style_moments(style))
         targets = objective.targets(content, {})
         gradients.append(objective.value_and_gradient(content, type(targets)(targets.content, styles))[1])
-    yield at_most("gradient", distance(gradients[1], gradients[0]), 1e-4)
-    whole = {"initial_iterations": 10, "tiles": "off"}
-    one = lab.render(FLOAT32, whole)
-    two = lab.render(FLOAT32, stylizer=lab.stylizer(FLOAT32, whole, devices))
-    yield at_most("picture", distance(two.picture, one.picture), SAME_PICTURE)
+    yield at_most("layers over two: gradient", distance(gradients[1], gradients[0]), 1e-4)
+    px = next(px for px in count(lab.px, lab.px) if not lab.is_gpu or useful_devices(_size(lab, px)) > 1)
+    large = {"end_scale": px, "min_scale": px, "initial_iterations": 10, "tiles": "off"}
+    one, strips, again = (lab.render(way, large) for way in (FLOAT32, IN_STRIPS, IN_STRIPS))
+    yield holds(f"{px} px over all: in strips", strips.plan.in_strips, str(strips.plan))
+    yield at_most("in strips: picture", distance(strips.picture, one.picture), SAME_PICTURE)
+    yield at_most("in strips: picture, twice", distance(again.picture, strips.picture), SAME_PICTURE)
 
 
 def every_way(lab: Lab) -> Iterator[Found]:
@@ -246,6 +249,23 @@ def every_way(lab: Lab) -> Iterator[Found]:
     for way in (EAGER, FLOAT32):
         flat = lab.render(way, few | {"initial_iterations": 30}, content=pictures.of_one_colour())
         yield _whole(f"content of one colour, 30 iterations, {way.precision}", flat)
+
+
+def regions(lab: Lab) -> Iterator[Found]:
+    """A style with a region of its own beside another, and a part that is kept: as on the CPU, replayed and not."""
+    masks = Regions(regions=(pictures.half(), None), keep=pictures.half(turned=True))
+    styles = [lab.style, pictures.painting(300, 300)]
+    few = {"end_scale": lab.px // 2, "min_scale": lab.px // 2, "initial_iterations": 3}
+    on_cpu = lab.stylizer(FLOAT32, few, ["cpu"])
+    expected = lab.render(FLOAT32, stylizer=on_cpu, styles=styles, regions=masks)
+    found = lab.render(FLOAT32, few, styles=styles, regions=masks)
+    yield at_most("picture, here and on the CPU", distance(found.picture, expected.picture), SAME_PICTURE)
+    more = few | {"initial_iterations": WARM_UP + LEAST_STEPS + 10 if lab.is_gpu else 3}
+    eager, graph = (lab.render(way, more, styles=styles, regions=masks) for way in (EAGER, GRAPH))
+    yield _whole("in bf16 where it has that", eager)
+    if lab.is_gpu:
+        yield holds("replayed", graph.replayed, "; ".join(graph.warnings) or _yes(graph.replayed))
+        yield at_most("picture, graph and eager", distance(graph.picture, eager.picture), SAME_PICTURE)
 
 
 def _whole(what: str, rendered: Rendered) -> Found:
@@ -338,9 +358,10 @@ CHECKS: Mapping[str, Check] = {
     "golden": golden_numbers,
     "roots": roots,
     "ways": every_way,
+    "regions": regions,
     "graph": graph_against_eager,
     "resume": resume,
     "objective": objectives,
     "memory": out_of_memory,
-    "devices": two_devices,
+    "devices": several_devices,
 }

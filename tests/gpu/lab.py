@@ -21,6 +21,7 @@ from styletransfer.objective.objective import Targets
 from styletransfer.settings import Precision, Settings
 from styletransfer.sizes import size_to_fit
 from styletransfer.transfer.memory_plan import MemoryPlan
+from styletransfer.transfer.regions import EVERYWHERE, Regions
 from styletransfer.transfer.replay import GRAPHS_VARIABLE
 from styletransfer.transfer.state import State
 from styletransfer.transfer.stylizer import Progress, Stylizer
@@ -37,16 +38,18 @@ SHALLOW: Values = {"content_layers": ("relu2_1",), "style_layers": {"relu1_1": 1
 class Way:
     """How a picture is rendered: by the reference or by this program; replayed where that is planned.
 
-    `tf32`: convolutions in TF32, as torch has them where nobody says otherwise.
+    `tf32`: convolutions in TF32, as torch has them where nobody says otherwise. `shared`: by all devices.
     """
 
     precision: Precision = "auto"
     reference: bool = False
     graph: bool = False
     tf32: bool = False
+    shared: bool = False
 
 
 REFERENCE, FLOAT32 = Way("float32", reference=True), Way("float32")
+IN_STRIPS = Way("float32", shared=True)
 EAGER, GRAPH = Way(), Way(graph=True)
 
 
@@ -89,6 +92,15 @@ class Lab:
         return torch.device(self.device).type == "cuda"
 
     @cached_property
+    def devices(self) -> tuple[str, ...]:
+        """This one and all others of its kind; in place of another CPU the same once more."""
+        if not self.is_gpu:
+            return (self.device, self.device)
+        names = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+        own = names[torch.device(self.device).index or 0]
+        return (own, *(name for name in names if name != own))
+
+    @cached_property
     def weights(self) -> Weights:
         return random_weights(0, self.settings().layers()[-1])
 
@@ -99,11 +111,12 @@ class Lab:
         """One scale of `px` with `iterations`, unless `values` say otherwise."""
         one = {"end_scale": self.px, "min_scale": self.px, "initial_iterations": self.iterations}
         settings = self.settings({**one, "precision": way.precision, **values})
-        stylizer = Stylizer(self.weights, settings, devices=devices or (self.device,))
+        devices = devices or (self.devices if way.shared else (self.device,))
+        stylizer = Stylizer(self.weights, settings, devices=devices)
         if way.reference:
             stylizer.weights_identity = None  # its targets are no one else's
             stylizer.objective = ReferenceObjective(  # type: ignore[assignment]
-                self.weights.tensors, settings, devices=devices or (self.device,), dtype=stylizer.dtype
+                self.weights.tensors, settings, devices=devices, dtype=stylizer.dtype
             )
         return stylizer
 
@@ -115,12 +128,22 @@ class Lab:
         callback: Callable[[Progress], None] | None = None,
         resume: State | None = None,
         content: PlainPicture | None = None,
+        styles: Sequence[PlainPicture] = (),
+        regions: Regions = EVERYWHERE,
         stylizer: Stylizer | None = None,
     ) -> Rendered:
         """A picture in the settings of `values`, by a `stylizer` if there is one that has them."""
         stylizer = stylizer or self.stylizer(way, values)
         with graphs(way.graph), tf32(way.tf32, self.device), warnings_of_the_library() as found:
-            picture = stylizer.run(content or self.content, [self.style], [1.0], callback=callback, resume=resume)
+            styles = styles or [self.style]
+            picture = stylizer.run(
+                content or self.content,
+                styles,
+                [1 / len(styles)] * len(styles),
+                regions=regions,
+                callback=callback,
+                resume=resume,
+            )
         return Rendered(picture, stylizer, found)
 
     def worth(self, picture: Tensor) -> float:

@@ -78,6 +78,7 @@ def _row(rows: Sequence[Found], row: Found) -> list[str]:
     reference = next((r for r in rows if r["px"] == row["px"] and r["way"] == "reference" and "seconds" in r), None)
     ratio = f"{reference['seconds'] / row['seconds']:.2f}" if reference else ""
     way = row["way"] if row.get("replayed", True) else f"{row['way']} (not replayed)"
+    way += f" ({row['devices']} at work)" if "devices" in row else ""
     return [
         str(row["px"]),
         way,

@@ -126,6 +126,13 @@ def of_one_colour(width: int = 96, height: int = 64) -> PlainPicture:
     return PlainPicture(np.full((height, width, 3), (77, 128, 128), np.uint8))
 
 
+def half(*, turned: bool = False) -> PlainPicture:
+    """A mask: white on the left and black on the right, or, turned, at the top and at the bottom."""
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    pixels[:, :32] = 255
+    return PlainPicture(pixels.transpose(1, 0, 2).copy() if turned else pixels)
+
+
 def _clouds(shape: tuple[int, ...], falloff: float, generator: torch.Generator, stretch: float = 1.0) -> Tensor:
     """Gaussian noise (C, H, W), amplitude frequency**-falloff, mean 0, deviation 1, drawn out along the rows."""
     rows, columns = torch.fft.fftfreq(shape[1]), torch.fft.rfftfreq(shape[2]) * stretch

@@ -127,6 +127,7 @@ def test_the_page_compares_with_the_reference():
     memory = {"allocated": 2**30, "reserved": 2**31, "planned": 2**30}
     graph = {**row, **memory, "way": "graph", "seconds": 0.002, "device_s": 0.001, "launches_s": 0.003}
     reference = {"px": 128, "way": "reference", "dtype": "float32", "seconds": 0.02, "range": [0.02, 0.02]}
+    shared = {**reference, "way": "all GPUs", "seconds": 0.01, "devices": 2}
     failed = {"px": 256, "way": "eager", "failed": "OutOfMemoryError: no"}
     profile = {"way": "graph", "px": 512, "calls": {"cudaGraphLaunch": 1}, "kernels": 400, "kernels_s": 0.001}
     text = page(
@@ -134,7 +135,7 @@ def test_the_page_compares_with_the_reference():
             "environment": {"device": "H100"},
             "rates": {"flops": {"bfloat16": 6e14}, "bytes": 3e12, "launch_s": 5e-6},
             "findings": [],
-            "rows": [{**graph, "replayed": True}, {**graph, "replayed": False}, reference, failed],
+            "rows": [{**graph, "replayed": True}, {**graph, "replayed": False}, reference, shared, failed],
             "profiles": [{**profile, "longest": {"gemm": 0.0005}}, {"way": "eager", "failed": "no"}],
             "late": [],
         }
@@ -142,6 +143,7 @@ def test_the_page_compares_with_the_reference():
     told = "bfloat16 | 2.00 | 1.00 to 3.00 | 10.00 | 437 | 3.00 | 1.00 | 50 % | 1024 | 2048 | 1024 |"
     assert f"| 128 | graph | {told}" in text
     assert f"| 128 | graph (not replayed) | {told}" in text
+    assert "| 128 | all GPUs (2 at work) | float32 | 10.00 | 20.00 to 20.00 | 2.00 |" in text
     assert "| 256 | eager |  | OutOfMemoryError: no |" in text
     assert "bfloat16 600.0 TFLOP/s. Copies: 3000 GB/s" in text
     assert "1.0 cudaGraphLaunch; 400 kernels" in text

@@ -25,6 +25,7 @@ WAYS: Mapping[str, Way] = {
     "eager": EAGER,
     "graph": GRAPH,
     "float32": FLOAT32,
+    "all GPUs": Way(shared=True),
     "reference": REFERENCE,
     "reference, TF32": Way("float32", reference=True, tf32=True),
 }
@@ -49,8 +50,10 @@ def row(lab: Lab, px: int, name: str, rates: Rates) -> Row:
     """One way at one size: a render of a single scale."""
     way, timed = WAYS[name], timed_iterations(px, lab.iterations)
     found: Row = {"px": px, "way": name}
-    if (way.graph or way.tf32) and not lab.is_gpu:
+    if (way.graph or way.tf32 or way.shared) and not lab.is_gpu:
         return found | {"left_out": "only on CUDA"}
+    if way.shared and len(lab.devices) < 2:
+        return found | {"left_out": "only with several GPUs"}
     if way.graph and not is_planned_as_graph(lab, px):
         return found | {"left_out": "no graph is planned here"}
     lab.release()
@@ -71,7 +74,9 @@ def row(lab: Lab, px: int, name: str, rates: Rates) -> Row:
     found |= _memory(lab, rendered, way)
     if way.graph:
         found["replayed"] = rendered.replayed
-    if not way.reference:
+    if way.shared:
+        found["devices"] = len(rendered.plan.devices)
+    elif not way.reference:
         found |= _roofline(lab, px, rendered, rates)
     return found
 
