@@ -57,6 +57,21 @@ def _finite(values: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return values
 
 
+def _comparable(parts: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """ValueError for parts of a fingerprint whose settings or styles can't be gone through."""
+    if not all(isinstance(parts.get(name, {}), dict) for name in ("settings", "styles")):
+        raise ValueError("has settings or styles that are no mapping")
+    return parts
+
+
+def _measured(scales: tuple[ScaleReport, ...]) -> tuple[ScaleReport, ...]:
+    """ValueError for a scale without pixels or iterations, or with more than there can be."""
+    numbers = (number for scale in scales for number in (scale.width, scale.height, scale.iterations))
+    if not all(1 <= number < 2**31 for number in numbers):
+        raise ValueError("has a scale that no picture has")
+    return scales
+
+
 def _in_utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
@@ -69,6 +84,7 @@ UtcTime = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 Pixels = Annotated[int, Field(ge=1, lt=2**31)]  # no format goes further
 JsonObject = Annotated[dict[str, JsonValue], AfterValidator(_finite)]
 PlainSettings = Annotated[JsonObject, AfterValidator(_public_settings)]
+Parts = Annotated[JsonObject, AfterValidator(_comparable)]
 
 
 class _Document(BaseModel):
@@ -111,8 +127,8 @@ class OutputRecord(_Document):
     sha256: str
     size: int = Field(ge=1)
     format: Format
-    width: int
-    height: int
+    width: Pixels
+    height: Pixels
     dpi: tuple[float, float] | None = None
 
 
@@ -122,8 +138,8 @@ class FormerVersion(_Document):
     fingerprint: str
     format: Format
     sha256: str
-    width: int
-    height: int
+    width: Pixels
+    height: Pixels
     finished: UtcTime
     seconds: float
     changed: tuple[str, ...] = ()
@@ -141,19 +157,19 @@ class Record(_Document):
     id: str
     state: PairState = "done"
     fingerprint: str
-    fingerprint_parts: JsonObject = {}
+    fingerprint_parts: Parts = {}
     settings: PlainSettings = {}
     inputs: tuple[InputRecord, ...]
     weights: WeightsRecord
     precision: str | None = None
     devices: tuple[str, ...] = ()
     versions: dict[str, str] = {}
-    scales: tuple[ScaleReport, ...] = ()
+    scales: Annotated[tuple[ScaleReport, ...], AfterValidator(_measured)] = ()
     output: OutputRecord
     started: UtcTime
     finished: UtcTime
     seconds: float
-    share: float = 1.0
+    share: float = Field(1.0, gt=0, le=1)
     attempts: int = 1
     warnings: tuple[str, ...] = ()
     former: tuple[FormerVersion, ...] = ()

@@ -72,6 +72,13 @@ def test_an_older_record_without_parts_is_still_taken(studio):
     assert changed.reason == "changed since: something that its record, an older one, does not name"
 
 
+def test_a_record_whose_parts_are_garbled_counts_as_none(studio):
+    (record,) = pretend_all(studio.simple())
+    garbled = record.model_copy(update={"fingerprint": "0" * 64, "fingerprint_parts": {"settings": 3}})
+    studio.put("out/demo/a--b.json", to_json(garbled))
+    assert plan_one(studio.simple()).reason == "not rendered yet"
+
+
 def test_another_ratio_of_styles_renders_again_and_the_same_ratio_does_not(studio):
     studio.simple()
     studio.picture("in/c.png", 3)

@@ -200,6 +200,29 @@ def test_a_number_that_json_has_not_is_refused_at_any_depth(field, tmp_path):
         read_record(str(tmp_path / "x.json"))
 
 
+NO_PIXELS = {"scale": 8, "width": 0, "height": 6, "iterations": 2, "seconds": 0.1}
+OUTPUT = make_record().output.model_dump()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"fingerprint_parts": {"settings": 3}}, "fingerprint_parts: .*no mapping"),
+        ({"fingerprint_parts": {"styles": [1]}}, "fingerprint_parts: .*no mapping"),
+        ({"output": OUTPUT | {"width": 0}}, "output.width: "),
+        ({"output": OUTPUT | {"height": -6}}, "output.height: "),
+        ({"scales": [NO_PIXELS]}, "scales: .*no picture has"),
+        ({"scales": [NO_PIXELS | {"width": 10**400}]}, "scales: .*no picture has"),
+        ({"scales": [NO_PIXELS | {"width": 8, "iterations": 0}]}, "scales: .*no picture has"),
+        ({"share": 0}, "share: "),
+    ],
+)
+def test_what_readers_divide_by_or_go_through_is_checked(change, message, tmp_path):
+    (tmp_path / "x.json").write_text(json.dumps(json.loads(to_json(make_record())) | change))
+    with pytest.raises(RecordError, match=message):
+        read_record(str(tmp_path / "x.json"))
+
+
 def test_a_newer_record_is_read_as_far_as_it_is_understood(tmp_path):
     newer = json.loads(to_json(make_record())) | {"schema_version": SCHEMA_VERSION + 1, "mood": {"blue": 3}}
     newer["inputs"][0]["colour_space"] = "P3"
