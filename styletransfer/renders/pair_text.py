@@ -108,7 +108,7 @@ def _settings(pair: Pair) -> dict[str, Any]:
 def _as_words(value: Any) -> Iterator[str]:
     """A setting's value as `image` takes it."""
     if isinstance(value, Mapping) and "image" in value:
-        place = str(value["image"])
+        place = _argument(str(value["image"]))
         yield place if "." in place or "/" in place else f"./{place}"  # else it is no name of a file
     elif isinstance(value, Mapping):
         yield from (f"{name}={part!r}" for name, part in value.items())

@@ -130,3 +130,8 @@ def test_the_command_asks_for_the_same_pair(tmp_path, monkeypatch):
 def test_no_name_becomes_an_option():
     words = image_command(recipe(content=named("--weights"), styles=[named("-o")]), "sea.png")
     assert words[2:4] == ["./--weights", "./-o"]
+
+
+def test_the_name_of_a_start_becomes_no_option_either():
+    words = image_command(recipe(init=named("-sea.png")), "sea.png")
+    assert words[words.index("--init") + 1] == "./-sea.png"
