@@ -20,7 +20,7 @@ from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.pictures.embedded_recipe import embedded_recipe
 from styletransfer.pictures.formats import Format
 from styletransfer.renders.fingerprint import ALGORITHM_VERSION, canonical_json
-from styletransfer.renders.records import WeightsRecord
+from styletransfer.renders.records import WeightsRecord, first_fault
 from styletransfer.settings import Settings, check_settings
 
 RECIPE_VERSION: Final = 1
@@ -186,6 +186,4 @@ def read_recipe(data: bytes, name: str) -> Recipe:
     try:
         return Recipe.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise RecordError(f"{name}: its recipe can't be read: {place}: {first['msg']}") from error
+        raise RecordError(f"{name}: its recipe can't be read: {first_fault(error)}") from error

@@ -320,9 +320,12 @@ def _read(url: str, kind: type[_Read], limit_bytes: int) -> _Read | None:
     try:
         return kind.model_validate_json(contents)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise RecordError(
-            f"{storage.public(url)}: not a {kind.__name__.lower()} that can be read: "
-            f"{f'{place}: ' if place else ''}{first['msg']}"
-        ) from error
+        what = f"not a {kind.__name__.lower()} that can be read"
+        raise RecordError(f"{storage.public(url)}: {what}: {first_fault(error)}") from error
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first of what pydantic found in a document: `output.size: Field required`."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    return f"{place}: {first['msg']}" if place else first["msg"]

@@ -100,6 +100,12 @@ def test_a_recipe_that_is_none_is_told(stored, change, said):
         read_recipe(carrying(json.dumps({**json.loads(stored.text()), **change})), "a")
 
 
+@pytest.mark.parametrize("text", ["a sea", "[]"])
+def test_what_is_no_document_at_all_is_told_without_a_place(text):
+    with pytest.raises(RecordError, match=r"^a: its recipe can't be read: (Invalid JSON|Input should)"):
+        read_recipe(carrying(text), "a")
+
+
 def test_settings_of_another_version_are_told(stored):
     newer = {**json.loads(stored.text()), "settings": {"brushes": 3}}
     with pytest.raises(SettingsError, match="brushes"):
