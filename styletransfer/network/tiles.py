@@ -65,15 +65,12 @@ class Span:
 
     def owned(self, stride_px: int) -> slice:
         """The rows (or columns) it owns of a layer of the whole picture, with `stride_px` px between neighbours."""
-        return slice(self.start // stride_px, self._stop(stride_px))
+        return slice(self.start // stride_px, self.stop // stride_px)
 
     def owned_within(self, stride_px: int) -> slice:
         """The same rows, counted in the layer of the part that is read."""
         offset = self.first // stride_px
-        return slice(self.start // stride_px - offset, self._stop(stride_px) - offset)
-
-    def _stop(self, stride_px: int) -> int:
-        return (self.length if self.stop == self.length else self.stop) // stride_px
+        return slice(self.start // stride_px - offset, self.stop // stride_px - offset)
 
 
 @dataclass(frozen=True)
