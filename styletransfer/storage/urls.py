@@ -96,7 +96,7 @@ def parent(url: str) -> str:
     """The folder a URL lies in."""
     if is_local(url):
         return str(Path(url).parent)
-    head, _, path = _split_remote(url)
+    head, path = _split_remote(url)
     return f"{head}/{posixpath.dirname(path)}".rstrip("/")
 
 
@@ -104,7 +104,7 @@ def name(url: str) -> str:
     """Last part of the URL: the file's name, decoded if the URL is encoded."""
     if is_local(url):
         return Path(url).name
-    last = posixpath.basename(_split_remote(url)[2])
+    last = posixpath.basename(_split_remote(url)[1])
     return unquote(last) if is_web(url) else last
 
 
@@ -158,20 +158,20 @@ def _absolute(url: str) -> str:
     return f"{protocol}://{rest}"
 
 
-def _split_remote(url: str) -> tuple[str, str, str]:
-    """('scheme://host', 'host', 'path/without/leading/slash'), the query of a web URL left out."""
+def _split_remote(url: str) -> tuple[str, str]:
+    """('scheme://host', 'path/without/leading/slash'), the query of a web URL left out."""
     if is_web(url):
         url = without_query(url)
     match = SCHEME.match(url)
     assert match is not None
     host, _, path = url[match.end() :].partition("/")
-    return url[: match.end()] + host, host, path
+    return url[: match.end()] + host, path
 
 
 def _join_remote(base: str, location: str) -> str:
     if is_web(base):
         location = quote(location, safe="/%")
-    head, _, folder = _split_remote(base)
+    head, folder = _split_remote(base)
     path = posixpath.normpath(posixpath.join(folder, location))
     if path == ".." or path.startswith("../"):
         raise StorageError(f"{location} leaves {public(head)}, seen from {public(base)}")
