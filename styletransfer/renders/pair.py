@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from styletransfer.machine.devices import available_devices, slots
-from styletransfer.manifest.pairs import Manifest, Pair
+from styletransfer.manifest.pairs import Manifest
 from styletransfer.renders.fetching import fetch
 from styletransfer.renders.plan import plan_manifest
 from styletransfer.renders.records import Record
@@ -45,15 +45,8 @@ def render_pair(
         return planned.record
     fetched = fetch(planned)
     if weights is None:
-        weights = _load_weights(manifest, planned.pair)
+        source, deepest = manifest.weights, planned.pair.settings.layers()[-1]
+        weights = load_weights(source.source, sha256=source.sha256, last_layer=deepest)
     if devices is None:
         devices = slots(available_devices(), planned.pair.settings.gpus)[0].devices
     return store(stylize_pair(fetched, weights, devices=devices, callback=callback))
-
-
-def _load_weights(manifest: Manifest, pair: Pair) -> Weights:
-    from styletransfer.vgg_layers import last_layer
-
-    return load_weights(
-        manifest.weights.source, sha256=manifest.weights.sha256, last_layer=last_layer(pair.settings.layers())
-    )

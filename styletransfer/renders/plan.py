@@ -219,7 +219,7 @@ def choose(pairs: tuple[Pair, ...], only: Sequence[str]) -> tuple[tuple[Pair, ..
 
 def deepest_layer(pairs: Iterable[Pair]) -> str:
     """The last layer that any of the pairs needs."""
-    return last_layer(last_layer(pair.settings.layers()) for pair in pairs)
+    return last_layer(pair.settings.layers()[-1] for pair in pairs)
 
 
 def _identify_weights(weights: WeightsSource, pairs: Sequence[Pair]) -> tuple[str | None, str | None]:

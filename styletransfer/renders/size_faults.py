@@ -12,13 +12,13 @@ from styletransfer.pictures.formats import check_format_alpha, check_format_size
 from styletransfer.renders.inputs import FoundInput, InputUse, input_uses
 from styletransfer.settings import LARGEST_SCALE_PX, Settings
 from styletransfer.sizes import Size, size_to_fit
-from styletransfer.vgg_layers import last_layer, smallest_input
+from styletransfer.vgg_layers import smallest_input
 
 
 def size_faults(pair: Pair, size: Size, coarsest: int, found_inputs: Mapping[str, FoundInput]) -> Iterator[Fault]:
     """What is wrong with the sizes that a pair comes to.
 
-    `size` of the result and `coarsest` scale in px; `findings` tell the size of each input by its location.
+    `size` of the result and `coarsest` scale in px; `found_inputs` are by location.
     """
     yield from _result_faults(pair, size)
     for use in input_uses(pair):
@@ -58,7 +58,7 @@ def _network_faults(settings: Settings, use: InputUse, size: Size, scaled: Size,
         return
     yield use.fault(
         f"has {size[0]}x{size[1]} px, which at scale {scale} become {scaled[0]}x{scaled[1]}; the network "
-        f"needs at least {needed}x{needed} for layers up to {last_layer(settings.layers())}; "
+        f"needs at least {needed}x{needed} for layers up to {settings.layers()[-1]}; "
         f"{_advice(settings, use, size, needed)}",
     )
 
