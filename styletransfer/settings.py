@@ -63,11 +63,10 @@ def _check_layers(names: Iterable[str]) -> None:
     if not names:
         raise PydanticCustomError("layers", "must name at least one layer")
     if unknown := [name for name in names if name not in LAYERS]:
-        hint = did_you_mean(unknown[0], LAYERS)
         raise PydanticCustomError(
             "layers",
             "names the unknown layer {unknown}{hint}; allowed: {allowed}",
-            {"unknown": unknown[0], "hint": hint, "allowed": ", ".join(LAYERS)},
+            {"unknown": unknown[0], "hint": did_you_mean(unknown[0], LAYERS), "allowed": ", ".join(LAYERS)},
         )
     if len(set(names)) < len(names):
         raise PydanticCustomError("layers", "names a layer twice")
@@ -318,15 +317,14 @@ class Settings(PictureSettings, Shorthands, ExecutionSettings):
         """Longest edge in px that a style may have at this scale."""
         return self.style_size or max(1, round(min(scale * self.style_scale_fac, LARGEST_SCALE_PX)))
 
-    def differences(self, other: Settings | None = None) -> dict[str, Any]:
-        """The settings, as plain values, in which this one differs from `other`.
+    def differences(self) -> dict[str, Any]:
+        """The settings, as plain values, that differ from the defaults: they make the same settings again.
 
-        Without it, from the defaults: those that its quality, strength and schedule have, which are told.
+        What quality, strength and schedule stand for counts as a default; these themselves are told.
         """
         told = Settings(quality=self.quality, schedule=self.schedule, strength=self.strength)
-        base = (other or told).model_dump(mode="json")
-        if other is None:
-            base |= {"quality": None, "strength": None, "schedule": Settings(quality=self.quality).schedule}
+        plain = {"quality": None, "strength": None, "schedule": Settings(quality=self.quality).schedule}
+        base = told.model_dump(mode="json") | plain
         return {name: value for name, value in self.model_dump(mode="json").items() if value != base[name]}
 
 

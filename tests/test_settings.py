@@ -235,14 +235,6 @@ def test_differences_from_the_defaults_make_the_same_settings(values):
     assert check_settings(settings.differences()) == settings
 
 
-@given(good_values, good_values)
-def test_differences_from_others_lead_from_them_here(values, others):
-    settings, other = check_settings(values), check_settings(others)
-    changed = {**other.model_dump(mode="json"), **settings.differences(other)}
-    assert check_settings(changed) == settings
-    assert settings.differences(settings) == {}
-
-
 @given(good_values)
 def test_execution_settings_leave_the_picture_settings_alone(values):
     picture = {name: value for name, value in values.items() if name not in EXECUTION_DEFAULTS}
