@@ -13,7 +13,7 @@ et al. 2016, https://arxiv.org/abs/1606.00021; He et al. 2016, https://arxiv.org
   style layers in the objective are chosen for those.
 
 The same seed gives the same filters on one machine; another may round differently. Only generators of its own
-are used. A change to what a seed gives must raise `weights.RANDOM_RECIPE`.
+are used. A change to what a seed gives must raise `vgg_weights.RANDOM_RECIPE`.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Pairs to finished pictures: plan, records, checkpoints, contact sheet. Never Prefect."""
+"""Pairs to finished pictures: plan, steps, checkpoints, records, history. Never Prefect."""
