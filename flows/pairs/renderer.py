@@ -24,8 +24,8 @@ from styletransfer.machine.streams import own_streams
 from styletransfer.network.vgg_weights import Weights
 from styletransfer.redaction import redacted
 from styletransfer.renders import rendering
+from styletransfer.renders.device_fit import gpu_share
 from styletransfer.renders.fetching import Fetched
-from styletransfer.renders.gpu_share import gpu_share
 from styletransfer.renders.plan import PlannedPair
 from styletransfer.renders.previews import outcome_of
 from styletransfer.renders.records import Record
