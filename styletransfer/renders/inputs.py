@@ -10,11 +10,10 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
@@ -29,9 +28,6 @@ from styletransfer.pictures.soft_proof import soft_proof
 from styletransfer.renders.records import InputRecord, InputRole, Record
 from styletransfer.sizes import Size
 from styletransfer.storage.retries import Retries
-
-_Key = TypeVar("_Key")
-_Value = TypeVar("_Value")
 
 MASKS: tuple[InputRole, ...] = ("region", "from", "keep")
 """Inputs that are gray pictures laid over another."""
@@ -101,32 +97,6 @@ def largest_bytes(role: InputRole) -> int:
     return PROFILE_BYTES if role == "proof" else PICTURE_BYTES
 
 
-def gather(
-    read: Callable[[_Key], _Value], keys: Iterable[_Key], readers: Executor, retries: Retries
-) -> dict[_Key, _Value | StorageError]:
-    """What `read` gives for each key, or the StorageError that it raises.
-
-    All are read side by side; then those whose error may pass are read again, as the retries have it.
-    """
-
-    def attempt(key: _Key) -> _Value | StorageError:
-        try:
-            return read(key)
-        except StorageError as error:
-            return error
-
-    found: dict[_Key, _Value | StorageError] = {}
-    left = list(keys)
-    for delay in (*retries.delays, None):
-        found |= dict(zip(left, readers.map(attempt, left), strict=True))
-        passing = {key: error for key in left if isinstance(error := found[key], StorageError) and error.transient}
-        left = list(passing)
-        if not left or delay is None:
-            break
-        retries.wait(passing[left[0]], delay)
-    return found
-
-
 def look_at_inputs(
     pairs: Iterable[Pair],
     records: Iterable[Record | None],
@@ -148,7 +118,7 @@ def look_at_inputs(
     def look(url: str) -> FoundInput:
         return look_at_input(url, roles[url], known.get(storage.public(url), ()))
 
-    looked = gather(look, [url for url in roles if url not in before], readers, retries)
+    looked = retries.gather(look, [url for url in roles if url not in before], readers)
     return {url: before[url] for url in roles if url in before} | {
         url: _unseen(found) if isinstance(found, StorageError) else found for url, found in looked.items()
     }

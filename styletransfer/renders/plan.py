@@ -21,12 +21,7 @@ from styletransfer.manifest.names import name_key
 from styletransfer.manifest.pairs import Manifest, Pair
 from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.renders.fingerprint import digest, fingerprint_parts, what_changed
-from styletransfer.renders.inputs import (
-    FoundInput,
-    gather,
-    input_uses,
-    look_at_inputs,
-)
+from styletransfer.renders.inputs import FoundInput, input_uses, look_at_inputs
 from styletransfer.renders.output_folder import OutputFolder, lasting_fault, look_at_output, picture_is_there
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.overwrites import Overwrites
@@ -148,16 +143,16 @@ def plan_manifest(
     overwrites = Overwrites(manifest, places)
     by_id = {pair.id: pair for pair in pairs}
     with ThreadPoolExecutor(READERS, thread_name_prefix="plan") as readers:
-        records = gather(output.record, by_id, readers, retries)
+        records = retries.gather(output.record, by_id, readers)
         readable = {name: record for name, record in records.items() if not isinstance(record, StorageError)}
         found_inputs = look_at_inputs(pairs, readable.values(), readers, retries, known or {})
         planner = _Planner(places, found_inputs, weights, weights_fault, force, overwrites)
-        decided = gather(lambda name: planner.plan(by_id[name], readable[name]), readable, readers, retries)
+        decided = retries.gather(lambda name: planner.plan(by_id[name], readable[name]), readable, readers)
         done_pairs = [by_id[name] for name, each in decided.items() if _is_skipped(each)]
         if changed := _changed(done_pairs, readable.values(), readers, known or {}):
             found_inputs |= changed
             anew = [name for name in readable if any(use.url in changed for use in input_uses(by_id[name]))]
-            decided |= gather(lambda name: planner.plan(by_id[name], readable[name]), anew, readers, retries)
+            decided |= retries.gather(lambda name: planner.plan(by_id[name], readable[name]), anew, readers)
     errors = {name: error for name, error in (records | decided).items() if isinstance(error, StorageError)}
     done = {name: each for name, each in decided.items() if not isinstance(each, StorageError)}
     planned = tuple(done.get(name) or _failed_alone(pair, places, errors[name]) for name, pair in by_id.items())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -23,6 +24,7 @@ NIGHT_DELAYS_S: Final = (*DELAYS_S, *[256.0] * 12)
 JITTER: Final = 0.5
 """Share of a delay that chance adds or takes, so that many workers don't come back at the same moment."""
 
+_Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
 
 
@@ -56,6 +58,31 @@ class Retries:
                     raise
                 self.wait(error, delay)
         return question()
+
+    def gather(
+        self, read: Callable[[_Key], _Value], keys: Iterable[_Key], readers: Executor
+    ) -> dict[_Key, _Value | StorageError]:
+        """What `read` gives for each key, or the StorageError that it raises.
+
+        All are read side by side; then those whose error may pass are read again, after each of the delays.
+        """
+
+        def attempt(key: _Key) -> _Value | StorageError:
+            try:
+                return read(key)
+            except StorageError as error:
+                return error
+
+        found: dict[_Key, _Value | StorageError] = {}
+        left = list(keys)
+        for delay in (*self.delays, None):
+            found |= dict(zip(left, readers.map(attempt, left), strict=True))
+            away = {key: each for key, each in found.items() if isinstance(each, StorageError) and each.transient}
+            if not away or delay is None:
+                break
+            left = list(away)
+            self.wait(away[left[0]], delay)
+        return found
 
     def wait(self, error: Exception, delay: float) -> None:
         """Say why, and wait for about so long."""

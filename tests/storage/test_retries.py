@@ -1,5 +1,7 @@
 """Trying again: delays that grow, and an end."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from styletransfer.errors import ImageError, StorageError, WeightsError
@@ -73,3 +75,23 @@ def test_slow_questions_count_towards_the_limit():
 )
 def test_what_may_pass_is_what_storage_says(error, transient):
     assert is_transient(error) is transient
+
+
+def test_what_comes_back_is_read_again_beside_what_was_there():
+    slept: list[float] = []
+    questions = {"there": Question(), "back": Question(AWAY), "gone": Question(StorageError("no such file"))}
+    retries = Retries(lambda _: None, sleep=slept.append)
+    with ThreadPoolExecutor() as readers:
+        found = retries.gather(lambda name: questions[name](), questions, readers)
+    assert (found["there"], found["back"], str(found["gone"])) == ("here", "here", "no such file")
+    assert len(slept) == 1
+
+
+def test_what_stays_away_is_its_error():
+    slept: list[float] = []
+    with ThreadPoolExecutor() as readers:
+        found = Retries(lambda _: None, (1.0, 2.0), sleep=slept.append).gather(
+            lambda _: Question(AWAY, always=True)(), ["a", "b"], readers
+        )
+    assert found == {"a": AWAY, "b": AWAY}
+    assert len(slept) == 2  # for both together
