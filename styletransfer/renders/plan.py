@@ -111,7 +111,6 @@ class Plan:
         if faults:
             raise ManifestError(faults, storage.name(self.manifest.location))
 
-
     def check_whole(self) -> None:
         """Raise ManifestError, with every fault, if one is of the manifest as a whole: others fail pairs alone."""
         if any(fault.place in ("", "output", "weights") for fault in self.faults):
@@ -135,7 +134,7 @@ def plan_manifest(
     as done, and nobody would fetch them; of few pairs records are asked for, not listed.
     Raises StorageError, `transient`, when the output or the weights still can't be reached then.
     """
-    retries = retries or no_retries()
+    retries, known = retries or no_retries(), known or {}
     places = OutputPlaces(manifest.output, manifest.name)
     pairs, faults = choose(manifest.pairs, only)
     output = OutputFolder(places) if known and only else retries.call(lambda: look_at_output(places))
@@ -145,17 +144,20 @@ def plan_manifest(
     with ThreadPoolExecutor(READERS, thread_name_prefix="plan") as readers:
         records = retries.gather(output.record, by_id, readers)
         readable = {name: record for name, record in records.items() if not isinstance(record, StorageError)}
-        found_inputs = look_at_inputs(pairs, readable.values(), readers, retries, known or {})
-        planner = _Planner(places, found_inputs, weights, weights_fault, force, overwrites)
-        decided = retries.gather(lambda name: planner.plan(by_id[name], readable[name]), readable, readers)
-        done_pairs = [by_id[name] for name, each in decided.items() if _is_skipped(each)]
-        if changed := _changed(done_pairs, readable.values(), readers, known or {}):
+        found_inputs = look_at_inputs(pairs, readable.values(), readers, retries, known)
+
+        def decide(names: Iterable[str]) -> dict[str, PlannedPair | StorageError]:
+            planner = _Planner(places, found_inputs, weights, weights_fault, force, overwrites)
+            return retries.gather(lambda name: planner.plan(by_id[name], readable[name]), names, readers)
+
+        decided = decide(readable)
+        done = [by_id[name] for name, each in decided.items() if _is_skipped(each)]
+        if changed := _changed(done, readable.values(), readers, known):
             found_inputs |= changed
-            anew = [name for name in readable if any(use.url in changed for use in input_uses(by_id[name]))]
-            decided |= retries.gather(lambda name: planner.plan(by_id[name], readable[name]), anew, readers)
-    errors = {name: error for name, error in (records | decided).items() if isinstance(error, StorageError)}
-    done = {name: each for name, each in decided.items() if not isinstance(each, StorageError)}
-    planned = tuple(done.get(name) or _failed_alone(pair, places, errors[name]) for name, pair in by_id.items())
+            anew = (name for name in readable if any(use.url in changed for use in input_uses(by_id[name])))
+            decided |= decide(anew)
+    decided |= {name: error for name, error in records.items() if isinstance(error, StorageError)}
+    planned = tuple(_settled(pair, places, decided[pair.id]) for pair in pairs)
     faults += [*output.faults, *overwrites.faults()]
     if weights_fault:
         faults.append(Fault("weights", weights_fault))
@@ -230,10 +232,12 @@ def _identify_weights(weights: WeightsSource, pairs: Sequence[Pair]) -> tuple[st
         return None, lasting_fault(error)
 
 
-def _failed_alone(pair: Pair, places: OutputPlaces, error: StorageError) -> PlannedPair:
-    """The pair, failed because what it left in the output folder can't be told."""
-    fault = Fault(pair.place, str(error), pair.line)
-    return PlannedPair(pair, places, "failed", str(error), faults=(fault,), alone=True, of_host=error.of_host)
+def _settled(pair: Pair, places: OutputPlaces, decided: PlannedPair | StorageError) -> PlannedPair:
+    """As decided; or failed, because what it left in the output folder can't be told."""
+    if isinstance(decided, PlannedPair):
+        return decided
+    fault, of_host = Fault(pair.place, str(decided), pair.line), decided.of_host
+    return PlannedPair(pair, places, "failed", str(decided), faults=(fault,), alone=True, of_host=of_host)
 
 
 def _summed_up(faults: Iterable[Fault]) -> Iterator[Fault]:
