@@ -53,12 +53,7 @@ def _told_defaults(pair: Pair, asked: Collection[str]) -> dict[str, Any]:
 
 
 def image_command(pair: Pair, weights: WeightsSource) -> str:
-    """The command that renders the pair by itself, into the folder where it is typed."""
-    return shlex.join(image_words(pair, weights))
-
-
-def image_words(pair: Pair, weights: WeightsSource) -> list[str]:
-    """The words of that command. It can't give a `dpi`."""
+    """The command that renders the pair by itself, into the folder where it is typed. It can't give a `dpi`."""
     pictures = [pair.content, *(style.image for style in pair.styles)]
     words = ["styletransfer", "image", *map(_place, pictures)]
     words += ["-o", _argument(pair.id + extension(pair.format))]
@@ -81,7 +76,7 @@ def image_words(pair: Pair, weights: WeightsSource) -> list[str]:
     for name, value in _settings(pair).items():
         if name not in _OF_MANIFESTS:
             words += [f"--{name.replace('_', '-')}", *_as_words(value)]
-    return words
+    return shlex.join(words)
 
 
 def _place(url: str) -> str:

@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-import shlex
-
 from styletransfer.manifest.names import id_of_file
 from styletransfer.manifest.pairs import Pair, PairStyle
 from styletransfer.manifest.plain_yaml import plain_yaml
 from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.renders.fingerprint import ALGORITHM_VERSION
-from styletransfer.renders.pair_text import image_words, pair_entry
+from styletransfer.renders.pair_text import image_command, pair_entry
 from styletransfer.renders.recipe import Ingredient, Recipe
 
 
 def manifest_text(recipe: Recipe, name: str) -> str:
     """The manifest (YAML) that makes a picture of this name again; comments tell the rest."""
+    pair, weights = _pair(recipe, name), WeightsSource(recipe.weights.source)
     hashes = dict.fromkeys(f"#   {each.sha256}  {each.place}" for each in recipe.ingredients())
     lines = ["# The same picture, from inputs with these sha256:", *hashes]
     if len({each.place for each in recipe.ingredients()}) < len({each.sha256 for each in recipe.ingredients()}):
         lines.append("# Some of them have the same name: give each a name of its own, here and as a file")
-    if not WeightsSource(recipe.weights.source).is_file:
+    if not weights.is_file:
         lines.append(f"# and weights {recipe.weights.identity}")
     if recipe.algorithm != ALGORITHM_VERSION:
         versions = f"version {recipe.algorithm} of the algorithm made it, this is version {ALGORITHM_VERSION}"
         lines.append(f"# {versions}: it will differ")
     if recipe.dpi is None:
-        lines.append(f"# {shlex.join(image_command(recipe, name))}")
-    document = {"version": 1, "weights": _weights(recipe), "pairs": [pair_entry(_pair(recipe, name))]}
+        lines.append(f"# {image_command(pair, weights)}")
+    document = {"version": 1, "weights": _weights(recipe), "pairs": [pair_entry(pair)]}
     return "\n".join(lines) + "\n" + plain_yaml(document)
-
-
-def image_command(recipe: Recipe, name: str) -> list[str]:
-    """The words of the command that makes a picture of this name again, but for a `dpi`, which it can't give."""
-    return image_words(_pair(recipe, name), WeightsSource(recipe.weights.source))
 
 
 def _pair(recipe: Recipe, name: str) -> Pair:

@@ -12,7 +12,7 @@ from flows.commands.main import make_parser
 from styletransfer.manifest import strict_yaml
 from styletransfer.renders.fingerprint import ALGORITHM_VERSION, fingerprint
 from styletransfer.renders.recipe import Recipe
-from styletransfer.renders.recipe_text import image_command, manifest_text
+from styletransfer.renders.recipe_text import manifest_text
 from styletransfer.settings import PictureSettings, Settings
 
 NAMES = ("a.png", "b.png", "c.png", "m.png", "start", "p.icc")
@@ -27,6 +27,11 @@ def named(name: str, **more: object) -> dict[str, object]:
 
 def document(text: str) -> Any:
     return strict_yaml.load(text).value
+
+
+def command_in(text: str) -> list[str]:
+    line = next(line for line in text.splitlines() if "styletransfer image" in line)
+    return shlex.split(line.removeprefix("# "))
 
 
 def recipe(**changes: object) -> Recipe:
@@ -65,8 +70,7 @@ pairs:
 def test_every_name_is_read_as_it_is(name):
     text = manifest_text(recipe(content=named(name)), "sea.png")
     assert document(text)["pairs"][0]["content"] == name
-    command = next(line for line in text.splitlines() if "styletransfer image" in line)
-    assert shlex.split(command.removeprefix("# "))[2].removeprefix("./") == name
+    assert command_in(text)[2].removeprefix("./") == name
 
 
 @pytest.mark.parametrize(("name", "pair_id"), STEMS)
@@ -116,7 +120,7 @@ def test_the_command_asks_for_the_same_pair(tmp_path, monkeypatch):
         proof=named("p.icc"),
         weights={"source": "w.pth", "identity": f"sha256:{'d' * 64}"},
     )
-    job = make_job(make_parser("image").parse_args(image_command(made, "sea.png")[2:]))
+    job = make_job(make_parser("image").parse_args(command_in(manifest_text(made, "sea.png"))[2:]))
     hashes = {str(tmp_path / name): digest for name, digest in HASHES.items()}
     asked = made.checked_settings()
     assert job.pair.settings.differences().keys() == asked.differences().keys()
@@ -128,10 +132,10 @@ def test_the_command_asks_for_the_same_pair(tmp_path, monkeypatch):
 
 
 def test_no_name_becomes_an_option():
-    words = image_command(recipe(content=named("--weights"), styles=[named("-o")]), "sea.png")
+    words = command_in(manifest_text(recipe(content=named("--weights"), styles=[named("-o")]), "sea.png"))
     assert words[2:4] == ["./--weights", "./-o"]
 
 
 def test_the_name_of_a_start_becomes_no_option_either():
-    words = image_command(recipe(init=named("-sea.png")), "sea.png")
+    words = command_in(manifest_text(recipe(init=named("-sea.png")), "sea.png"))
     assert words[words.index("--init") + 1] == "./-sea.png"
