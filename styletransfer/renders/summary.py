@@ -71,7 +71,8 @@ def summarise(
         outcome, told = outcomes.get(pair.id), expected.get(pair.id)
         if outcome and outcome.record and told is not None:
             told /= outcome.record.share  # by the clock, as what it took
-        entry = _with_preview(_planned_pair(pair, outcome), others.get(pair.id))
+        entry = summary_pair(pair.places, pair.pair, outcome or as_planned(pair), pair.hashes)
+        entry = _with_preview(entry, others.get(pair.id))
         return entry.model_copy(update={"expected_seconds": told})
 
     planned = {pair.id: planned_pair(pair) for pair in plan.pairs}
@@ -164,10 +165,6 @@ def _name(picture: SummaryInput | None) -> str | None:
     return None if picture is None else storage.name(picture.url)
 
 
-def _planned_pair(planned: PlannedPair, outcome: Outcome | None) -> SummaryPair:
-    return summary_pair(planned.places, planned.pair, outcome or as_planned(planned), planned.hashes)
-
-
 def as_planned(planned: PlannedPair) -> Outcome:
     """How a pair stands of which nothing has been heard since it was planned."""
     record = planned.record if planned.state in ("skipped", "held") else None
@@ -175,6 +172,7 @@ def as_planned(planned: PlannedPair) -> Outcome:
 
 
 def summary_pair(places: OutputPlaces, pair: Pair, outcome: Outcome, hashes: Mapping[str, str]) -> SummaryPair:
+    """The pair's line of a summary. `hashes` of its inputs, as far as known, are by location."""
     record = outcome.record
     known = {entry.url: entry.sha256 for entry in record.inputs} if record else {}
 
