@@ -22,7 +22,7 @@ from styletransfer.pictures.encode import encode
 from styletransfer.pictures.formats import Format, extension
 from styletransfer.renders.checkpoints import remove_all
 from styletransfer.renders.fetching import Fetched
-from styletransfer.renders.history import drop_versions, keep_replaced, told
+from styletransfer.renders.history import drop_versions, former_versions, keep_replaced
 from styletransfer.renders.plan import PlannedPair
 from styletransfer.renders.records import Record, write_record
 from styletransfer.renders.rendering import Rendered, stylize_pair
@@ -146,7 +146,7 @@ def _keep_record(job: Job, rendered: Rendered, contents: bytes, versions: Sequen
     record = record_of(rendered, job.output, contents)
     try:
         write_record(
-            job.places.record(job.pair.id), record.model_copy(update={"former": told(record, versions)})
+            job.places.record(job.pair.id), record.model_copy(update={"former": former_versions(record, versions)})
         )
     except StorageError as error:
         raise StorageError(f"{storage.public(job.output)} is written, its record is not: {error}") from error

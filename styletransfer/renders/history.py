@@ -88,7 +88,7 @@ def keep_replaced(
     return others[:asked], [*others[asked:], *same]
 
 
-def told(present: Record, versions: Iterable[Record]) -> tuple[FormerVersion, ...]:
+def former_versions(present: Record, versions: Iterable[Record]) -> tuple[FormerVersion, ...]:
     """The former versions as the present picture's record tells of them."""
     return tuple(
         FormerVersion(
@@ -171,7 +171,7 @@ def restore(places: OutputPlaces, pair_id: str, version: Record, versions: Seque
     storage.delete(places.record(pair_id))
     storage.write(place, contents)
     left = [each for each in versions if each.fingerprint != version.fingerprint]
-    record = version.model_copy(update={"former": told(version, left), "kept": None})
+    record = version.model_copy(update={"former": former_versions(version, left), "kept": None})
     write_record(places.record(pair_id), record)
     _remove_others(places, pair_id, place, kept)
     drop_versions(places, [version])

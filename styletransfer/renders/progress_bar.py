@@ -50,7 +50,7 @@ class InTerminal:
         self._task = self._bar.add_task("starting", total=1.0)
 
     def __call__(self, progress: RenderProgress) -> None:
-        self._bar.update(self._task, description=told(progress), completed=progress.fraction)
+        self._bar.update(self._task, description=progress_text(progress), completed=progress.fraction)
 
     def __enter__(self) -> InTerminal:
         self._bar.start()
@@ -90,7 +90,7 @@ class InNotebook:
             self._handle.update(shown, raw=True)
 
 
-def told(progress: RenderProgress) -> str:
+def progress_text(progress: RenderProgress) -> str:
     """`256x170 px, scale 3 of 4`."""
     return f"{progress.width}x{progress.height} px, scale {progress.scale_index + 1} of {len(progress.scales)}"
 
@@ -98,5 +98,5 @@ def told(progress: RenderProgress) -> str:
 def _page(progress: RenderProgress) -> str:
     picture = base64.b64encode(thumbnail(from_tensor(progress.image(_PX)), _PX)).decode()
     bar = f'<progress value="{progress.fraction:.4f}" max="1"></progress> {progress.fraction:.0%}'
-    text = html.escape(told(progress))
+    text = html.escape(progress_text(progress))
     return f'<div>{bar} {text}</div><img alt="the picture so far" src="data:image/jpeg;base64,{picture}">'

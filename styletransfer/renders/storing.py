@@ -17,7 +17,7 @@ from styletransfer.pictures.picture import Dpi
 from styletransfer.renders.checkpoints import remove_all
 from styletransfer.renders.fetching import Fetched
 from styletransfer.renders.fingerprint import fingerprint_parts
-from styletransfer.renders.history import drop_versions, keep_replaced, told
+from styletransfer.renders.history import drop_versions, former_versions, keep_replaced
 from styletransfer.renders.output_folder import find_record, picture_is_there
 from styletransfer.renders.plan import PlannedPair
 from styletransfer.renders.records import OutputRecord, Record, now, write_record
@@ -58,7 +58,7 @@ def put(planned: PlannedPair, contents: bytes, record: Record, before: Record | 
     """Write a picture of these contents for the pair, then its record, which is returned; what is there goes into
     the history first. Raises StorageError."""
     versions, surplus = keep_replaced(planned.places, planned.pair, record.fingerprint, before)
-    record = record.model_copy(update={"former": told(record, versions)})
+    record = record.model_copy(update={"former": former_versions(record, versions)})
     url = planned.places.picture(planned.id, record.output.format)
     _write_both(url, contents, record, planned.places.record(planned.id))
     remove_all(planned.places, planned.id, record.fingerprint)

@@ -12,7 +12,7 @@ from PIL import Image
 from rich.console import Console
 
 from styletransfer.renders import progress_bar as module
-from styletransfer.renders.progress_bar import InNotebook, InTerminal, progress_bar, told
+from styletransfer.renders.progress_bar import InNotebook, InTerminal, progress_bar, progress_text
 from styletransfer.transfer.stylizer import Progress
 from tests.transfer.small_renders import make_stylizer, render
 
@@ -50,7 +50,7 @@ def test_in_a_terminal_it_ends_at_100_percent():
     with InTerminal(Console(file=output, force_terminal=True, width=80)) as bar:
         seen = run_with(bar)
     last = next(line for line in reversed(output.getvalue().splitlines()) if "px" in line)
-    assert told(seen[-1]) in last
+    assert progress_text(seen[-1]) in last
     assert "100 %" in last
 
 
