@@ -36,6 +36,7 @@ _BY_NAME = {
 }
 _BLEND = "a blend of styles is `styles: [{image, weight}]`"
 _NO_TEXT = "nothing here is made from text"
+_BROWSER = "`--watch` shows a render in this machine's browser, at an address of its own"
 _IN_WORDS = {
     "style_weight": f"`content_weight` is relative to a style weight of 1; {_BLEND}",
     "beta": f"`content_weight` is relative to a style weight of 1; {_BLEND}",
@@ -53,6 +54,10 @@ _IN_WORDS = {
     "save_iter": "state is saved by time: `checkpoint_s`",
     "save_every": "state is saved by time: `checkpoint_s`",
     "budget": "it is for `preview`, on one machine; on a farm `submit --preview --scale N` says how far",
+    "web": _BROWSER,
+    "browser": _BROWSER,
+    "host": _BROWSER,
+    "port": _BROWSER,
     "print_iter": "progress is always shown",
     "backend": "the network runs on PyTorch alone",
     "normalize_gradients": "gradients are never normalized",

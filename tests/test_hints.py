@@ -50,6 +50,11 @@ def test_a_word_with_nothing_like_it_here_is_told_what_there_is():
     assert hint("cfg", SETTINGS) == " (nothing here is made from text)"
 
 
+@pytest.mark.parametrize("word", ["--web", "--browser", "--host", "--port"])
+def test_a_render_in_the_browser_is_by_watch(word):
+    assert "`--watch`" in hint(word, ["--watch", "--split", "--proof"])
+
+
 def test_options_are_told_as_they_are_written():
     options = ["--step-size", "--iterations", "--end-scale", "--weights"]
     assert hint("--steps", options) == " (did you mean '--iterations'?)"

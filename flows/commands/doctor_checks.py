@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from flows.server.admission import AdmissionError, check_admission, servers_version
-from flows.server.connection import NoServerError, find_server
+from flows.server.connection import NoServerError, default_state, find_server
 from styletransfer import storage
 from styletransfer.errors import DeviceError, StorageError, StyleTransferError, WeightsError
 from styletransfer.machine.devices import available_devices, describe, prove, resolve_precision
@@ -183,7 +183,8 @@ def server() -> Iterator[Finding]:
         url = find_server(None)
     except NoServerError:
         up = "# a whole farm on this machine\nstyletransfer up"
-        none = "no farm: neither PREFECT_API_URL nor Prefect's profile names a server, and no `up` runs"
+        none = "no farm: neither PREFECT_API_URL nor Prefect's profile names a server, and no `up` runs in "
+        none += str(default_state())
         yield Finding(f"{none}; `render` and `image` need none", "note", up)
         return
     except StyleTransferError as error:

@@ -46,7 +46,7 @@ _SHARED: Final[Mapping[str, Mapping[str, Any]]] = {
     "--state": {
         "metavar": "DIR",
         "help": "state folder of the `up` to speak to"
-        " (default: the server of PREFECT_API_URL, else one's own `up`)",
+        " (default: the server of PREFECT_API_URL, else the `up` of STYLETRANSFER_STATE, else one's own)",
     },
 }
 

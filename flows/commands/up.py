@@ -58,7 +58,11 @@ def add_options(parser: Parser) -> None:
         metavar="P",
         help=f"where the server listens (default: {DEFAULT_PORT})",
     )
-    parser.add_argument("--state", metavar="DIR", help="folder for all that is kept (default: in one's own state)")
+    parser.add_argument(
+        "--state",
+        metavar="DIR",
+        help="folder for all that is kept (default: STYLETRANSFER_STATE, else in one's own state)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -52,7 +52,9 @@ class Farm(BaseModel):
 
 
 def default_state() -> Path:
-    """The state folder of an `up` that was not given one."""
+    """The state folder of an `up` that was not given one, by an option: STYLETRANSFER_STATE, or in one's own."""
+    if named := os.environ.get("STYLETRANSFER_STATE"):
+        return Path(named).expanduser().resolve()
     return user_state_path("styletransfer", appauthor=False) / "farm"
 
 

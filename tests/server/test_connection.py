@@ -76,6 +76,14 @@ def test_the_users_own_server_is_found():
     assert find_server(None) == URL
 
 
+def test_the_state_folder_can_be_named_once_for_all(tmp_path, monkeypatch):
+    record(Farm.mine(URL), tmp_path / "ours")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STYLETRANSFER_STATE", "ours")
+    assert default_state() == tmp_path / "ours"
+    assert find_server(None) == URL
+
+
 def test_an_address_alone_tells_that_the_server_is_this_hosts(tmp_path):
     record(Farm.mine(URL), tmp_path)
     os.environ["PREFECT_API_URL"] = URL
