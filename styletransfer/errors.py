@@ -1,8 +1,9 @@
 """Everything that can go wrong, as one tree.
 
     StyleTransferError
-      SettingsError          one or more settings are wrong; all of them are listed
-      ManifestError          one or more places of a manifest are wrong; all of them are listed
+      UsageError             what was asked for can't be: a name, a moment, a number that there is not
+        SettingsError        one or more settings are wrong; all of them are listed
+        ManifestError        one or more places of a manifest are wrong; all of them are listed
       ImageError             a picture can't be read or written
       WeightsError           the network's weights can't be had or don't fit
       DeviceError            a device is broken, or is taken
@@ -45,7 +46,11 @@ class Fault:
         return redacted(f"{where} {self.message}".strip())
 
 
-class FaultsError(StyleTransferError):
+class UsageError(StyleTransferError):
+    """Something was asked for that can't be, and won't be when it is asked for again."""
+
+
+class FaultsError(UsageError):
     """Several faults found in one go; `faults` holds each, the message has one line for each."""
 
     def __init__(self, faults: Iterable[Fault], source: str = "") -> None:
@@ -83,7 +88,7 @@ class DeviceInUseError(DeviceError):
     """A device that another process holds."""
 
 
-class NoSuchDeviceError(DeviceError):
+class NoSuchDeviceError(DeviceError, UsageError):
     """Devices that can't be asked for here: unknown, absent, or not to be used together."""
 
 

@@ -130,7 +130,7 @@ def _row(waste: Waste) -> tuple[str, ...]:
 
 
 def _schedule(options: argparse.Namespace, limits: KeepLimits) -> Schedule:
-    from flows.commands.handing_over import when
+    from flows.commands.handing_over import asked_zone
     from flows.farm import names
     from flows.farm.overnight.cron_deployments import Schedule
     from styletransfer import storage
@@ -139,7 +139,7 @@ def _schedule(options: argparse.Namespace, limits: KeepLimits) -> Schedule:
         name=SCHEDULE_NAME,
         base=names.CLEAN_DEPLOYMENT,
         cron=options.cron,
-        timezone=when(options)[0].key,
+        timezone=asked_zone(options).key,
         parameters={
             "older_than_s": int(limits.age.total_seconds()),
             "max_checkpoints": limits.checkpoints,

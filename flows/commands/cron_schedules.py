@@ -19,7 +19,7 @@ from flows.farm.overnight.cron_deployments import Schedule
 from flows.farm.overnight.inbox import is_manifest, manifests_in
 from flows.server.connection import is_on_this_host
 from styletransfer import storage
-from styletransfer.errors import Fault, SettingsError, StorageError, StyleTransferError
+from styletransfer.errors import Fault, SettingsError, StorageError, StyleTransferError, UsageError
 from styletransfer.manifest.pairs import Manifest
 from styletransfer.manifest.reader import load_manifest
 from styletransfer.renders.plan import plan_manifest
@@ -28,7 +28,7 @@ _NOT_SEEN = "the server has planned no run of it yet; is its scheduler at work? 
 
 
 def asked_for(options: argparse.Namespace, lines: Lines) -> Schedule:
-    """The schedule asked for. Raises SettingsError, ManifestError."""
+    """The schedule asked for. Raises UsageError."""
     zone, _, until = when(options)
     asked = storage.resolve(".", options.source)
     source = _source(asked, lines, shared=options.shared_filesystem)
@@ -44,10 +44,7 @@ def asked_for(options: argparse.Namespace, lines: Lines) -> Schedule:
 
 def put(client: SyncPrefectClient, schedule: Schedule, lines: Lines) -> int:
     """Make a schedule, and say when it runs first; returns the exit status."""
-    try:
-        change = cron_deployments.put(client, schedule)
-    except times.TimeError as error:
-        raise SettingsError([Fault("", str(error))]) from error
+    change = cron_deployments.put(client, schedule)
     lines.say(f"{schedule.description}: {change}: '{schedule.cron}' in {schedule.timezone}")
     for note in worker_notes((), live_workers(client)):
         lines.note(f"note: {note}")
@@ -75,7 +72,7 @@ def _source(asked: str, lines: Lines, *, shared: bool) -> str:
 
 
 def _check_folder(folder: str, lines: Lines, *, shared: bool) -> None:
-    """Raises SettingsError for one that workers can't see, or nobody; notes manifests that are wrong now."""
+    """Raises UsageError for one that workers can't see, or nobody; notes manifests that are wrong now."""
     if storage.is_local(folder) and not (shared or is_on_this_host()):
         text = "is on this host; put it on s3://, or say --shared-filesystem if every worker sees it"
         raise SettingsError([Fault(folder, text)])
@@ -84,7 +81,7 @@ def _check_folder(folder: str, lines: Lines, *, shared: bool) -> None:
     try:
         found = manifests_in(folder)
     except StorageError as error:
-        raise SettingsError([Fault("", str(error))]) from error
+        raise UsageError(str(error)) from error
     lines.say(f"{storage.public(folder)}: {len(found)} manifest{'' if len(found) == 1 else 's'} now")
     for url in found:
         try:
@@ -98,7 +95,7 @@ def _load(url: str) -> Manifest:
     try:
         return load_manifest(url)
     except StorageError as error:
-        raise SettingsError([Fault("", str(error))]) from error
+        raise UsageError(str(error)) from error
 
 
 # What is scheduled

@@ -29,7 +29,7 @@ from flows.farm.workers.host_slots import host_name
 from flows.pairs.estimate import expected_text
 from flows.server.connection import is_on_this_host
 from styletransfer import storage
-from styletransfer.errors import Fault, ManifestError, SettingsError
+from styletransfer.errors import Fault, ManifestError
 from styletransfer.manifest.pairs import Manifest
 from styletransfer.manifest.schema import Priority
 from styletransfer.renders.expected import expected
@@ -63,23 +63,21 @@ def submitted(client: SyncPrefectClient, submission: Submission, lines: Lines, *
 
 
 def when(options: argparse.Namespace) -> tuple[ZoneInfo, datetime | None, str | None]:
-    """Time zone, moment to begin and time of day to end, as far as the command takes them. Raises SettingsError."""
+    """Time zone, moment to begin and time of day to end, as far as the command takes them. Raises TimeError."""
     given = vars(options)
     at, until = given.get("at"), given.get("until")
-    try:
-        zone = times.parse_zone(options.timezone or times.host_zone())
-        moment = times.parse_at(at, zone, datetime.now(UTC)) if at else None
-        return zone, moment, f"{times.parse_clock(until):%H:%M}" if until else None
-    except times.TimeError as error:
-        raise SettingsError([Fault("", str(error))]) from error
+    zone = asked_zone(options)
+    return zone, moment(at, zone) if at else None, f"{times.parse_clock(until):%H:%M}" if until else None
 
 
-def moment(text: str, timezone: str | None) -> datetime:
-    """The moment that is meant, in UTC. Raises SettingsError."""
-    try:
-        return times.parse_at(text, times.parse_zone(timezone or times.host_zone()), datetime.now(UTC))
-    except times.TimeError as error:
-        raise SettingsError([Fault("", str(error))]) from error
+def asked_zone(options: argparse.Namespace) -> ZoneInfo:
+    """`--timezone`, or else this host's. Raises TimeError."""
+    return times.parse_zone(options.timezone or times.host_zone())
+
+
+def moment(text: str, zone: tzinfo) -> datetime:
+    """The moment that is meant, in UTC. Raises TimeError."""
+    return times.parse_at(text, zone, datetime.now(UTC))
 
 
 def planned(options: argparse.Namespace, lines: Lines, preview: int | None = None) -> Plan:

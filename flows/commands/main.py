@@ -16,7 +16,7 @@ from typing import Any, Final, NoReturn
 
 from flows import standard_streams
 from flows.commands.options import FAILED, INTERRUPTED, WRONG, Parser
-from styletransfer.errors import FaultsError, NoSuchDeviceError, StyleTransferError
+from styletransfer.errors import StyleTransferError, UsageError
 from styletransfer.hints import did_you_mean
 from styletransfer.redaction import legible_lines, redacted
 from styletransfer.version import version
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except StyleTransferError as error:
         _show(error, str(error), verbose=options.verbose)
-        return WRONG if isinstance(error, FaultsError | NoSuchDeviceError) else FAILED
+        return WRONG if isinstance(error, UsageError) else FAILED
     except Exception as error:  # noqa: BLE001  (a fault of ours: say so, too, in one line)
         where = "" if options.verbose else "; -v shows where"
         message = f"{type(error).__name__}: {error} (this is a fault of the program{where})"

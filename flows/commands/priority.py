@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, get_args
 
 from flows.commands.farm_server import find_live, with_server
 from flows.commands.options import DONE, Parser
-from styletransfer.errors import Fault, FaultsError
+from styletransfer.errors import UsageError
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) ->
 
     known = get_args(Priority)
     if options.priority not in known:
-        raise FaultsError([Fault("", f"there is no priority {options.priority!r}; there are: {', '.join(known)}")])
+        raise UsageError(f"there is no priority {options.priority!r}; there are: {', '.join(known)}")
     driver = find_live(client, options.run, lines)
     if driver is None:
         return DONE

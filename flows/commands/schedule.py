@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from flows.commands.farm_server import with_server
 from flows.commands.options import Parser, add_priority
-from styletransfer.errors import Fault, SettingsError
+from styletransfer.errors import UsageError
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -59,6 +59,5 @@ def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) ->
     if options.remove:
         return cron_schedules.remove(client, options.remove, lines)
     if not options.source or not options.cron:
-        message = "say what to render and when: MANIFEST_OR_FOLDER and --cron; or --list"
-        raise SettingsError([Fault("", message)])
+        raise UsageError("say what to render and when: MANIFEST_OR_FOLDER and --cron; or --list")
     return cron_schedules.put(client, cron_schedules.asked_for(options, lines), lines)

@@ -52,25 +52,26 @@ def add_options(parser: Parser) -> None:
 @with_server
 def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) -> int:
     """Returns the exit status."""
-    from flows.commands.handing_over import moment
+    from flows.commands.handing_over import asked_zone, moment
     from flows.commands.night_view import slots_view
     from flows.commands.tables import show
+    from flows.farm.slot_service import resume
     from flows.farm.slot_work import read_slots
 
     slots = read_slots(client)
     if options.action is None:
         show(slots_view(slots))
         return DONE
-    until = moment(options.until, options.timezone) if options.until else None
+    until = moment(options.until, asked_zone(options)) if options.until else None
     for slot in chosen(slots, options.where):
         if options.action == "drain":
-            put_out(client, slot, "draining", "drained by hand", until)
+            _put_out(client, slot, "draining", "drained by hand", until)
             lines.say(f"{slot.worker}: drains: what it renders is saved and goes on elsewhere")
         elif options.action == "restart":
-            put_out(client, slot, "restarting", "restarted by hand")
+            _put_out(client, slot, "restarting", "restarted by hand")
             lines.say(f"{slot.worker}: is started again within a minute: what it renders is saved and goes on")
         else:
-            lines.say(f"{slot.worker}: {'takes pairs again' if resume(client, slot) else 'was in service'}")
+            lines.say(f"{slot.worker}: {'takes pairs again' if resume(client, slot.worker) else 'was in service'}")
     return DONE
 
 
@@ -88,7 +89,7 @@ def chosen(slots: Sequence[SlotWork], asked: Sequence[str]) -> list[SlotWork]:
     return [slot for slot in slots if slot.host in asked or slot.worker in asked]
 
 
-def put_out(
+def _put_out(
     client: SyncPrefectClient, slot: SlotWork, state: ServiceState, reason: str, until: datetime | None = None
 ) -> None:
     from flows.farm.slot_service import SlotService, write_service
@@ -96,10 +97,3 @@ def put_out(
 
     service = SlotService(worker=slot.worker, state=state, reason=reason, since=now(), until=until)
     write_service(client, service)
-
-
-def resume(client: SyncPrefectClient, slot: SlotWork) -> bool:
-    """Tells whether it was out of service."""
-    from flows.farm import slot_service
-
-    return slot_service.resume(client, slot.worker)

@@ -75,7 +75,7 @@ def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) ->
 
     zone, at, until = when(options)
     preview = preview_px(options)
-    approve_at = moment(options.approve_at, options.timezone) if options.approve_at else None
+    approve_at = moment(options.approve_at, zone) if options.approve_at else None
     if at is not None and approve_at is not None and approve_at <= at:
         raise SettingsError([Fault("--approve-at", "comes before --at, when the previews begin")])
     plan = planned(options, lines, preview)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from flows.commands.options import DONE, Parser, add_slots
-from styletransfer.errors import Fault, SettingsError
+from styletransfer.errors import UsageError
 
 if TYPE_CHECKING:
     from flows.farm.workers.host_slots import WorkerSpec
@@ -81,14 +81,14 @@ def _specs(options: argparse.Namespace) -> list[WorkerSpec]:
 
 
 def _hours(text: str | None) -> Callable[[], bool]:
-    """Tells whether it is in these hours. Raises SettingsError."""
+    """Tells whether it is in these hours. Raises UsageError."""
     from flows.farm.times import TimeError
     from flows.farm.workers.sleep_hours import parse_hours
 
     try:
         return parse_hours(text).now if text else lambda: False
     except TimeError as error:
-        raise SettingsError([Fault("", f"--sleep: {error}")]) from error
+        raise UsageError(f"--sleep: {error}") from error
 
 
 def tell(line: str) -> None:

@@ -26,7 +26,7 @@ from prefect.states import Scheduled
 from prefect.utilities.urls import url_for
 
 from flows.farm import names
-from styletransfer.errors import Fault, FaultsError, StyleTransferError
+from styletransfer.errors import StyleTransferError, UsageError
 from styletransfer.manifest.max_failed import MaxFailed
 from styletransfer.manifest.pairs import Manifest
 from styletransfer.manifest.reader import load_manifest
@@ -220,11 +220,8 @@ def all_pages(read: Callable[..., Sequence[_Item]]) -> Iterator[_Item]:
             return
 
 
-class NoSuchRunError(FaultsError):
+class NoSuchRunError(UsageError):
     """A run that isn't there, or can't be told from others."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__([Fault("", message)])
 
 
 def find(client: SyncPrefectClient, asked: str) -> FlowRun:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from styletransfer.errors import StyleTransferError
+from styletransfer.errors import UsageError
 
 AT_FORMS: Final = (
     "'22:30', 'today 22:30', 'tomorrow 01:00', or ISO 8601: '2026-03-01 01:00', '2026-03-01T01:00+01:00'"
@@ -17,7 +17,7 @@ _CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 _DAYS: Final = {"today": 0, "tomorrow": 1}
 
 
-class TimeError(StyleTransferError):
+class TimeError(UsageError):
     """A moment, a time of day or a time zone that can't be understood, or that lies where it must not."""
 
 

@@ -14,7 +14,7 @@ from typing import Final
 import httpx
 
 from flows.server.password import CLIENTS_VARIABLE, authorization
-from styletransfer.errors import Fault, FaultsError
+from styletransfer.errors import UsageError
 
 MOST_OFF_S: Final = 30.0
 """By which a host's clock may differ from the server's: its renders tell by it what was done since when."""
@@ -24,11 +24,8 @@ _TIMEOUT_S: Final = 10.0
 _FORBIDDEN: Final = (401, 403)
 
 
-class AdmissionError(FaultsError):
+class AdmissionError(UsageError):
     """The server does not take this host."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__([Fault("", message)])
 
 
 def check_admission(api_url: str) -> None:
