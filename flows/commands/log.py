@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from flows.commands.farm_server import with_server
@@ -91,10 +92,7 @@ def _read(client: SyncPrefectClient, driver: FlowRun, since: object) -> list[Log
     found: list[Log] = []
     for first in range(0, len(runs), submissions.PAGE):
         asked = {"flow_run_id": {"any_": runs[first : first + submissions.PAGE]}, "timestamp": {"after_": since}}
-        chosen, offset = LogFilter.model_validate(asked), 0
-        while page := client.read_logs(chosen, limit=submissions.PAGE, offset=offset):
-            found += page
-            offset += len(page)
+        found += submissions.all_pages(partial(client.read_logs, LogFilter.model_validate(asked)))
     return sorted(found, key=lambda line: line.timestamp)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -213,7 +214,7 @@ def pages(client: SyncPrefectClient, chosen: FlowRunFilter) -> Iterator[FlowRun]
 
 def all_pages(read: Callable[..., Sequence[_Item]]) -> Iterator[_Item]:
     """All that `read(limit=..., offset=...)` gives, page by page."""
-    for offset in range(0, 1_000_000, PAGE):
+    for offset in itertools.count(0, PAGE):
         found = read(limit=PAGE, offset=offset)
         yield from found
         if len(found) < PAGE:

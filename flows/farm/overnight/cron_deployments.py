@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, Literal
 
 from prefect.client.orchestration import SyncPrefectClient
@@ -27,7 +28,7 @@ from prefect.exceptions import ObjectNotFound
 from pydantic import ValidationError
 
 from flows.farm import names
-from flows.farm.submissions import deployed
+from flows.farm.submissions import all_pages, deployed
 from flows.farm.times import TimeError
 from styletransfer import storage
 from styletransfer.manifest.names import slug
@@ -129,9 +130,8 @@ def remove(client: SyncPrefectClient, full_name: str) -> bool:
 
 def read_all(client: SyncPrefectClient) -> list[DeploymentResponse]:
     """Every deployment that was made here."""
-    return client.read_deployments(
-        deployment_filter=DeploymentFilter(tags=DeploymentFilterTags(all_=[names.SCHEDULE_TAG])), limit=200
-    )
+    tagged = DeploymentFilter(tags=DeploymentFilterTags(all_=[names.SCHEDULE_TAG]))
+    return list(all_pages(partial(client.read_deployments, deployment_filter=tagged)))
 
 
 def next_run(client: SyncPrefectClient, deployment: DeploymentResponse) -> datetime | None:

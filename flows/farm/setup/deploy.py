@@ -30,6 +30,7 @@ from prefect.workers.process import ProcessWorker
 
 from flows.farm import names
 from flows.farm.setup.automations import REVIVAL, automations, revival
+from flows.farm.submissions import all_pages
 from flows.server import environment
 from styletransfer.errors import StyleTransferError
 from styletransfer.version import version
@@ -242,7 +243,7 @@ class Deployer:
         """What `styletransfer schedule` copied from these deployments follows them; when and with what it stays."""
         by_flow = {deployed.flow_name: wanted_of(deployed) for deployed in DEPLOYMENTS}
         tagged = DeploymentFilter(tags=DeploymentFilterTags(all_=[names.SCHEDULE_TAG]))
-        for found in self._client.read_deployments(deployment_filter=tagged, limit=200):
+        for found in all_pages(partial(self._client.read_deployments, deployment_filter=tagged)):
             flow = self._client.read_flow(found.flow_id).name
             copied = {name: getattr(by_flow[flow], name) for name in _COPIED}
             self._renew(f"{flow}/{found.name}", found, DeploymentUpdate(**copied))
