@@ -13,9 +13,9 @@ from rich.console import Group, RenderableType
 from flows.commands.tables import plain, table
 from flows.farm import submissions, times
 from flows.farm.names import tags_text
-from flows.farm.night import PAUSED_TEXT, Night, NightManifest, bar, read_night, slots_text
+from flows.farm.night import PAUSED_TEXT, Night, NightManifest, read_night, slots_text
 from flows.farm.night_page import night_link, through_text
-from flows.farm.slot_work import SlotWork, read_slots
+from flows.farm.slot_work import SlotWork
 from styletransfer.errors import StyleTransferError
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.records import PAIR_STATES, Summary, read_summary
@@ -36,11 +36,6 @@ def night_view(client: SyncPrefectClient) -> RenderableType:
 
 NOTHING = "no runs; hand over a manifest with: styletransfer submit MANIFEST"
 NO_SLOT = "no slot is there; start one with: styletransfer worker"
-
-
-def slots_now(client: SyncPrefectClient) -> RenderableType:
-    """The slots alone."""
-    return slots_view(read_slots(client))
 
 
 def slots_view(slots: Iterable[SlotWork]) -> RenderableType:
@@ -67,19 +62,18 @@ def _manifests(night: Night) -> RenderableType:
 
 
 def _row(each: NightManifest) -> tuple[str, ...]:
-    run, progress = each.run, each.progress
+    run = each.run
     begun = run.start_time or run.expected_start_time
     taken = times.duration_text(run.estimated_run_time.total_seconds()) if run.start_time else ""
-    through = progress.through if progress and not submissions.is_over(run) else None
     return (
         submissions.short_id(run),
         run.name,
         submissions.state_text(run),
-        f"{bar(progress.fraction)} {100 * progress.fraction:.0f} %" if progress else "",
+        each.bar_text,
         _pairs_text(each),
         f"{begun.astimezone():%a %d %b %H:%M}" if begun else "",
         taken,
-        through_text(through) if through else "",
+        through_text(each.through) if each.through else "",
     )
 
 

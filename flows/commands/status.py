@@ -65,8 +65,9 @@ def _for_people(options: argparse.Namespace, client: SyncPrefectClient) -> Rende
     from flows.commands import night_view
     from flows.commands.run_states import run_view
     from flows.farm import submissions
+    from flows.farm.slot_work import read_slots
 
-    slots = [night_view.slots_now(client)] if options.slots else []
+    slots = [night_view.slots_view(read_slots(client))] if options.slots else []
     if options.run:
         return Group(*slots, run_view(client, submissions.find(client, options.run)))
     return Group(*slots) if slots else night_view.night_view(client)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from prefect.client.orchestration import SyncPrefectClient
@@ -34,6 +34,17 @@ class NightManifest:
 
     run: FlowRun
     progress: ManifestProgress | None
+
+    @property
+    def bar_text(self) -> str:
+        """`██████░░░░░░ 50 %`; empty until its driver has told any."""
+        fraction = self.progress.fraction if self.progress else None
+        return "" if fraction is None else f"{bar(fraction)} {100 * fraction:.0f} %"
+
+    @property
+    def through(self) -> datetime | None:
+        """When its last pair will be, as far as is known; None once it is over."""
+        return None if self.progress is None or submissions.is_over(self.run) else self.progress.through
 
     @property
     def over_text(self) -> str:

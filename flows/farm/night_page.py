@@ -14,7 +14,7 @@ from prefect.settings import PREFECT_UI_URL
 from flows.farm import submissions, times
 from flows.farm.markdown import markdown
 from flows.farm.names import NIGHT_KEY
-from flows.farm.night import PAUSED_TEXT, Night, NightManifest, bar, read_night, slots_text
+from flows.farm.night import PAUSED_TEXT, Night, NightManifest, read_night, slots_text
 from flows.farm.slot_work import SlotWork, newest_artifact
 from styletransfer.renders.records import now
 
@@ -82,15 +82,13 @@ def _manifest_row(each: NightManifest, zone: tzinfo) -> tuple[str, ...]:
     progress = each.progress
     if progress is None:
         return (name, "", f"{state} {markdown(each.over_text)}".strip(), "", "", "", "")
-    over = submissions.is_over(each.run)
-    through = progress.through
     counts = (progress.done, progress.failed, progress.left)
     return (
         name,
-        f"{bar(progress.fraction)} {100 * progress.fraction:.0f} %",
+        each.bar_text,
         f"{state}, {progress.previewed} previewed" if progress.previewed else state,
         *map(str, counts),
-        through_text(through, zone) if through and not over else "",
+        through_text(each.through, zone) if each.through else "",
     )
 
 
