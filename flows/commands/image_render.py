@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from flows.commands.image_job import Job, find_own_record
 from flows.commands.terminal import Lines
 from flows.pairs.listeners import Listener
-from flows.pairs.signals import ending_signals
+from flows.pairs.signals import ending_signals, handled
 from styletransfer import storage
 from styletransfer.errors import Cancelled, ImageError, StorageError, StyleTransferError
 from styletransfer.machine.devices import Slot, parse_devices
@@ -96,21 +96,16 @@ class Render:
     @contextmanager
     def _stopped_by_signals(self) -> Iterator[None]:
         """SIGINT, SIGTERM and SIGHUP stop the render after the iteration in hand; a second one at once."""
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ending_signals())}
+        numbers = (signal.SIGINT, *ending_signals())
 
         def stop(_number: int, _frame: FrameType | None) -> None:
             self._stopped = True
-            for number in before:
+            for number in numbers:
                 signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
             self.lines.note("stopping after this iteration; once more stops at once, and writes nothing")
 
-        for number in before:
-            signal.signal(number, stop)
-        try:
+        with handled(stop, *numbers):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def write_result(job: Job, fetched: Fetched, image: Tensor, rendered: Rendered | None) -> bool:

@@ -57,6 +57,7 @@ def add_options(parser: Parser) -> None:
     parser.add_argument("--open", action="store_true", help="open the contact sheet in the browser")
     add_renders_per_gpu(parser)
     add_devices(parser, "cpu, cuda (every GPU) or cuda:N, any number of them (default: all GPUs, else the CPU)")
+    parser.set_defaults(preview=None, preview_s=None)  # options of `preview`
 
 
 def run(options: argparse.Namespace) -> int:
@@ -95,8 +96,7 @@ def _plan(options: argparse.Namespace, lines: Lines) -> Plan:
     plan.check(troubles=False)
     if not options.force:
         plan = retries.call(partial(take_over, plan, lines.say))
-    preview = _preview(options)
-    return plan if preview is None else retries.call(lambda: preview_plan(plan, preview))
+    return plan if options.preview is None else retries.call(lambda: preview_plan(plan, options.preview))
 
 
 def _say_expected(options: argparse.Namespace, plan: Plan, lines: Lines) -> None:
@@ -106,18 +106,12 @@ def _say_expected(options: argparse.Namespace, plan: Plan, lines: Lines) -> None
     from styletransfer.renders.expected import expected
     from styletransfer.renders.speed import MEASURING, machine_speed
 
-    if getattr(options, "preview_s", None) is not None:
+    if options.preview_s is not None:
         return
-    told = None if _preview(options) is None else partial(lines.status, MEASURING)
+    told = None if options.preview is None else partial(lines.status, MEASURING)
     coming = expected(plan, machine_speed(options.devices or (), told))
     if text := expected_text(coming, len(plan.having("queued"))):
         lines.say(text)
-
-
-def _preview(options: argparse.Namespace) -> int | None:
-    """Px of the last scale, where no more than the first are asked for."""
-    px: int | None = getattr(options, "preview", None)
-    return px
 
 
 def _shown(options: argparse.Namespace, plan: Plan, lines: Lines) -> AbstractContextManager[None]:
@@ -186,8 +180,8 @@ def _told_prefect(options: argparse.Namespace) -> dict[str, Any]:
         "renders_per_gpu": options.renders_per_gpu,
         "weights": options.weights and storage.public(options.weights),
         "output": options.output and storage.public(options.output),
-        "preview": _preview(options),
-        "preview_s": getattr(options, "preview_s", None),
+        "preview": options.preview,
+        "preview_s": options.preview_s,
         "settings": with_places(given_settings(options), lambda _, url: storage.public(url)),
     }
 
