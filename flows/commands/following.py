@@ -11,7 +11,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
 
 from flows.commands.options import DONE, FAILED, INTERRUPTED
-from flows.commands.terminal import Lines
+from flows.commands.terminal import OUTCOME_STYLES, Lines
 from flows.farm import submissions
 from flows.farm.approvals import APPROVED, TO_BE_APPROVED
 from flows.farm.names import HELD
@@ -25,8 +25,6 @@ POLL_S: Final = 3.0
 
 REVIVAL_S: Final = 60.0
 """A driver that died is started again within this time."""
-
-_STYLES = {"done": "green", "failed": "bold red"}
 
 
 def follow(
@@ -93,7 +91,7 @@ def _tell_changes(before: Mapping[str, SummaryPair], now: Mapping[str, SummaryPa
         if former is not None and _stand(former) == _stand(pair):
             continue
         if pair.state not in ("queued", "skipped"):
-            lines.say(pair_text(pair), _STYLES.get(pair.state, ""))
+            lines.say(pair_text(pair), OUTCOME_STYLES.get(pair.state, ""))
 
 
 def _stand(pair: SummaryPair) -> tuple[str, datetime | None]:

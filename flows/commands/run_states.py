@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 
 from flows.commands.night_view import counts_text
 from flows.commands.tables import plain, table
-from flows.commands.without_driver import age, as_they_stand, is_at_work, silent_s
+from flows.commands.without_driver import as_they_stand, is_at_work, silent_s
 from flows.farm import names, submissions
 from flows.farm.approvals import APPROVED, TO_BE_APPROVED
 from flows.farm.slot_work import figures, read_progress
@@ -20,7 +20,7 @@ from flows.farm.times import duration_text
 from styletransfer import storage
 from styletransfer.errors import StyleTransferError
 from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.records import Summary, SummaryPair, read_summary
+from styletransfer.renders.records import Summary, SummaryPair, now, read_summary
 
 _MOST_PAIRS: Final = 200
 
@@ -53,7 +53,7 @@ def read_run(client: SyncPrefectClient, run: FlowRun) -> RunState:
         summary = read_summary(places.summary)
         if summary is None or _is_kept(run, silent):
             return replace(state, summary=summary)
-        state = replace(state, summary=summary, age_s=age(summary).total_seconds())
+        state = replace(state, summary=summary, age_s=max(0.0, (now() - summary.updated).total_seconds()))
         return replace(state, summary=as_they_stand(client, places, summary))
     except StyleTransferError as error:
         return replace(state, missing=str(error))

@@ -33,7 +33,7 @@ TOLD_EVERY_S = 60.0
 """Between two lines about a pair that is within a scale, where there is no live table."""
 
 _REFRESH_PER_S = 4
-_STYLES = {"done": "green", "failed": "bold red"}
+OUTCOME_STYLES = {"done": "green", "failed": "bold red"}
 
 
 class DisplayedPair(Protocol):
@@ -130,7 +130,7 @@ class Lines(Listener):
         self._told_at[pair.id] = now
 
     def finished(self, pair: DisplayedPair, outcome: Outcome) -> None:
-        self.say(outcome_text(pair.id, outcome), _STYLES.get(outcome.state, "yellow"))
+        self.say(outcome_text(pair.id, outcome), OUTCOME_STYLES.get(outcome.state, "yellow"))
 
     def ended(self, result: Result) -> None:
         """What it comes to, with every failure once more: the first may have scrolled away hours ago."""
@@ -138,7 +138,7 @@ class Lines(Listener):
         if text := truth_text(result.pairs):
             self.say(text)
         for failure in result.failures:
-            self.say(f"failed: {failure}", _STYLES["failed"])
+            self.say(f"failed: {failure}", OUTCOME_STYLES["failed"])
         self.say(f"contact sheet: {result.index}")
 
     def say(self, text: str, style: str = "") -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun, StateType
@@ -12,7 +12,7 @@ from flows.farm import names, submissions
 from flows.farm.heartbeats import last_heard, server_time
 from flows.farm.pair_notes import PairNote, read_notes
 from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.records import Summary, SummaryPair, now, read_record
+from styletransfer.renders.records import Summary, SummaryPair, read_record
 
 
 def silent_s(client: SyncPrefectClient, run: FlowRun) -> float | None:
@@ -30,11 +30,6 @@ def _silent(client: SyncPrefectClient, runs: Collection[FlowRun]) -> dict[str, f
     moment = server_time(client)
     heard = last_heard(client, runs, moment, names.LOST_AFTER_S)
     return {str(run_id): (moment - last).total_seconds() for run_id, last in heard.items()}
-
-
-def age(summary: Summary) -> timedelta:
-    """Of the table."""
-    return max(timedelta(0), now() - summary.updated)
 
 
 def as_they_stand(client: SyncPrefectClient, places: OutputPlaces, summary: Summary) -> Summary:

@@ -93,7 +93,6 @@ def _gpu_workers(gpus: Sequence[tuple[str, str]], per_render: int, renders: int)
     if len(gpus) % per_render:
         numbers = ",".join(number for number, _ in gpus)
         raise NoSuchDeviceError(f"--gpus {numbers}: {len(gpus)} can't be shared out by {per_render}")
-    shared = {SHARES_VARIABLE: str(renders)}
     slots = [gpus[start : start + per_render] for start in range(0, len(gpus), per_render)]
     return tuple(
         _spec(
@@ -102,7 +101,7 @@ def _gpu_workers(gpus: Sequence[tuple[str, str]], per_render: int, renders: int)
             {
                 "CUDA_VISIBLE_DEVICES": ",".join(name for _, name in slot),
                 "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
-                **shared,
+                SHARES_VARIABLE: str(renders),
             },
         )
         for slot in slots

@@ -357,7 +357,7 @@ class Drain:
         self.asked.set()
 
     def listen(self) -> None:
-        """Also to the end of standard input, unless that is a terminal or nothing at all."""
+        """To signals, and to the end of standard input."""
         loop = asyncio.get_running_loop()
         for number in (*ending_signals(), signal.SIGINT):
             loop.add_signal_handler(number, self.ask)
