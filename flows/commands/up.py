@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from flows.commands.options import DONE, Parser, add_slots, whole_number
 from flows.commands.worker import tell
+from flows.server.environment import SILENT
 from flows.server.local_server import LocalServer, make_private
 from flows.server.password import CLIENTS_VARIABLE, SERVERS_VARIABLE
 from flows.server.watchdog import ServerWatchdog
@@ -126,10 +127,8 @@ def _start(server: LocalServer) -> None:
 def _deploy(server: LocalServer, output: IO[bytes] | None) -> None:
     """In a process of its own, so that this one stays small. Raises StyleTransferError if it fails."""
     command = [sys.executable, "-m", "flows.commands.main", "deploy"]
-    environment = {**server.environment, "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
-    done = subprocess.run(
-        command, check=False, env=environment, stdout=output, stderr=subprocess.PIPE, text=True
-    )
+    environment = server.environment | SILENT
+    done = subprocess.run(command, check=False, env=environment, stdout=output, stderr=subprocess.PIPE, text=True)
     if done.returncode:
         reason = done.stderr.strip().removeprefix("error: ") or f"status {done.returncode}"
         raise StyleTransferError(f"the server could not be set up: {reason}")

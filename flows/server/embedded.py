@@ -17,12 +17,10 @@ import tempfile
 import threading
 from typing import IO
 
-from flows.server.environment import python_path, quiet_settings
+from flows.server.environment import SETTINGS, SILENT, python_path
+from flows.server.local_server import STARTUP_TIMEOUT_S, last_words
 from flows.server.password import CLIENTS_VARIABLE, SERVERS_VARIABLE, new_password
 from styletransfer.errors import StyleTransferError
-
-STARTUP_TIMEOUT_S = 300
-"""For the slowest: a fresh machine with other things to do, where Prefect first makes its database."""
 
 _STOP_TIMEOUT_S = 5
 
@@ -32,7 +30,7 @@ OURS = "ours"
 
 def configure(*, verbose: bool = False) -> None:
     """Set what Prefect is to be like in this process and its children; what the environment says stays."""
-    for name, value in quiet_settings(verbose=verbose).items():
+    for name, value in (SETTINGS if verbose else SETTINGS | SILENT).items():
         os.environ.setdefault(name, value)
 
 
@@ -75,18 +73,14 @@ class Server:
         finally:
             patience.cancel()
         if not url:
-            reason = self._last_words()
+            assert self._log is not None
+            self._log.seek(0)
+            reason = last_words(self._log.read())
             self.stop()
             raise StyleTransferError(f"Prefect's server did not start: {reason}")
         os.environ["PREFECT_API_URL"] = url
         if whose == OURS:
             os.environ[CLIENTS_VARIABLE] = self._password
-
-    def _last_words(self) -> str:
-        assert self._log is not None
-        self._log.seek(0)
-        lines = self._log.read().strip().splitlines()
-        return lines[-1] if lines else f"no answer within {STARTUP_TIMEOUT_S} s"
 
     def stop(self) -> None:
         """End the server, if it is ours, and wait until it is gone."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from flows.server.embedded import OURS
 from flows.server.host_guard import LOOPBACK, HostGuard, own_origins
+from flows.server.local_server_process import end_with_input
 from flows.server.sqlite_cursors import use_orderly_cursors
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def main() -> None:
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on", timeout_graceful_shutdown=1))
     address = f"http://{LOOPBACK[0]}:{port}/api"
     threading.Thread(target=_announce, args=(server, address), daemon=True).start()
-    threading.Thread(target=_end_with_input, args=(server,), daemon=True).start()
+    threading.Thread(target=end_with_input, daemon=True).start()
     server.run(sockets=[listener])
 
 
@@ -47,11 +48,6 @@ def _announce(server: uvicorn.Server, address: str) -> None:
     while not server.started:
         time.sleep(0.05)
     _print(f"{address} {OURS}")
-
-
-def _end_with_input(server: uvicorn.Server) -> None:
-    sys.stdin.read()
-    server.should_exit = True
 
 
 def _print(line: str) -> None:

@@ -1,4 +1,4 @@
-"""Environment variables of Prefect's processes: quiet ones, those of a farm, and where they find this package."""
+"""Environment variables of Prefect's processes: those of all, those of a farm, and where they find this package."""
 
 from __future__ import annotations
 
@@ -6,19 +6,16 @@ import os
 from pathlib import Path
 from typing import Final
 
+SETTINGS: Final = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "styletransfer,flows",  # our warnings appear in the run's log
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",  # those of workers, in no run, in the terminal alone
+}
+"""Environment variables for a Prefect that sends nothing anywhere."""
 
-def quiet_settings(*, verbose: bool = False) -> dict[str, str]:
-    """Environment variables for a Prefect that sends nothing anywhere and keeps out of the terminal."""
-    settings = {
-        "DO_NOT_TRACK": "1",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "PREFECT_LOGGING_EXTRA_LOGGERS": "styletransfer,flows",  # our warnings appear in the run's log
-        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",  # those of workers, in no run, in the terminal alone
-    }
-    if not verbose:
-        # Only in the terminal: what is logged still reaches the server, and its dashboard.
-        settings["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
-    return settings
+SILENT: Final = {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
+"""And for one that keeps out of the terminal. What is logged still reaches the server, and its dashboard."""
 
 
 def python_path() -> str:
@@ -48,7 +45,7 @@ IDLE_QUERY_S: Final = period_s("NST_IDLE_QUERY_S", 8)
 def farm_environment() -> dict[str, str]:
     """Environment variables that every process of the farm needs: servers, workers, and the runs they start."""
     return {
-        **quiet_settings(verbose=True),
+        **SETTINGS,
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(max(HEARTBEAT_S, LEAST_HEARTBEAT_S)),
         "PREFECT_WORKER_QUERY_SECONDS": str(WORKER_QUERY_S),
     }

@@ -129,8 +129,7 @@ class LocalServer:
 
     def last_words(self) -> str:
         """The last line of its log."""
-        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return lines[-1] if lines else f"no answer within {STARTUP_TIMEOUT_S} s"
+        return last_words(self.log.read_text(encoding="utf-8", errors="replace"))
 
     def dump(self) -> None:
         """Have it write to its log where each of its threads is."""
@@ -148,6 +147,12 @@ class LocalServer:
             process.terminate()
         patience.cancel()
         self._process = None
+
+
+def last_words(log: str) -> str:
+    """Why a server does not answer, by its log."""
+    lines = log.strip().splitlines()
+    return lines[-1] if lines else f"no answer within {STARTUP_TIMEOUT_S} s"
 
 
 def make_private(folder: Path) -> None:

@@ -2,14 +2,14 @@
 
 import pytest
 
-from flows.server.environment import quiet_settings
+from flows.server.environment import SETTINGS, SILENT
 
 
 @pytest.fixture(scope="session")
 def prefect_server():
     """A Prefect server with a database of its own."""
     with pytest.MonkeyPatch.context() as environment:
-        for name, value in quiet_settings().items():
+        for name, value in (SETTINGS | SILENT).items():
             environment.setenv(name, value)
         from prefect.testing.utilities import prefect_test_harness
 

@@ -5,14 +5,15 @@ import os
 import pytest
 
 from flows.server.embedded import Server, configure
-from flows.server.environment import quiet_settings
+from flows.server.environment import SETTINGS, SILENT
 from styletransfer.errors import StyleTransferError
 
 
-def test_what_the_environment_says_stays(monkeypatch):
+@pytest.mark.parametrize(("verbose", "there"), [(False, SETTINGS | SILENT), (True, SETTINGS)])
+def test_what_the_environment_says_stays_and_verbose_lets_prefect_speak(monkeypatch, verbose, there):
     monkeypatch.setattr(os, "environ", {"DO_NOT_TRACK": "0"})
-    configure()
-    assert os.environ == {**quiet_settings(), "DO_NOT_TRACK": "0"}
+    configure(verbose=verbose)
+    assert os.environ == {**there, "DO_NOT_TRACK": "0"}
 
 
 def test_a_server_that_is_configured_is_used(monkeypatch):

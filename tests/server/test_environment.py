@@ -7,17 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from flows.server.environment import farm_environment, period_s, python_path, quiet_settings
+from flows.server.environment import SETTINGS, farm_environment, period_s, python_path
 from tests.checkout import ROOT
 
 
-def test_verbose_lets_prefect_speak():
-    silenced = quiet_settings().keys() - quiet_settings(verbose=True).keys()
-    assert silenced == {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"}
-
-
 def test_nothing_is_sent_anywhere():
-    for settings in (quiet_settings(), farm_environment()):
+    for settings in (SETTINGS, farm_environment()):
         assert (settings["DO_NOT_TRACK"], settings["PREFECT_SERVER_ANALYTICS_ENABLED"]) == ("1", "false")
 
 
