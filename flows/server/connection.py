@@ -15,10 +15,10 @@ import psutil
 from platformdirs import user_state_path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from flows.server.environment import farm_environment
+from flows.server.environment import SILENT, farm_environment
 from flows.server.host_guard import LOOPBACK
 from flows.server.password import CLIENTS_VARIABLE, read_password
-from styletransfer.errors import StyleTransferError
+from styletransfer.errors import StyleTransferError, UsageError
 
 FARM_FILE: Final = "farm.json"
 
@@ -103,10 +103,8 @@ def find_server(state: str | None, *, quiet: bool = True) -> str:
     server is named. With `quiet` Prefect writes no log to the terminal, where a command speaks for itself; what
     is logged still reaches the server.
     """
-    for name, value in farm_environment().items():
+    for name, value in (farm_environment() | (SILENT if quiet else {})).items():
         os.environ.setdefault(name, value)
-    if quiet:
-        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     if state is not None:
         found = running(Path(state) / FARM_FILE)
         if found is None:
@@ -144,9 +142,14 @@ def is_on_this_host() -> bool:
 
 
 def _of_this_host() -> Farm | None:
-    """The `up` of this host that PREFECT_API_URL names."""
+    """The `up` of this host that PREFECT_API_URL names. Raises UsageError for what is no URL."""
     url = os.environ.get("PREFECT_API_URL", "")
-    if urlsplit(url).hostname not in LOOPBACK:
+    try:
+        asked = urlsplit(url)
+        host, port = asked.hostname, asked.port
+    except ValueError as error:
+        raise UsageError(f"PREFECT_API_URL is {url}: {error}; it must be like http://HOST:4200/api") from error
+    if host not in LOOPBACK:
         return None
     found = running(_by_port(url))
-    return found if found and urlsplit(found.api_url).port == urlsplit(url).port else None
+    return found if found and urlsplit(found.api_url).port == port else None

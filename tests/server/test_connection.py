@@ -1,6 +1,7 @@
 """Which server the commands speak to."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -16,7 +17,7 @@ from flows.server.connection import (
     withdraw,
 )
 from flows.server.password import keep_password
-from styletransfer.errors import StyleTransferError
+from styletransfer.errors import StyleTransferError, UsageError
 
 URL = "http://127.0.0.1:4300/api"
 
@@ -36,6 +37,13 @@ def test_the_environment_names_a_server():
     os.environ["PREFECT_API_URL"] = "https://farm.example/api"
     assert find_server(None) == "https://farm.example/api"
     assert not is_on_this_host()
+
+
+@pytest.mark.parametrize("url", ["http://farm:abc/api", "http://farm:99999/api", "http://[::1/api"])
+def test_an_address_that_is_none_is_told(url):
+    os.environ["PREFECT_API_URL"] = url
+    with pytest.raises(UsageError, match=f"PREFECT_API_URL is {re.escape(url)}: .*; it must be like http://HOST:4200"):
+        find_server(None)
 
 
 def test_a_state_folder_names_a_server_whatever_the_environment_says(tmp_path):
