@@ -5,6 +5,7 @@ Ids become file names on local disks, on S3 and on network shares that ignore ca
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 
@@ -54,3 +55,9 @@ def shorten(name: str, longest_bytes: int) -> str:
     """The name cut to a number of bytes in UTF-8, without half a letter or a '-' at the end."""
     cut = name.encode()[:longest_bytes].decode(errors="ignore")
     return unicodedata.normalize("NFC", cut).rstrip("-_.")
+
+
+def shorten_with_hash(name: str, longest_bytes: int, digits: int, whole: str | None = None) -> str:
+    """The name's beginning, and so many digits of a hash of the `whole`, or else of the name."""
+    digest = hashlib.sha256((name if whole is None else whole).encode()).hexdigest()[:digits]
+    return f"{shorten(name, longest_bytes - 1 - digits)}-{digest}"

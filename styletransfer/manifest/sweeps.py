@@ -7,7 +7,6 @@ alone, so that a value more or less renames no other render.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import math
@@ -17,7 +16,7 @@ from pathlib import Path as LocalPath
 from typing import Any, Final
 
 from styletransfer import storage
-from styletransfer.manifest.names import shorten, slug
+from styletransfer.manifest.names import shorten_with_hash, slug
 from styletransfer.manifest.schema import shown
 from styletransfer.manifest.strict_yaml import Path
 from styletransfer.settings import SWEEPABLE
@@ -99,7 +98,7 @@ def _label(chosen: Mapping[str, Any]) -> str:
     """`cw0.005-fast`."""
     text = "-".join(value_label(name, value) for name, value in chosen.items())
     short = len(text.encode()) <= _LONGEST_LABEL_BYTES
-    return text if short else _cut(text, _LONGEST_LABEL_BYTES, _LONG_HASH_DIGITS)
+    return text if short else shorten_with_hash(text, _LONGEST_LABEL_BYTES, _LONG_HASH_DIGITS)
 
 
 def value_label(name: str, value: object) -> str:
@@ -111,7 +110,8 @@ def value_label(name: str, value: object) -> str:
         return f"{short or name}-none"
     word = slug(_in_words(value).replace("+", "plus"))
     if len(word.encode()) > _LONGEST_VALUE_BYTES:
-        word = _cut(word, _LONGEST_VALUE_BYTES, _HASH_DIGITS, of=json.dumps(value, sort_keys=True, default=repr))
+        whole = json.dumps(value, sort_keys=True, default=repr)
+        word = shorten_with_hash(word, _LONGEST_VALUE_BYTES, _HASH_DIGITS, whole)
     if word[0].isdigit():
         return short + word
     return f"{short}-{word}" if short else word
@@ -126,9 +126,3 @@ def _in_words(value: object) -> str:
         return " ".join(map(str, value))
     text = str(value)
     return LocalPath(storage.name(text)).stem if "/" in text else text
-
-
-def _cut(text: str, longest_bytes: int, digits: int, of: str | None = None) -> str:
-    """The text's beginning, and a hash of the whole."""
-    digest = hashlib.sha256((text if of is None else of).encode()).hexdigest()[:digits]
-    return f"{shorten(text, longest_bytes - 1 - digits)}-{digest}"

@@ -10,14 +10,13 @@ Ids become file names on local disks, on S3 and on network shares that ignore ca
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
 from typing import Final
 
 from styletransfer import storage
 from styletransfer.errors import StorageError
-from styletransfer.manifest.names import LONGEST_NAME_BYTES, name_fault, shorten
+from styletransfer.manifest.names import LONGEST_NAME_BYTES, name_fault, shorten_with_hash
 from styletransfer.pictures.formats import Format, extension
 
 PAIRS_A_PAGE: Final = 500
@@ -142,8 +141,7 @@ def _short(name: str) -> str:
     """The name, or so much of it as an id may have, with a hash of the whole."""
     if len(name.encode()) <= LONGEST_NAME_BYTES:
         return name
-    digest = hashlib.sha256(name.encode()).hexdigest()[:16]
-    return f"{shorten(name, LONGEST_NAME_BYTES - 17)}-{digest}"
+    return shorten_with_hash(name, LONGEST_NAME_BYTES, digits=16)
 
 
 def _safe(name: str) -> str:
