@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from styletransfer.pictures.icc_profile import linear_to_srgb, srgb_to_linear
+from styletransfer.pictures.icc_profile import Floats, linear_to_srgb, srgb_to_linear
 from styletransfer.pictures.picture import FLOATS_PX, Picture, Pixels, resize, strips
 
 if TYPE_CHECKING:
     import torch
-
-Floats = np.ndarray[Any, np.dtype[Any]]
 
 # Oklab (Ottosson 2020, https://bottosson.github.io/posts/oklab/): linear sRGB to the cones' responses, whose cube
 # roots make lightness and two axes of colour.

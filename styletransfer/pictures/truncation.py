@@ -30,7 +30,7 @@ _TIFF_PLACES: Final = ((273, 279), (324, 325))      # offsets and byte counts: o
 def missing_end(data: bytes) -> str | None:
     """How a JPEG, PNG, WebP or AVIF is seen to be cut short; None for a whole one, and for any other file."""
     if data.startswith(JPEG_START):
-        return None if _has_jpeg_end(data) else "its JPEG data has no end"
+        return None if _JPEG_END in _jpeg_markers(data) else "its JPEG data has no end"
     if data.startswith(PNG_START) and len(data) >= _PNG_HEADER_BYTES:
         return None if _has_png_end(data) else "its last PNG chunk is missing"
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
@@ -53,10 +53,6 @@ def missing_pixels(tags: Mapping[int, Any], size_bytes: int) -> str | None:
 def jpeg_scans(data: bytes) -> int:
     """How often a JPEG goes over its pixels: once, or 4 to 20 times if it is progressive. 0 for another file."""
     return sum(marker == _JPEG_SCAN for marker in _jpeg_markers(data)) if data.startswith(JPEG_START) else 0
-
-
-def _has_jpeg_end(data: bytes) -> bool:
-    return _JPEG_END in _jpeg_markers(data)
 
 
 def _jpeg_markers(data: bytes) -> Iterator[int]:
