@@ -51,31 +51,29 @@ class Fetched:
 
 def fetch(planned: PlannedPair) -> Fetched:
     """Read and decode the pair's inputs. Raises StorageError or ImageError; writes nothing."""
-    pair, started = planned.pair, now()
-    contents = {use.url: _read_input(use) for use in input_uses(pair)}
+    pair, started, uses = planned.pair, now(), [*input_uses(planned.pair)]
+    read = {use.url: _read_input(use) for use in uses}
     pictures = {
-        use.url: decode(contents[use.url].contents, storage.public(use.url), alpha=pair.settings.alpha)
-        for use in input_uses(pair)
+        use.url: decode(read[use.url].contents, storage.public(use.url), alpha=pair.settings.alpha)
+        for use in uses
         if use.role not in ("proof", *MASKS)
     }
     masks = {
-        use.url: decode_mask(contents[use.url].contents, storage.public(use.url))
-        for use in input_uses(pair)
-        if use.role in MASKS
+        use.url: decode_mask(read[use.url].contents, storage.public(use.url)) for use in uses if use.role in MASKS
     }
     if pair.settings.proof is not None:
-        profile = contents[pair.settings.proof].contents
-        name = storage.public(pair.settings.proof)
+        profile, name = read[pair.settings.proof].contents, storage.public(pair.settings.proof)
         pictures = {url: soft_proof(picture, profile, name) for url, picture in pictures.items()}
+    decoded = masks | pictures
     fetched = Fetched(
-        planned,
-        pictures[pair.content],
-        tuple(pictures[style.image] for style in pair.styles),
-        pictures[pair.settings.init_image] if pair.settings.init_image is not None else None,
-        tuple(_input_record(use, contents[use.url], (masks | pictures).get(use.url)) for use in input_uses(pair)),
-        {url: read.sha256 for url, read in contents.items()},
-        started,
-        masks,
+        planned=planned,
+        content=pictures[pair.content],
+        styles=tuple(pictures[style.image] for style in pair.styles),
+        start=pictures[pair.settings.init_image] if pair.settings.init_image is not None else None,
+        inputs=tuple(_input_record(use, read[use.url], decoded.get(use.url)) for use in uses),
+        hashes={url: each.sha256 for url, each in read.items()},
+        started=started,
+        masks=masks,
     )
     for style in fetched.styles:
         _ = style.digest  # targets are looked up by it; hashed here, while the device works on another pair
@@ -89,8 +87,7 @@ def fetch(planned: PlannedPair) -> Fetched:
 
 @dataclass(frozen=True)
 class _Read:
-    """Bytes of one input, with the stat from before they were read: if they changed meanwhile, it won't
-    match."""
+    """Bytes of one input, with the stat from before they were read: if they changed meanwhile, it won't match."""
 
     contents: bytes = field(repr=False)
     stat: storage.Stat

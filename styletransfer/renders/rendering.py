@@ -86,16 +86,16 @@ def stylize_pair(
     except _FarEnough as stopped:
         image, reports, seconds = stopped.image, stopped.reports, stopped.seconds
     return Rendered(
-        fetched,
-        image,
-        made,
-        WeightsRecord(source=weights.source, identity=weights.identity),
-        tuple(replace(report, seconds=round(report.seconds, 3)) for report in reports),
-        tuple(describe(device) for device in devices),
-        stylizer.precision,
-        seconds,
-        started,
-        share,
+        fetched=fetched,
+        image=image,
+        fingerprint=made,
+        weights=WeightsRecord(source=weights.source, identity=weights.identity),
+        scales=tuple(replace(report, seconds=round(report.seconds, 3)) for report in reports),
+        devices=tuple(describe(device) for device in devices),
+        precision=stylizer.precision,
+        seconds=seconds,
+        started=started,
+        share=share,
     )
 
 
