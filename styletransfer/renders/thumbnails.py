@@ -15,6 +15,7 @@ from styletransfer.pictures.decode import inspect
 from styletransfer.pictures.picture import Picture
 from styletransfer.pictures.thumbnail import thumbnail
 from styletransfer.renders.output_places import OutputPlaces
+from styletransfer.storage.retries import is_transient
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ class Thumbnails:
                 self._known[key] = self._read(sha256, px) or self._make(sha256, url, px)
             except (ImageError, StorageError) as error:
                 log.warning("no thumbnail: %s", error)
-                if isinstance(error, StorageError) and error.transient:
+                if is_transient(error):
                     return None  # but next time, perhaps
                 self._known[key] = None
         return self._known[key]
@@ -76,17 +77,16 @@ class Thumbnails:
         """Place, relative to the output folder, of a JPEG as `find` has it, made where it is not there yet."""
         key = (sha256, px)
         if key not in self._stand_ins:
-            kept = ""
             try:
                 kept = self._url(sha256, px)
                 there = storage.exists(kept) or self._make(sha256, url, px) is not None
+                place = f"{storage.name(self._places.thumbnails)}/{storage.name(kept)}"
+                self._stand_ins[key] = place if there else None
             except (ImageError, StorageError) as error:
                 log.warning("no picture to look at: %s", error)
-                if isinstance(error, StorageError) and error.transient:
+                if is_transient(error):
                     return None  # but next time, perhaps
-                there = False
-            place = f"{storage.name(self._places.thumbnails)}/{storage.name(kept)}"
-            self._stand_ins[key] = place if there else None
+                self._stand_ins[key] = None
         return self._stand_ins[key]
 
     def _read(self, sha256: str, px: int) -> bytes | None:
