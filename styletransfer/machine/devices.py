@@ -12,13 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from styletransfer.errors import DeviceError, NoSuchDeviceError
-from styletransfer.machine.hardware import (
-    CPU,
-    GPU,
-    HARDWARE,
-    Hardware,
-    cpu_model,
-)
+from styletransfer.machine.hardware import CPU, GPU, HARDWARE, Hardware, cpu_model
 from styletransfer.settings import Precision
 
 

@@ -36,6 +36,7 @@ from styletransfer.settings import SWEEPABLE, Settings
 
 Priority = Literal["low", "normal", "high"]
 
+
 def _max_failed(value: object) -> object:
     """As `parse_max_failed` has it."""
     try:
