@@ -14,7 +14,7 @@ from styletransfer.manifest.pairs import Pair, PairStyle
 from styletransfer.manifest.plain_yaml import plain_yaml
 from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.pictures.formats import extension
-from styletransfer.settings import with_places
+from styletransfer.renders.records import public_settings
 
 _OF_MANIFESTS: Final = frozenset({"gpus", "checkpoint_s", "trace"})  # settings that `image` has no option for
 
@@ -49,7 +49,7 @@ def _told_defaults(pair: Pair, asked: Collection[str]) -> dict[str, Any]:
         names.update(weights)
     stood_for = weights[0] if pair.settings.strength is not None else weights[1]
     every = pair.settings.model_dump(mode="json", include=names - {stood_for, "quality"})
-    return with_places(every, lambda _, url: storage.public(url))
+    return public_settings(every)
 
 
 def image_command(pair: Pair, weights: WeightsSource) -> str:
@@ -97,7 +97,7 @@ def _style_entry(style: PairStyle) -> dict[str, Any]:
 
 
 def _settings(pair: Pair) -> dict[str, Any]:
-    return with_places(pair.settings.differences(), lambda _, url: storage.public(url))
+    return public_settings(pair.settings.differences())
 
 
 def _as_words(value: Any) -> Iterator[str]:

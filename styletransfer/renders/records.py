@@ -46,7 +46,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def _public_settings(settings: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+def public_settings(settings: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     """The settings with those that are locations cut to what anybody may see."""
     return with_places(settings, lambda _, url: storage.public(url))
 
@@ -83,7 +83,7 @@ PublicUrl = Annotated[str, AfterValidator(storage.public)]
 UtcTime = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 Pixels = Annotated[int, Field(ge=1, lt=2**31)]  # no format goes further
 JsonObject = Annotated[dict[str, JsonValue], AfterValidator(_finite)]
-PlainSettings = Annotated[JsonObject, AfterValidator(_public_settings)]
+PlainSettings = Annotated[JsonObject, AfterValidator(public_settings)]
 Parts = Annotated[JsonObject, AfterValidator(_comparable)]
 
 
