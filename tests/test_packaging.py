@@ -126,7 +126,7 @@ def test_rooms_that_are_carried_need_little(name):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", ["styletransfer", "styletransfer.manifest", "styletransfer.settings"])
+@pytest.mark.parametrize("name", ["styletransfer", "styletransfer.manifest.reader", "styletransfer.settings"])
 def test_import_is_light(name):
     """A help text, a check of a manifest, a rerun that skips all: none of them waits for torch."""
     code = f"import sys, {name}; print(*({{'fsspec', 'prefect', 's3fs', 'torch'}} & sys.modules.keys()))"

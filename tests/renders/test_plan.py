@@ -221,7 +221,7 @@ def test_skipping_takes_no_torch(studio):
     )
     code = (
         "import sys\n"
-        "from styletransfer.manifest import load_manifest\n"
+        "from styletransfer.manifest.reader import load_manifest\n"
         "from styletransfer.renders.plan import plan_manifest\n"
         f"plan = plan_manifest(load_manifest({studio.url('demo.yaml')!r}))\n"
         "print(plan.pairs[0].state, 'torch' in sys.modules)"
