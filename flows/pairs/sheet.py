@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from flows.pairs.listeners import Listener
 from flows.pairs.so_far import SoFar
 from styletransfer import storage
 from styletransfer.contact_sheet.sheet import ContactSheet
+from styletransfer.contact_sheet.under_way import RunUnderWay
 from styletransfer.errors import StorageError
 from styletransfer.machine.devices import Slot
 from styletransfer.renders.plan import Plan, PlannedPair
@@ -37,12 +38,19 @@ class LiveSheet(Listener):
     called.
 
     The block's end writes nothing: call `write` for the last state, where failing matters. `farm`: what it took
-    of a farm, once that is known. `speed_of`: as a contact sheet's.
+    of a farm, once that is known. `speed_of`: as a contact sheet's. `under_way` tells, in the background, how far
+    renders of other processes are; without it this one's are meant.
     """
 
-    def __init__(self, plan: Plan, speed_of: SpeedOf = no_speed) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        speed_of: SpeedOf = no_speed,
+        under_way: Callable[[float], RunUnderWay] | None = None,
+    ) -> None:
         self.farm: FarmReport | None = None
         self._so_far = SoFar()
+        self._under_way = under_way or self._so_far.under_way
         self._progress_pause_s = 0.0 if storage.is_local(plan.places.index) else REMOTE_PAUSE_S
         self._progress_due = 0.0
         self._sheet = ContactSheet(plan, speed_of=speed_of)
@@ -70,12 +78,17 @@ class LiveSheet(Listener):
         self._set(pair.id, Outcome("rendering", str(slot)))
 
     def progress(self, pair: PlannedPair, progress: Progress) -> None:
-        if self._so_far.look(pair, progress) and time.monotonic() >= self._progress_due:
-            self._news.set()
+        if self._so_far.look(pair, progress):
+            self.look_again()
 
     def finished(self, pair: PlannedPair, outcome: Outcome) -> None:
         self._so_far.finished(pair, outcome)
         self._set(pair.id, outcome)
+
+    def look_again(self) -> None:
+        """There may be more to see of the renders: the sheet is written again, if it was not lately."""
+        if time.monotonic() >= self._progress_due:
+            self._news.set()
 
     def stand(self, outcomes: Mapping[str, Outcome]) -> None:
         """How some pairs stand now, by id. One that is stopped on its way to a finer preview has the one before."""
@@ -119,7 +132,7 @@ class LiveSheet(Listener):
             self._news.clear()
             began = time.monotonic()
             try:
-                under_way = self._so_far.under_way(pause_s)
+                under_way = self._under_way(pause_s)
                 self._sheet.write(self.outcomes, self.farm, whole=False, under_way=under_way)
             except StorageError as error:
                 log.warning("contact sheet not written, will be tried again: %s", error)

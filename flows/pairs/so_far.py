@@ -26,6 +26,12 @@ EVERY_S: Final = 10.0
 """Least seconds between two pictures of a render; or a hundred times what the last one took, if that is longer."""
 
 
+def seen_of(progress: Progress, picture: Preview | None = None) -> PairUnderWay:
+    """How far a render is, without waiting for its device."""
+    at = f"{progress.scale} px, scale {progress.scale_index + 1} of {len(progress.scales)}"
+    return PairUnderWay(at, progress.fraction, pair_seconds_left(progress.seconds, progress.fraction), picture)
+
+
 class SoFar(Listener):
     """What there is to see of renders. Pictures are read from the device, which waits for it, now and then only."""
 
@@ -53,13 +59,7 @@ class SoFar(Listener):
         began = self._clock()
         if began < self._due.get(pair.id, 0.0):
             return False
-        which = f"scale {progress.scale_index + 1} of {len(progress.scales)}"
-        seen = PairUnderWay(
-            f"{progress.scale} px, {which}",
-            progress.fraction,
-            pair_seconds_left(progress.seconds, progress.fraction),
-            self._picture(pair.id, progress),
-        )
+        seen = seen_of(progress, self._picture(pair.id, progress))
         with self._lock:
             self._pairs[pair.id] = seen
         if self._estimate:

@@ -2,7 +2,7 @@
 
     <output>/<manifest name>/<id>.<ext>, <id>.json, summary.json, index.html, index-2.html ...,
                              .checkpoints/<id>-<fingerprint>.safetensors, .thumbnails/<id>.jpg, .farm/<id>.json,
-                             .<id>.preview.jpg, .<id>.preview.json,
+                             .farm/<run>.so-far, .<id>.preview.jpg, .<id>.preview.json,
                              .history/<id>/<fingerprint>.<ext>, .history/<id>/<fingerprint>.json
 
 Ids become file names on local disks, on S3 and on network shares that ignore case, so they are kept plain.
@@ -102,6 +102,10 @@ class OutputPlaces:
     def note(self, pair_id: str) -> str:
         """What a farm notes about the pair as long as it is not done."""
         return storage.join(self.notes, f"{_safe(pair_id)}.json")
+
+    def so_far(self, run: str) -> str:
+        """What there is to see of a farm's render run, by the run's id, as long as it renders."""
+        return storage.join(self.notes, f"{_safe(run)}.so-far")
 
 
 def page_name(number: int) -> str:

@@ -133,7 +133,7 @@ class Bench:
     def begun(self, name: str, count: int) -> None:
         """Wait until so many pairs are being rendered."""
         notes = self._folder / "out" / name / ".farm"
-        until(lambda: notes.is_dir() and len(list(notes.iterdir())) >= count, f"{count} pairs that are rendered")
+        until(lambda: len([*notes.glob("*.json")]) >= count, f"{count} pairs that are rendered")
 
     def done(self, name: str) -> None:
         """Wait for the end of a manifest."""

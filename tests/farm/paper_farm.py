@@ -49,7 +49,7 @@ class PaperFarm:
         return [run for run in self.runs.values() if run.live and phase in (None, run.phase)]
 
     def submit(self, submission, pairs, needs=ONE):
-        run = RenderRun(f"run {next(self._numbers)}", "demo", "waiting", tuple(pairs), submission, needs)
+        run = RenderRun(f"run-{next(self._numbers)}", "demo", "waiting", tuple(pairs), submission, needs)
         self.runs[run.id] = run
         return run
 

@@ -142,7 +142,7 @@ class SimulatedFarm:
         return [LiveWorker(f"{place.host}-{place.slot}", RENDER_POOLS[1]) for place in there]
 
     def submit(self, group, attempts):
-        run = RenderRun(f"run {next(self._numbers)}", "demo", "waiting", group.ids, "night", group.needs)
+        run = RenderRun(f"run-{next(self._numbers)}", "demo", "waiting", group.ids, "night", group.needs)
         self.runs[run.id] = run
         return run
 

@@ -11,6 +11,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from flows.farm.pair_notes import read_notes
+from flows.farm.so_far import read_so_far
 from styletransfer.contact_sheet.sheet import ContactSheet
 from styletransfer.manifest.pairs import Manifest
 from styletransfer.manifest.reader import parse_manifest
@@ -54,11 +55,12 @@ def cases() -> st.SearchStrategy[bytes]:
 def attempt(case: bytes, folder: Path) -> None:
     """All places where one may lie: a page is made of what can be read, and the rest is named in the log."""
     manifest = _two_pairs(folder)
-    for name in ("a.json", "summary.json", ".farm/a.json", ".thumbnails/a.jpg"):
+    for name in ("a.json", "summary.json", ".farm/a.json", ".farm/a.so-far", ".thumbnails/a.jpg"):
         place = folder / "out/demo" / name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(case)
     plan = plan_manifest(manifest, only=["a"])
     read_notes(plan.places)
+    read_so_far(plan.places, "a")
     summary = ContactSheet(plan).write({})
     assert {pair.id for pair in summary.pairs} == {"a", "b"}

@@ -13,6 +13,7 @@ import torch
 from flows.pairs import sheet as sheets
 from flows.pairs.sheet import LiveSheet
 from styletransfer.contact_sheet.sheet import ContactSheet
+from styletransfer.contact_sheet.under_way import PairUnderWay, RunUnderWay
 from styletransfer.errors import StorageError
 from styletransfer.machine.devices import Slot
 from styletransfer.renders.plan import plan_manifest
@@ -96,6 +97,20 @@ def test_the_picture_so_far_is_on_the_page_while_the_block_is_open(plan):
         assert 'class="live"' in page.read_text("utf-8")
     sheet.write()
     assert 'class="live"' not in page.read_text("utf-8")
+
+
+def test_renders_elsewhere_are_looked_at_again_when_there_may_be_more_to_see(plan):
+    page, seen = Path(plan.places.index), list[str]()
+
+    def under_way(reload_s):
+        return RunUnderWay(reload_s, {"a": PairUnderWay(f"at {len(seen)} px")})
+
+    with LiveSheet(plan, under_way=under_way) as sheet:
+        sheet.stand({"a": Outcome("rendering")})
+        until(lambda: page.exists() and "at 0 px" in page.read_text("utf-8"), "what is seen first", 60)
+        seen.append("more")
+        sheet.look_again()
+        until(lambda: "at 1 px" in page.read_text("utf-8"), "what is seen next", 60)
 
 
 def test_the_last_page_is_the_last_also_within_the_block(plan, monkeypatch):

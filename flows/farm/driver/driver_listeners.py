@@ -66,7 +66,10 @@ class SheetStates:
     def states(self, outcomes: Mapping[str, Outcome]) -> None:
         news = {pair: outcome for pair, outcome in outcomes.items() if self._told.get(pair) != outcome}
         self._told |= news
-        self._sheet.stand(news)
+        if news:
+            self._sheet.stand(news)
+        else:
+            self._sheet.look_again()
 
     def ended(self, result: Result) -> None:
         pass

@@ -32,7 +32,7 @@ PICTURE_QUALITY: Final = 75
 class DriverProgress:
     """Publishes both, each when it has changed. Uses the artifacts of another listener, which closes them.
 
-    `forecast`: when all would be through, as soon as that could be told.
+    `told`: the manifest as it was last. `forecast`: when all would be through, as soon as that could be told.
     """
 
     def __init__(self, artifacts: Artifacts, clock: Callable[[], float] = time.monotonic) -> None:
@@ -40,7 +40,7 @@ class DriverProgress:
         self._due = float("-inf")
         self._plan: Plan | None = None
         self._pace: Pace | None = None
-        self._told: ManifestProgress | None = None
+        self.told: ManifestProgress | None = None
         self._latest: Record | None = None
         self.forecast: datetime | None = None
 
@@ -64,8 +64,8 @@ class DriverProgress:
             self._show(max(records, key=lambda record: record.finished))
 
     def _tell(self, progress: ManifestProgress) -> None:
-        if progress != self._told:
-            self._told = progress
+        if progress != self.told:
+            self.told = progress
             content = Content("progress", round(100 * progress.fraction, 1), str(progress))
             self._artifacts.publish(PROGRESS_ARTIFACT, lambda: content)
 

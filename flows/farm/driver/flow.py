@@ -34,6 +34,7 @@ from flows.farm.driver.pairs_table import PairsTable
 from flows.farm.driver.reconciler import Reconciler
 from flows.farm.driver.render_runs import RenderRequest, RenderRuns
 from flows.farm.driver.resolving import resolve_former
+from flows.farm.driver.runs_so_far import RunsSoFar
 from flows.farm.driver.stored_results import StoredResults
 from flows.farm.messages import tell_wrong
 from flows.farm.names import Place
@@ -185,13 +186,14 @@ def look_after(
 ) -> State[Any]:
     """Have the plan's pairs rendered, show how they stand, and sum up. Raises ReplacedError."""
     artifacts = Artifacts(str(me.run.id), WRITE_S)
-    table = PairsTable(artifacts)
-    with _sheet(plan) as sheet, StoredResults(plan, request.force_before) as results, table:
+    table, so_far = PairsTable(artifacts), RunsSoFar(plan.places)
+    with _sheet(plan, so_far) as sheet, StoredResults(plan, request.force_before) as results, table:
         messenger = Messenger(request.until, parse_zone(request.timezone or host_zone()), me.began)
         logged, progress = LogStates(get_run_logger()), DriverProgress(artifacts)
         listener = DriverListeners([SheetStates(sheet), logged, progress, table, messenger])
         reconciler = Reconciler(plan, RenderRuns(client, request), results, request, me.began)
         table.live_runs = reconciler.live_runs
+        so_far.runs, so_far.progress = reconciler.running, lambda: progress.told
         listener.planned(plan)
         try:
             keep_driving(reconciler, lambda: listener.states(reconciler.outcomes), partial(_heed, me, reconciler))
@@ -246,8 +248,8 @@ def keep_driving(reconciler: Reconciler, tell: Callable[[], None], check: Callab
 
 
 @contextmanager
-def _sheet(plan: Plan) -> Iterator[LiveSheet]:
-    with outage_retries().call(lambda: LiveSheet(plan)) as sheet:
+def _sheet(plan: Plan, so_far: RunsSoFar) -> Iterator[LiveSheet]:
+    with outage_retries().call(lambda: LiveSheet(plan, under_way=so_far.under_way)) as sheet:
         yield sheet
 
 

@@ -14,6 +14,7 @@ from flows.farm.driver.render_runs import RenderRun, RenderRuns
 from flows.farm.driver.stored_results import StoredResults
 from flows.farm.names import CONTAINER_LIMIT_S, LOST_MESSAGE, PENDING_LIMIT_S, Place
 from flows.farm.pair_notes import PairNote
+from flows.farm.so_far import forget_so_far
 from flows.server.environment import HEARTBEAT_S
 from styletransfer.renders.records import Record
 from styletransfer.renders.summary import Outcome
@@ -89,6 +90,8 @@ class Judge:
             traces = self._traces(run_id, pairs, ending.place, ended_well=well)
             self._board.end(run_id, ending, traces, self._clock())
             self._seen.pop(run_id, None)
+            if ending.begun:
+                forget_so_far(self._pairs.plan.places, run_id)
             if ending.how in ("crashed", "held"):
                 log.warning("%s: its render run %s %s", run.name if run else run_id, run_id, ending.text)
             self._settle(pairs, traces)

@@ -83,6 +83,10 @@ class Reconciler:
         """Ids of the live render runs, by the pairs that are left to them."""
         return {pair: run.id for run in self._live.values() for pair in run.pairs}
 
+    def running(self) -> list[str]:
+        """Ids of the render runs that are under way."""
+        return [run.id for run in list(self._live.values()) if run.phase == "running"]
+
     def report(self, forecast: datetime | None) -> FarmReport:
         """What the submission has taken of the farm so far."""
         records = [each.record for each in self.outcomes.values() if each.record]

@@ -39,6 +39,7 @@ ABANDONED: Final = timedelta(days=1)
 
 _CHECKPOINT = re.compile(r"(.+)-([0-9a-f]{64})\.safetensors(?:\.unreadable)?")
 _DIGEST = re.compile(r"[0-9a-f]{12}")
+_SO_FAR = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.so-far")
 _PARTIAL = re.compile(rf"\.[0-9a-f]{{16}}{re.escape(storage.PARTIAL_SUFFIX)}")
 
 
@@ -159,7 +160,10 @@ def _pair_and_fingerprint(file: _File) -> tuple[str, str] | None:
 
 
 def note_waste(places: OutputPlaces, before: datetime, records: _Records) -> Iterator[Waste]:
-    for file in _own(_list(places, places.notes), _has_pairs_name):
+    for file in _own(_list(places, places.notes), _has_pairs_or_runs_name):
+        if _SO_FAR.fullmatch(file.name):
+            yield from _old([file], "note", before, set())
+            continue
         pair_id = file.name.removesuffix(".json")
         note = read_note(places, pair_id)
         if note is None or note.pair != pair_id:
@@ -170,7 +174,9 @@ def note_waste(places: OutputPlaces, before: datetime, records: _Records) -> Ite
             yield Waste("note", file.url, f"{note.state} since {note.since:%Y-%m-%d}", base=file.base)
 
 
-def _has_pairs_name(file: _File) -> bool:
+def _has_pairs_or_runs_name(file: _File) -> bool:
+    if _SO_FAR.fullmatch(file.name):
+        return True
     return file.name.endswith(".json") and name_fault(file.name.removesuffix(".json")) is None
 
 

@@ -27,6 +27,7 @@ from flows.farm.render.held_devices import WAIT_S, hold_devices, slots_of
 from flows.farm.render.missing_inputs import missing_alone
 from flows.farm.render.note_keeper import NoteKeeper
 from flows.farm.render.progress import RenderProgress
+from flows.farm.render.so_far_keeper import SoFarKeeper
 from flows.farm.render.stopping import in_thread, why_stopped
 from flows.farm.run_process import leave_soon
 from flows.farm.times import shown
@@ -93,8 +94,9 @@ class PairsRun:
         queued = self._settle(plan, notes)
         try:
             if queued and not self._is_over():
-                with hold_devices(self._patience_s()) as devices:
-                    self._render_on(devices, plan, queued, notes, listener)
+                so_far = SoFarKeeper(plan.places, self.assignment.run)
+                with so_far, hold_devices(self._patience_s()) as devices:
+                    self._render_on(devices, plan, queued, notes, listener, so_far)
         except DeviceInUseError as error:
             self.stopped = Outcome("held", str(error))
         finally:
@@ -143,14 +145,16 @@ class PairsRun:
         queued: Sequence[PlannedPair],
         notes: NoteKeeper,
         listener: Listener,
+        so_far: SoFarKeeper,
     ) -> None:
         most = max((planned.pair.settings.gpus for planned in queued), default=1)
         if len(devices) < most:
             there = "+".join(devices)
             log.warning("there is only %s for pairs with `gpus: %d`, so they are rendered there", there, most)
         weights = load_weights(plan, queued)
-        with RenderProgress(queued, len(devices), Artifacts(self.assignment.run)) as board:
-            listeners = Listeners(listener, board)
+        artifacts = Artifacts(self.assignment.run)
+        with RenderProgress(queued, len(devices), artifacts, so_far.show) as board:
+            listeners = Listeners(listener, board, so_far)
             slots = slots_of(devices)
             renders = Renderer(slots, weights, listeners, self.assignment.attempts, NIGHT_DELAYS_S)
             with self._window(renders), self._giving_way(renders, notes):

@@ -13,12 +13,15 @@ from flows.farm.markdown import markdown
 from flows.farm.names import PROGRESS_ARTIFACT
 from flows.pairs.estimate import Estimate, clock_text, pair_seconds_left, speed_text
 from flows.pairs.listeners import Listener
+from flows.pairs.so_far import seen_of
+from styletransfer.contact_sheet.under_way import PairUnderWay
 from styletransfer.machine.devices import Slot
 from styletransfer.machine.memory import is_out_of_memory
 from styletransfer.pictures.encode import from_tensor
 from styletransfer.pictures.thumbnail import thumbnail
 from styletransfer.renders.plan import PlannedPair
 from styletransfer.renders.summary import Outcome
+from styletransfer.renders.thumbnails import LARGE_PX
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,6 +41,9 @@ _PREVIEWS: Final = ((320, 80), (320, 60), (256, 60), (192, 60), (128, 50), (96, 
 """Longest edges in px and JPEG qualities, best first: noise needs more bytes than a sky."""
 
 Clock = Callable[[], float]
+
+Show = Callable[[str, PairUnderWay, "Tensor"], None]
+"""Is told of a pair how far it is, and what it looks like; returns at once."""
 
 
 @dataclass(frozen=True)
@@ -90,12 +96,18 @@ class RenderProgress(Listener):
     """A render run in the dashboard, as long as the block that it opens: how far it is, and a preview.
 
     The device is waited for only when something is due. The percentage is of the work of all the run's pairs.
+    Each preview is shown elsewhere, too: by `show`.
     """
 
     def __init__(
-        self, pairs: Sequence[PlannedPair], at_once: int, artifacts: Artifacts, clock: Clock = time.monotonic
+        self,
+        pairs: Sequence[PlannedPair],
+        at_once: int,
+        artifacts: Artifacts,
+        show: Show,
+        clock: Clock = time.monotonic,
     ) -> None:
-        self._artifacts = artifacts
+        self._artifacts, self._show_elsewhere = artifacts, show
         self._estimate = Estimate(pairs, at_once, clock)
         self._clock = clock
         self._began = clock()
@@ -146,13 +158,14 @@ class RenderProgress(Listener):
 
     def _show(self, pair: PlannedPair, progress: Progress) -> None:
         try:
-            image = progress.image(_PREVIEWS[0][0])  # a sync point
+            image = progress.image(LARGE_PX)  # a sync point
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
             return  # the render has use for all there is
         caption = f"{markdown(pair.id)}: {where(progress)}"
         self._artifacts.publish("preview", lambda: preview(image, caption))
+        self._show_elsewhere(pair.id, seen_of(progress), image)
 
     def _tell(self) -> None:
         left = self._estimate.seconds_left() if self._total > 1 else self._pair_left()

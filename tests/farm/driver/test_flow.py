@@ -10,17 +10,19 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 
 import pytest
+from prefect.states import Cancelling
 
 from flows.farm import names
 from flows.farm.live_workers import live_workers
 from flows.farm.pair_notes import read_notes
 from flows.server import environment
 from flows.server.local_server import LocalServer
+from styletransfer import storage
 from styletransfer.renders.output_places import OutputPlaces
 from styletransfer.renders.records import read_record, read_summary
 from tests.checkout import ROOT
 from tests.ports import free_port
-from tests.studio import SHALLOW
+from tests.studio import SHALLOW, Studio
 from tests.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -185,3 +187,28 @@ def test_two_hosts_without_the_mount_cost_no_pair_beside_a_good_one(studio, own_
     asked = [run for run in own_farm.read_flow_runs() if names.RENDER_TAG in run.tags]
     failed = {run.labels[names.WORKER_LABEL] for run in asked if run.state.is_failed()}
     assert failed == {"bert-cpu0", "carl-cpu0"}
+
+
+def test_the_sheet_shows_pictures_so_far_and_none_of_a_run_that_was_killed(bucket, own_farm):
+    studio = Studio(bucket.url)
+    studio.picture("a.png")
+    pairs = [{"id": "a", "content": "a.png", "style": "a.png"}]
+    settings = {**LONG, "initial_iterations": 100_000}
+    text = {"version": 1, "output": "out", "weights": "random", "defaults": settings, "pairs": pairs}
+    manifest = studio.put("demo.yaml", json.dumps(text).encode())
+    places = OutputPlaces(studio.url("out"), "demo")
+
+    def page():
+        return (storage.read_if_exists(places.index) or b"").decode()
+
+    with worker(names.DRIVER_POOL, "driver", 4), worker(names.RENDER_POOLS[1], "one"):
+        driver = submit(own_farm, manifest)
+        until(lambda: "a.png, as far as it is" in page(), "a picture so far", PATIENCE_S, poll_s=1.0)
+        assert 'class="so-far"' in page()
+        (note,) = read_notes(places).values()
+        os.kill(until(lambda: process_of(note.run), "the process", PATIENCE_S), signal.SIGKILL)
+        until(lambda: not storage.exists(places.so_far(note.run)), "nothing to see of the run", PATIENCE_S)
+        own_farm.set_flow_run_state(driver, Cancelling())
+        until(lambda: ended(own_farm, driver), "the end of the manifest", PATIENCE_S)
+        until(lambda: not storage.glob(f"{places.notes}/*.so-far"), "nothing to see of any run", PATIENCE_S)
+    assert "as far as it is" not in page()

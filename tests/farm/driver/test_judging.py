@@ -2,7 +2,10 @@
 
 from flows.farm.driver.judging import HEARD_AGAIN_S
 from flows.farm.names import ATTEMPTS, CONTAINER_LIMIT_S, PENDING_LIMIT_S
+from flows.farm.so_far import read_so_far, write_so_far
+from styletransfer.contact_sheet.under_way import PairUnderWay, Preview
 from tests.farm.paper_farm import only, states
+from tests.studio import picture_file
 
 
 def test_pairs_are_told_as_they_are_rendered(farm):
@@ -40,6 +43,24 @@ def test_a_killed_render_is_retried_alone_with_its_attempts(farm):
     assert states(reconciler) == {"a": "failed", "b": "done"}
     assert reconciler.outcomes["a"].attempts == ATTEMPTS
     assert "-9" in (reconciler.outcomes["a"].reason or "")
+
+
+def test_nothing_is_seen_of_a_run_that_is_over(farm):
+    reconciler = farm.driver(only=["a"])
+    reconciler.step()
+    run = only(farm.live())
+    jpeg = Preview(picture_file(size=(40, 30), kind="JPEG"), 40, 30)
+    for name in (run.id, "other"):
+        write_so_far(farm.places, name, {"a": PairUnderWay(picture=jpeg)})
+    farm.become(run, "running")
+    reconciler.step()
+    assert reconciler.running() == [run.id]
+    assert read_so_far(farm.places, run.id)
+    farm.crash(run, "a")
+    reconciler.step()
+    assert reconciler.running() == []
+    assert not read_so_far(farm.places, run.id)
+    assert read_so_far(farm.places, "other")
 
 
 def test_a_lost_host_is_believed_after_a_while(farm):

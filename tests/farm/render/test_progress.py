@@ -40,12 +40,12 @@ class Progress:
         return 3_100_000_000
 
 
-def board_of(studio, names=("one",)):
+def board_of(studio, names=("one",), show=lambda *_: None):
     """A board of these pairs, with its clock and what it publishes."""
     studio.picture("a.png")
     plan = plan_manifest(studio.manifest(*({"id": name, "content": "a.png", "style": "a.png"} for name in names)))
     clock, published = Clock(), Published()
-    board = RenderProgress(plan.pairs, 1, cast(Any, published), clock)
+    board = RenderProgress(plan.pairs, 1, cast(Any, published), show, clock)
     return board, plan.pairs, clock, published
 
 
@@ -62,6 +62,19 @@ def test_the_device_is_waited_for_only_when_something_is_due(studio):
     assert min(later - now for now, later in pairwise(times)) >= 5
     assert [now for now, sync in syncs if sync == "image"] == [10, 40, 70, 100]
     assert [name for name, _ in published.contents][:3] == ["progress", "preview", "progress"]
+
+
+def test_what_the_dashboard_shows_is_shown_elsewhere_too(studio):
+    shown = []
+    board, (pair,), clock, published = board_of(studio, show=lambda *told: shown.append(told))
+    board.started(pair, CPU)
+    for clock.now in (5, 11, 12, 17, 42):
+        board.progress(pair, Progress(1, 20, 30.0))
+    assert [(name, seen.at, seen.fraction, seen.seconds_left) for name, seen, _ in shown] == [
+        ("one", "32 px, scale 2 of 2", 0.6, 20.0)
+    ] * 2
+    assert [name for name, _ in published.contents].count("preview") == 2
+    assert shown[0][2].shape == (1, 3, 24, 32)
 
 
 def test_figures_are_of_the_scale_in_hand(studio):
