@@ -11,12 +11,12 @@ import logging
 from collections.abc import Mapping
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
+from pydantic import BaseModel, ConfigDict, RootModel, ValidationError
 
 from styletransfer import storage
 from styletransfer.limits import MANIFEST_BYTES
 from styletransfer.renders.inputs import FoundInput
-from styletransfer.renders.records import Pixels
+from styletransfer.renders.records import Digest, Pixels
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class _Known(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    sha256: Digest
     width: Pixels | None = None
     height: Pixels | None = None
 

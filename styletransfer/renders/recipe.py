@@ -20,7 +20,7 @@ from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.pictures.embedded_recipe import embedded_recipe
 from styletransfer.pictures.formats import Format
 from styletransfer.renders.fingerprint import ALGORITHM_VERSION, canonical_json
-from styletransfer.renders.records import WeightsRecord, first_fault
+from styletransfer.renders.records import Digest, WeightsRecord, first_fault
 from styletransfer.settings import Settings, check_settings
 
 RECIPE_VERSION: Final = 1
@@ -60,7 +60,6 @@ def _without_places(settings: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 _Name = Annotated[str, AfterValidator(_plain_name)]
-_Hash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class _Part(BaseModel):
@@ -71,7 +70,7 @@ class Ingredient(_Part):
     """One input: the name of its file, the sha256 of its bytes, and where it was if that was to be told."""
 
     name: _Name
-    sha256: _Hash
+    sha256: Digest
     url: Annotated[str, Field(max_length=8192), AfterValidator(_public)] | None = None
 
     @property
@@ -100,7 +99,7 @@ class Recipe(_Part):
 
     recipe: Literal[1] = RECIPE_VERSION
     algorithm: int
-    fingerprint: _Hash
+    fingerprint: Digest
     settings: Annotated[dict[str, JsonValue], AfterValidator(_without_places)]
     content: Ingredient
     styles: Annotated[tuple[StyleIngredient, ...], Field(min_length=1, strict=False)]

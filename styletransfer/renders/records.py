@@ -82,6 +82,7 @@ def _in_utc(moment: datetime) -> datetime:
 PublicUrl = Annotated[str, AfterValidator(storage.public)]
 UtcTime = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 Pixels = Annotated[int, Field(ge=1, lt=2**31)]  # no format goes further
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 JsonObject = Annotated[dict[str, JsonValue], AfterValidator(_finite)]
 PlainSettings = Annotated[JsonObject, AfterValidator(public_settings)]
 Parts = Annotated[JsonObject, AfterValidator(_comparable)]
@@ -156,7 +157,7 @@ class Record(_Document):
     schema_version: int = SCHEMA_VERSION
     id: str
     state: PairState = "done"
-    fingerprint: str
+    fingerprint: Digest
     fingerprint_parts: Parts = {}
     settings: PlainSettings = {}
     inputs: tuple[InputRecord, ...]

@@ -215,6 +215,7 @@ OUTPUT = make_record().output.model_dump()
         ({"scales": [NO_PIXELS | {"width": 10**400}]}, "scales: .*no picture has"),
         ({"scales": [NO_PIXELS | {"width": 8, "iterations": 0}]}, "scales: .*no picture has"),
         ({"share": 0}, "share: "),
+        ({"fingerprint": "../x"}, "fingerprint: "),
     ],
 )
 def test_what_readers_divide_by_or_go_through_is_checked(change, message, tmp_path):
