@@ -19,93 +19,41 @@ import os
 import random
 import signal
 import sys
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx
-import psutil
-from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.responses import WorkerFlowRunResponse
 from prefect.exceptions import ObjectNotFound
-from prefect.utilities.processutils import command_to_string
-from prefect.workers.process import ProcessJobConfiguration, ProcessWorker
+from prefect.workers.process import ProcessWorker
 
 from flows.farm import submissions
-from flows.farm.names import (
-    DRAIN_LIMIT_S,
-    DRIVER_POOL,
-    ENTRYPOINTS,
-    MADE_LATER,
-    QUEUES,
-    RENDER_POOLS,
-    Place,
-    required_by,
-)
+from flows.farm.names import DRIVER_POOL, MADE_LATER, QUEUES, RENDER_POOLS, Place, required_by
 from flows.farm.night_page import keep_night_page
+from flows.farm.workers.draining import Drain, empty, forget, tell_runs
 from flows.farm.workers.driver_revival import revive_lost
 from flows.farm.workers.lost_runs import LostRuns
+from flows.farm.workers.slot_configuration import SlotConfiguration
 from flows.farm.workers.slot_duty import SlotDuty
 from flows.pairs.retrying import may_pass
-from flows.pairs.signals import ending_signals
 from flows.server.connection import is_on_this_host
 from flows.server.environment import IDLE_QUERY_S
 from flows.standard_streams import make_lenient
-from styletransfer.errors import StyleTransferError
 from styletransfer.renders.records import now
-from styletransfer.version import version
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun
-    from prefect.client.schemas.responses import DeploymentResponse
 
 log = logging.getLogger("prefect.workers.slot")  # Prefect's loggers reach the terminal
 
 SPREAD: Final = 4
 """By which the number of runs grows, of which a slot takes any, with each that another slot had first."""
-
-_POLL_S: Final = 0.2
-_KILLED_AFTER_S: Final = 20
-"""What it takes to report that a run was killed."""
-
-
-class SlotConfiguration(ProcessJobConfiguration):
-    """Starts the run's process directly, as the pool's job template says: whatever a run or deployment asks for.
-
-    Without a command of our own Prefect 3.8 starts another Python before it, to look for code to fetch and for
-    packages to install: 4 s per run, and nothing to find.
-    """
-
-    @classmethod
-    async def from_template_and_values(
-        cls, base_job_template: dict[str, Any], values: dict[str, Any], client: PrefectClient | None = None
-    ) -> Self:
-        del values  # a command, an environment: who may start a run need not be who may do anything here
-        configuration: Self = await super().from_template_and_values(base_job_template, {}, client=client)
-        return configuration
-
-    def prepare_for_flow_run(
-        self, flow_run: FlowRun, deployment: DeploymentResponse | None = None, *args: Any, **kwargs: Any
-    ) -> None:
-        """Raises StyleTransferError, which the run's state then tells, for a flow that this version has not."""
-        if deployment is not None:
-            check_entrypoint(deployment.entrypoint)
-        self.command = self.command or command_to_string([sys.executable, "-m", "prefect.engine"])
-        super().prepare_for_flow_run(flow_run, deployment, *args, **kwargs)
-
-
-def check_entrypoint(entrypoint: str | None) -> None:
-    """Raises StyleTransferError where another version of ours has deployed the flow."""
-    if str(entrypoint).startswith("flows.") and entrypoint not in ENTRYPOINTS.values():
-        raise StyleTransferError(
-            f"the server was set up by another version: it has {entrypoint}, which styletransfer {version()} has "
-            "not; run `styletransfer deploy` with the version that the workers have"
-        )
 
 
 class SlotWorker(ProcessWorker):
@@ -244,8 +192,10 @@ class SlotWorker(ProcessWorker):
             await self._keep_night_page()
 
     def _bear(self, error: httpx.HTTPError) -> None:
-        """Raises it again unless it may pass."""
-        tell_if_transient(error)
+        """One that may pass, as when the server restarts, is logged; another is raised again."""
+        if not may_pass(error):
+            raise error
+        log.warning("no answer from the server, trying on: %s: %s", type(error).__name__, error)
         if self._lost_runs is not None:
             self._lost_runs.server_was_away()
 
@@ -337,39 +287,6 @@ def query_pause_s(idle_s: float) -> float:
     return min(IDLE_QUERY_S, idle_s / 10)
 
 
-def tell_if_transient(error: httpx.HTTPError) -> None:
-    """Log it if it may pass, as when the server restarts; otherwise raise it again."""
-    if not may_pass(error):
-        raise error
-    log.warning("no answer from the server, trying on: %s: %s", type(error).__name__, error)
-
-
-class Drain:
-    """What is asked of a worker: nothing yet, to drain, or, by a second signal, to stop at once."""
-
-    def __init__(self) -> None:
-        self.asked = asyncio.Event()
-        self.at_once = self._signalled = False
-
-    def ask(self) -> None:
-        """A signal does, perhaps the first after others have asked: a restart, the end of standard input."""
-        self.at_once, self._signalled = self._signalled, True
-        self.asked.set()
-
-    def listen(self) -> None:
-        """To signals, and to the end of standard input."""
-        loop = asyncio.get_running_loop()
-        for number in (*ending_signals(), signal.SIGINT):
-            loop.add_signal_handler(number, self.ask)
-
-        def wait_for_end() -> None:
-            os.read(0, 1)  # not sys.stdin: its lock would be held when Python ends
-            with suppress(RuntimeError):  # the loop has ended meanwhile
-                loop.call_soon_threadsafe(self.asked.set)
-
-        threading.Thread(target=wait_for_end, daemon=True).start()
-
-
 async def serve(pool: str, name: str, limit: int, tags: Iterable[str], ready_fd: int | None) -> None:
     """Run the worker until it is drained."""
     worker = SlotWorker(pool, name=name, limit=limit, create_pool_if_not_found=False)
@@ -384,44 +301,12 @@ async def serve(pool: str, name: str, limit: int, tags: Iterable[str], ready_fd:
         asked.cancel()
         await working  # raises why
         return
-    await empty(worker, drain)
+    worker.draining = True
+    await empty(lambda: worker.busy, drain)
     working.cancel()
     with suppress(asyncio.CancelledError):
         await working
     await forget(pool, name)
-
-
-async def empty(worker: SlotWorker, drain: Drain) -> None:
-    """Let the run save and report; kill it when asked to, or after the limit."""
-    worker.draining = True
-    told: set[int] = set()
-    loop = asyncio.get_running_loop()
-    end = loop.time() + DRAIN_LIMIT_S
-    while worker.busy and loop.time() < end:
-        if drain.at_once:
-            tell_runs(signal.SIGKILL, set())
-            end = min(end, loop.time() + _KILLED_AFTER_S)
-            drain.at_once = False
-        tell_runs(signal.SIGTERM, told)
-        await asyncio.sleep(_POLL_S)
-    tell_runs(signal.SIGKILL, set())
-
-
-def tell_runs(number: int, told: set[int]) -> None:
-    """Send a signal to each process of a run, once."""
-    for process in psutil.Process().children():
-        if process.pid not in told:
-            told.add(process.pid)
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(number)
-
-
-async def forget(pool: str, name: str) -> None:
-    """Take the worker off the server's list, where it would count as alive for another minute."""
-    with suppress(httpx.HTTPError):
-        async with get_client() as client:
-            where = {"work_pool_name": pool, "name": name}
-            await client.request("DELETE", "/work_pools/{work_pool_name}/workers/{name}", path_params=where)
 
 
 def main() -> None:

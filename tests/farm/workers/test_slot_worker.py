@@ -20,32 +20,15 @@ from flows.farm.live_workers import live_workers
 from flows.farm.names import QUEUES, RENDER_DEPLOYMENTS, RENDER_POOLS, requirement_tags
 from flows.farm.setup.deploy import deploy
 from flows.farm.slot_service import SlotService, read_service, write_service
-from flows.farm.workers.slot_worker import Drain, SlotWorker, check_entrypoint, query_pause_s
+from flows.farm.workers.slot_worker import SlotWorker, query_pause_s
 from flows.server.environment import IDLE_QUERY_S
-from styletransfer.errors import StyleTransferError
 from styletransfer.renders.records import now
 from tests.checkout import ROOT
 from tests.farm.commands import unique
 from tests.waiting import until
 
-OLD = [
-    "flows.farm.driver.drive_manifest",
-    "flows.farm.rendering.render_pairs",
-    "flows.farm.inbox.render_inbox",
-    "flows.farm.clean.clean",
-]
-"""Entry points of deployments before the flows had rooms."""
-
-
-@pytest.mark.parametrize("entrypoint", OLD)
-def test_an_entry_point_of_another_version_is_none(entrypoint):
-    with pytest.raises(StyleTransferError, match=rf"it has {entrypoint}, .* run `styletransfer deploy`"):
-        check_entrypoint(entrypoint)
-
-
-@pytest.mark.parametrize("entrypoint", ["tests.farm.sleeper.sleeper", "night.py:clean", None])
-def test_flows_of_others_are_theirs(entrypoint):
-    check_entrypoint(entrypoint)
+OLD = "flows.farm.driver.drive_manifest"
+"""An entry point of deployments before the flows had rooms."""
 
 
 @pytest.fixture
@@ -206,16 +189,6 @@ def test_the_longer_there_was_nothing_to_do_the_longer_a_worker_waits():
     assert [query_pause_s(idle_s) for idle_s in (0, 20, 60, 1e9)] == [0, 2, 6, IDLE_QUERY_S]
 
 
-def test_only_a_second_signal_stops_a_worker_at_once():
-    """Who restarts it, or closes its standard input, sends none."""
-    drain = Drain()
-    drain.asked.set()
-    drain.ask()
-    assert not drain.at_once
-    drain.ask()
-    assert drain.at_once
-
-
 def crashed(client, run):
     """Its state, once it has crashed."""
     state = client.read_flow_run(run).state
@@ -254,7 +227,7 @@ def test_a_run_of_an_old_deployment_says_what_to_do(farm):
         template = ProcessWorker.get_default_base_job_template()
         client.create_work_pool(WorkPoolCreate(name=name, type="process", base_job_template=template))
         flow = client.create_flow_from_name("render-manifest")
-        deployment = client.create_deployment(flow, name, entrypoint=OLD[0], work_pool_name=name)
+        deployment = client.create_deployment(flow, name, entrypoint=OLD, work_pool_name=name)
         run = client.create_flow_run_from_deployment(deployment, parameters={"manifest": "a.yaml"}).id
         command = [sys.executable, "-m", "flows.farm.workers.slot_worker", "--pool", name, "--name", name]
         with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE) as worker:
@@ -262,7 +235,7 @@ def test_a_run_of_an_old_deployment_says_what_to_do(farm):
             assert worker.stdin is not None
             worker.stdin.close()
             assert worker.wait(60) == 0
-    assert OLD[0] in state.message
+    assert OLD in state.message
     assert "run `styletransfer deploy`" in state.message
 
 
