@@ -80,7 +80,7 @@ def test_it_renders_a_manifest(environment, tmp_path):
 
 
 TEMPLATES = """
-from flows.farm.setup.deploy import job_template
+from flows.farm.setup.job_templates import job_template
 for kind in ("docker", "kubernetes"):
     print(*job_template(kind, "nst-gpu1"))
 """

@@ -80,7 +80,7 @@ def _open_pools(client: SyncPrefectClient) -> Iterator[str]:
     from prefect.exceptions import ObjectNotFound
 
     from flows.farm import names
-    from flows.farm.setup.deploy import chosen_by_runs
+    from flows.farm.setup.job_templates import chosen_by_runs
 
     for name in names.POOLS:
         with suppress(ObjectNotFound):

@@ -3,19 +3,16 @@
 Deployments name a function of the installed package, not a file: no path need match between hosts. Whatever is
 as it should be is left alone, and so is what an operator may have set up: schedules, and job templates of pools.
 Of these only what names a module of ours is brought to this version: modules move.
-
-How a run is started, its pool says and not the run: a run that chose its command could have a worker do anything.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module, resources
-from typing import Any, Final, Literal, cast, get_args
+from importlib import import_module
+from typing import Any, Final, cast
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
@@ -26,19 +23,20 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectNotFound
 from prefect.utilities.callables import ParameterSchema, parameter_schema
-from prefect.workers.process import ProcessWorker
 
 from flows.farm import names
 from flows.farm.setup.automations import REVIVAL, automations, revival
+from flows.farm.setup.job_templates import (
+    OUR_COMMAND,
+    POOL_TYPES,
+    PoolType,
+    default_command,
+    has_prefects_template,
+    job_template,
+)
 from flows.farm.submissions import all_pages
-from flows.server import environment
 from styletransfer.errors import StyleTransferError
 from styletransfer.version import version
-
-PoolType = Literal["process", "docker", "kubernetes"]
-POOL_TYPES: Final = get_args(PoolType)
-
-_DANGEROUS: Final = ("command", "env", "working_dir", "image", "volumes")
 
 POOL_DESCRIPTIONS: Final = {
     names.DRIVER_POOL: "Drivers, one for each submitted manifest: CPU and network only.",
@@ -105,8 +103,6 @@ DEPLOYMENTS: Final = (
 
 _COPIED: Final = ("entrypoint", "job_variables", "parameter_openapi_schema")
 """Fields that a scheduled deployment shares with the one that it is a copy of, and that a version may change."""
-
-_OUR_COMMAND: Final = "python -m flows."
 
 
 def deploy(
@@ -177,7 +173,7 @@ class Deployer:
         """In containers: what starts a run, where it is ours."""
         wanted = default_command(job_template(cast("PoolType", pool.type), pool.name))
         there = default_command(pool.base_job_template)
-        if wanted and wanted != there and str(there).startswith(_OUR_COMMAND):
+        if wanted and wanted != there and str(there).startswith(OUR_COMMAND):
             text = json.dumps(pool.base_job_template)
             template = json.loads(text.replace(json.dumps(there), json.dumps(wanted)))
             change = partial(self._client.update_work_pool, pool.name, WorkPoolUpdate(base_job_template=template))
@@ -326,63 +322,7 @@ def there_is(found: DeploymentResponse, name: str) -> object:
     return getattr(found, name)
 
 
-def run_environment() -> dict[str, str]:
-    """Environment variables for the runs, whatever their worker's are: without its heartbeats a run seems lost."""
-    common = {name: value for name, value in environment.farm_environment().items() if "WORKER" not in name}
-    return {**common, "PREFECT_CLIENT_MAX_RETRIES": str(names.RUN_RETRIES)}
-
-
 def parameters_of(entrypoint: str) -> ParameterSchema:
     """The parameters of the flow of this name, as the dashboard shows and the server checks them."""
     module, _, name = entrypoint.rpartition(".")
     return parameter_schema(getattr(import_module(module), name))
-
-
-def job_template(pool_type: PoolType, pool: str) -> dict[str, Any]:
-    """The job template of a new pool."""
-    if pool_type == "process":
-        nothing = {"type": "object", "properties": {}, "additionalProperties": False}
-        return {"job_configuration": {"env": run_environment()}, "variables": nothing}
-    text = (resources.files("flows.farm.setup") / "templates" / f"{pool_type}.json").read_text(encoding="utf-8")
-    template: dict[str, Any] = json.loads(text)
-    template["job_configuration"]["env"] |= run_environment()
-    if pool == names.DRIVER_POOL:
-        del template["variables"]["properties"]["gpus"]
-        _without_gpus(template["job_configuration"], pool_type)
-    else:
-        gpus = next(gpus for gpus, name in names.RENDER_POOLS.items() if name == pool)
-        template["variables"]["properties"]["gpus"]["default"] = gpus
-    return template
-
-
-def default_command(template: Mapping[str, Any]) -> object:
-    """What a pool's job template starts a run with."""
-    configured = template.get("job_configuration", {}).get("command")
-    default = template.get("variables", {}).get("properties", {}).get("command", {}).get("default")
-    return default if configured == "{{ command }}" else configured
-
-
-def has_prefects_template(pool: WorkPool) -> bool:
-    """Whether it is a process pool with Prefect's own job template, which no operator has changed."""
-    default = ProcessWorker.get_default_base_job_template()
-    variables = pool.base_job_template.get("variables", {}).get("properties", {})
-    return (
-        pool.type == "process"
-        and pool.base_job_template.get("job_configuration") == default["job_configuration"]
-        and all(about.get("default") in (None, True) for about in variables.values())
-    )
-
-
-def chosen_by_runs(pool: WorkPool) -> list[str]:
-    """Those of a pool's job variables by which whoever starts a run can have a worker do anything."""
-    placeholders = re.findall(r"{{ *(\w+) *}}", json.dumps(pool.base_job_template.get("job_configuration", {})))
-    return [name for name in _DANGEROUS if name in placeholders]
-
-
-def _without_gpus(configuration: dict[str, Any], pool_type: PoolType) -> None:
-    """Take away what asks for GPUs: hosts without any could not start a container that does."""
-    if pool_type == "docker":
-        del configuration["container_create_kwargs"]["device_requests"]
-    else:
-        (container,) = configuration["job_manifest"]["spec"]["template"]["spec"]["containers"]
-        del container["resources"]["limits"]["nvidia.com/gpu"]

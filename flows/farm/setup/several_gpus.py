@@ -17,7 +17,8 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectAlreadyExists
 
 from flows.farm.names import QUEUES, RENDER_POOLS
-from flows.farm.setup.deploy import DEPLOYMENTS, Deployer, PoolType
+from flows.farm.setup.deploy import DEPLOYMENTS, Deployer
+from flows.farm.setup.job_templates import PoolType
 
 
 def make_missing(client: SyncPrefectClient) -> list[str]:

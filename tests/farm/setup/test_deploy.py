@@ -19,7 +19,8 @@ from flows.farm import names
 from flows.farm.overnight import cron_deployments
 from flows.farm.overnight.cron_deployments import Schedule
 from flows.farm.setup.automations import revival
-from flows.farm.setup.deploy import DEPLOYMENTS, chosen_by_runs, deploy, job_template
+from flows.farm.setup.deploy import DEPLOYMENTS, deploy
+from flows.farm.setup.job_templates import chosen_by_runs, job_template
 from styletransfer.errors import StyleTransferError
 from tests.waiting import until
 

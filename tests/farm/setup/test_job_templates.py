@@ -10,7 +10,7 @@ from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.utilities.templating import apply_values
 
 from flows.farm import names
-from flows.farm.setup.deploy import POOL_TYPES, job_template, run_environment
+from flows.farm.setup.job_templates import POOL_TYPES, job_template, run_environment
 
 TYPES = [name for name in POOL_TYPES if name != "process"]
 
