@@ -66,12 +66,9 @@ class ImagePage(SoFar):
         super().__init__(_WATCHED_EVERY_S)
         self._job, self._fetched = job, fetched
         self._began, self._outcome = now(), Outcome("rendering")
-        pictures = zip(self._pictures(), (fetched.content, *fetched.styles), strict=True)
-        self._jpegs = {(fetched.hashes[url], INPUT_PX): thumbnail(picture, INPUT_PX) for url, picture in pictures}
-
-    def _pictures(self) -> tuple[str, ...]:
-        """Where the content and the styles are."""
-        return self._job.pair.content, *(style.image for style in self._job.pair.styles)
+        styles = zip((style.image for style in job.pair.styles), fetched.styles, strict=True)
+        pictures = {**fetched.masks, job.pair.content: fetched.content, **dict(styles)}
+        self._jpegs = {(fetched.hashes[url], INPUT_PX): thumbnail(each, INPUT_PX) for url, each in pictures.items()}
 
     def finished(self, pair: PlannedPair, outcome: Outcome) -> None:
         super().finished(pair, outcome)
@@ -105,8 +102,7 @@ class ImagePage(SoFar):
 
     def _entry(self) -> SummaryPair:
         pair = self._job.pair
-        hashes = {url: self._fetched.hashes[url] for url in self._pictures()}  # of masks there are words alone
-        entry = summary_pair(self._job.places, pair, self._outcome, hashes)
+        entry = summary_pair(self._job.places, pair, self._outcome, self._fetched.hashes)
         if not self._is_over:
             return entry
         return entry.model_copy(update={"picture": pair.id, "sha256": "result", "format": pair.format})

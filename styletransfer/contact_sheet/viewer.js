@@ -2,7 +2,7 @@
 const viewer = document.querySelector("dialog.viewer");
 const panes = viewer.querySelector(".panes");
 const slider = viewer.querySelector(".slider"), cut = slider.querySelector("input");
-const view = { ids: [], at: 0, count: 1, active: 0, zoom: 1, x: .5, y: .5, slide: false };
+const view = { ids: [], at: 0, count: 1, active: 0, zoom: 1, x: .5, y: .5, slide: false, regions: false };
 // `zoom` 1 fits; `x` and `y`: which place of the pictures, in fractions of them, is in the middle.
 
 const inView = () => view.ids.slice(view.at, view.at + view.count);
@@ -12,7 +12,7 @@ const isShown = card => card && card.querySelector(".picture img");
 const shownIds = () => visibleCards().filter(isShown).map(idOf);
 
 function openViewer(ids, at, count) {
-  Object.assign(view, { ids: ids.filter(id => isShown(cardAt(id))), at, count, active: 0, zoom: 1, x: .5, y: .5, slide: false });
+  Object.assign(view, { ids: ids.filter(id => isShown(cardAt(id))), at, count, active: 0, zoom: 1, x: .5, y: .5, slide: false, regions: false });
   if (!view.ids.length) return;
   cut.value = 50;
   hold(false);
@@ -60,10 +60,23 @@ function makePane(id, index) {
   const varied = Object.entries(axesOf.get(card)).filter(([name]) => axisValues.has(name) && view.count > 1 && !former);
   const name = former ? former.told : idOf(card);
   pane.append(frame, element("figcaption", element("b", name)));
+  for (const [look, names] of former ? [] : regionsOf(card)) {
+    frame.append(element("span", "", { className: look }));
+    pane.lastChild.append(element("i", names.join(" + ")));
+  }
   pane.lastChild.append(...varied.map(([name, value]) => element("span", name + " " + value)));
   pane.setAttribute("aria-label", name);
   pane.addEventListener("focus", () => { view.active = index; update(); });
   return pane;
+}
+
+// What styles a mask of the content is for, by the classes that show it; blended ones have one in common.
+function regionsOf(card) {
+  const found = new Map();
+  for (const mask of card.querySelectorAll("[data-region]")) {
+    found.set(mask.className, [...found.get(mask.className) || [], mask.dataset.region]);
+  }
+  return found;
 }
 
 // Where they are
@@ -109,6 +122,7 @@ function move(right, down) {
 }
 
 function update() {
+  viewer.classList.toggle("masked", view.regions);
   place();
   const card = activeCard(), of = view.ids.length, last = view.at + view.count, id = idOf(card);
   const percent = Math.round(100 * view.zoom / actualZoom());
@@ -121,10 +135,12 @@ function update() {
   press("[data-count]", button => Number(button.dataset.count) === view.count);
   press("[data-pick]", button => button.dataset.pick === pickOf(id));
   press("[data-do=slide]", () => view.slide);
+  press("[data-do=regions]", () => view.regions);
   press("[data-do=fit]", () => view.zoom === 1);
   press("[data-do=actual]", () => percent === 100);
   const compared = Boolean(panes.querySelector(".before"));
   for (const name of ["hold", "slide"]) viewer.querySelector(`[data-do=${name}]`).disabled = !compared;
+  viewer.querySelector("[data-do=regions]").disabled = !panes.querySelector(".mask");
   for (const button of viewer.querySelectorAll("[data-count]")) button.disabled = Number(button.dataset.count) > of;
   slider.hidden = !(view.slide && compared);
   viewer.classList.toggle("sliding", !slider.hidden);
@@ -149,10 +165,11 @@ const acts = {
   actual: () => zoomTo(actualZoom()),
   toggle: () => view.zoom === 1 ? zoomTo(actualZoom()) : zoomTo(1, .5, .5),
   slide: () => { view.slide = !view.slide; update(); },
+  regions: () => { view.regions = !view.regions; update(); },
   close: () => viewer.close(),
 };
 const keys = {
-  ArrowLeft: acts.previous, ArrowRight: acts.next, f: acts.fit, z: acts.toggle, d: acts.slide,
+  ArrowLeft: acts.previous, ArrowRight: acts.next, f: acts.fit, z: acts.toggle, d: acts.slide, m: acts.regions,
   "+": () => zoomTo(view.zoom * 1.5), "=": () => zoomTo(view.zoom * 1.5), "-": () => zoomTo(view.zoom / 1.5),
   b: () => hold(true),
   s: () => { setPick(idOf(activeCard()), "star"); update(); },

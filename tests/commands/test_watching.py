@@ -78,11 +78,12 @@ def test_no_browser_of_a_terminal_is_started(monkeypatch, opened):
 @pytest.mark.parametrize("command", ["image", "render"])
 def test_a_render_is_seen_from_its_beginning_to_its_end(studio, command):
     studio.simple()
+    studio.picture("in/mask.png", 3)
     studio.put("demo.yaml", manifest_text({**SHALLOW, "initial_iterations": 50}))
-    layers = ["--content-layers", "relu2_1", "--style-layers", "relu1_1=1", "relu2_1=1"]
+    rest = ["--content-layers", "relu2_1", "--style-layers", "relu1_1=1", "relu2_1=1", "--keep", "in/mask.png"]
     arguments = {
         "render": ["demo.yaml"],
-        "image": ["in/a.png", "in/b.png", "-o", "a.png", "--weights", "random", "-s", "64", "-ii", "100", *layers],
+        "image": ["in/a.png", "in/b.png", "-o", "a.png", "--weights", "random", "-s", "64", "-ii", "100", *rest],
     }[command]
     started = subprocess.Popen(
         [sys.executable, "-m", "flows.commands.main", command, *arguments, "--watch"],
@@ -93,7 +94,9 @@ def test_a_render_is_seen_from_its_beginning_to_its_end(studio, command):
         line = next(line for line in started.stdout if line.startswith("watch: "))
         url = line.removeprefix("watch: ").strip()
         if command == "image":
-            assert " left</p>" in until(lambda: shows_picture(get(url)), "a picture so far", 120)
+            page = until(lambda: shows_picture(get(url)), "a picture so far", 120)
+            assert " left</p>" in page
+            assert 'data-region="kept"' in page
         else:
             assert not is_over(get(url))
         last = until(lambda: is_over(get(url)), "the end", 120)

@@ -1,15 +1,18 @@
 """The contact sheet as a browser shows it, by keys, clicks and links."""
 
+import io
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from styletransfer.contact_sheet.page import PageParts, PairTexts, page
 from styletransfer.contact_sheet.sheet import ContactSheet
 from styletransfer.contact_sheet.under_way import PairUnderWay, Preview, RunUnderWay
 from styletransfer.pictures.thumbnail import thumbnail
 from styletransfer.renders.plan import plan_manifest
+from styletransfer.renders.records import SummaryInput
 from tests.contact_sheet.pages import FORMER, comes_true, make_pair, make_summary, visible
 from tests.studio import QUICK, Studio, picture_file, pretend_all
 
@@ -281,6 +284,56 @@ def test_a_sheet_in_a_bucket_is_read_from_there_by_a_browser(bucket, s3_endpoint
     assert tab.request.get(record.evaluate("link => link.href")).json()["id"] == "grün"
     tab.close()
     assert complaints == []
+
+
+@pytest.mark.browser
+def test_masks_are_laid_over_the_picture_each_in_a_colour(browser, tmp_path):
+    left, right, gray = (Image.new("L", (80, 20), shade) for shade in (0, 0, 128))
+    left.paste(255, (0, 0, 40, 20))
+    right.paste(255, (60, 0, 80, 20))
+    pictures = zip("ablr", (gray, gray, left, right), strict=True)
+    jpegs = {(letter * 64, 80): jpeg_of(picture) for letter, picture in pictures}
+    one, other = (SummaryInput(url=f"/in/{name}.png", sha256=name[0] * 64) for name in ("left", "right"))
+    styles = [
+        SummaryInput(url=f"/in/{name}.png", sha256="b" * 64, weight=1, region=region)
+        for name, region in (("wave", one), ("night", one), ("glass", other), ("oil", None))
+    ]
+    pair, plain = make_pair(styles=tuple(styles)), make_pair("plain")
+    parts = PageParts({**jpegs, ("c" * 64, 480): jpeg_of(gray.resize((480, 120)))})
+    (tmp_path / "index.html").write_text(page(make_summary(pair, plain), parts), encoding="utf-8")
+    tab = browser.new_page(viewport={"width": 1000, "height": 700})
+    tab.goto((tmp_path / "index.html").as_uri())
+    tab.click("#pair-plain .picture")
+    assert tab.is_disabled("[data-do=regions]")
+    tab.keyboard.press("ArrowLeft")
+    assert colours(tab) == ["gray"] * 3
+    tab.keyboard.press("m")
+    assert colours(tab) == ["red", "gray", "blue"]
+    assert tab.locator(".pane i").all_inner_texts() == ["wave.png + night.png", "glass.png"]
+    tab.keyboard.press("m")
+    assert colours(tab) == ["gray"] * 3
+    assert not tab.is_visible(".pane i")
+    tab.close()
+
+
+def jpeg_of(image):
+    file = io.BytesIO()
+    image.save(file, "JPEG")
+    return file.getvalue()
+
+
+def colours(tab):
+    """What is seen at a quarter, three fifths and nine tenths of the picture's width."""
+    box = tab.locator(".result").bounding_box()
+    shot = Image.open(io.BytesIO(tab.screenshot())).convert("RGB")
+    found = []
+    for fraction in (0.25, 0.6, 0.9):
+        x, y = round(box["x"] + fraction * box["width"]), round(box["y"] + box["height"] / 2)
+        pixel = shot.crop((x, y, x + 1, y + 1)).tobytes()
+        named = dict(zip(("red", "green", "blue"), pixel, strict=True))
+        as_it_was = all(abs(value - 128) < 20 for value in pixel)
+        found.append("gray" if as_it_was else max(named, key=lambda name: named[name]))
+    return found
 
 
 @pytest.mark.browser

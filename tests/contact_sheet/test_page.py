@@ -181,7 +181,8 @@ def test_masks_are_told_with_what_they_are_for():
     ) in sheet.text
     (card,) = sheet.cards()
     assert all(name in card["data-find"] for name in ("sky.png", "face.png", "part.png"))
-    assert sum("thumb mask" in has.get("class", "") for has in sheet.find("span")) == 4
+    masks = [has for has in sheet.find("span") if "thumb mask" in has.get("class", "")]
+    assert [has.get("data-region") for has in masks] == ["kept", "b.png", "c.png", None]
 
 
 @pytest.mark.parametrize(("known", "thumbs"), [("ab", 2), ("a", 0), ("b", 0)])
