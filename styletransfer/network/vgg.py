@@ -121,9 +121,8 @@ class VGG19:
         return grad.to(image.device, image.dtype) / _per_channel(STD, image.dtype, image.device)
 
 
-def check_size(image: Tensor, smallest: int) -> None:
-    """ImageError when a side of `image` (..., H, W) is shorter than `smallest` px."""
-    height, width = image.shape[-2:]
+def check_size(width: int, height: int, smallest: int) -> None:
+    """ImageError when a side of a picture is shorter than `smallest` px."""
     if min(height, width) < smallest:
         raise ImageError(f"picture is {width}x{height} px; must be at least {smallest}x{smallest} px")
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from styletransfer.network.network_cache import shared_network
+from styletransfer.network.rows import Strips, height_of
 from styletransfer.network.tiles import Tiling
 from styletransfer.network.vgg import FIRST_POOLING, VGG19, check_size
 from styletransfer.objective.content import ContentLoss
@@ -167,7 +168,7 @@ class Objective:
             found = {layer: LayerMoments(each) for layer, each in self.masks(mask).items()}
             if not found:
                 return {}
-        self._way(style).forward(style, _by_index(found.items()))
+        self._way([style]).forward([style], _by_index(found.items()))
         return {layer: moments.sums().moments() for layer, moments in found.items()}
 
     def masks(self, mask: Tensor) -> dict[str, LayerMask]:
@@ -185,16 +186,25 @@ class Objective:
     @torch.no_grad()
     def targets(self, content: Tensor, styles: Mapping[str, Moments]) -> Targets:
         """Targets of a content (1, 3, H, W) and of blended style moments."""
-        way = self._way(content)
+        way = self._way([content])
         found = {layer: way.features(content, LAYERS[layer]) for layer in self.weighting.content}
-        way.forward(content, _by_index(found.items()))
+        way.forward([content], _by_index(found.items()))
         whole = {layer: feats.whole() for layer, feats in found.items() if isinstance(feats, WholeFeatures)}
         in_strips = {layer: feats for layer, feats in found.items() if isinstance(feats, StripFeatures)}
         return Targets(whole, self.style_targets(styles), content_in_strips=in_strips)
 
-    @torch.no_grad()
+    def apart(self, image: Tensor) -> list[Tensor]:
+        """image (1, 3, H, W), or what lies over it, in strips, each on the device that works on it."""
+        return self._way([image]).apart(image)
+
     def value_and_gradient(self, image: Tensor, targets: Targets) -> tuple[Losses, Tensor]:
         """Loss terms at image (1, 3, H, W) and the gradient of their sum, same shape, dtype and device."""
+        losses, (gradient,) = self.value_and_gradients([image], targets)
+        return losses, gradient
+
+    @torch.no_grad()
+    def value_and_gradients(self, image: Strips, targets: Targets) -> tuple[Losses, list[Tensor]]:
+        """The same at an image that may lie in strips, with the gradient as it does."""
         content = {
             layer: ContentLoss(targets.content_in_strips.get(layer) or targets.content[layer], weight)
             for layer, weight in self.weighting.content.items()
@@ -212,7 +222,7 @@ class Objective:
         for layer, (_, gradient) in [*found, *styles.items()]:
             gradients[LAYERS[layer]] = sum_of(gradients.get(LAYERS[layer]), gradient)
         terms = [term for _, (term, _) in found]
-        terms += [styles[layer][0] if layer in styles else image.new_zeros(()) for layer in self.weighting.style]
+        terms += [styles[layer][0] if layer in styles else image[0].new_zeros(()) for layer in self.weighting.style]
         at_image, variation = back(
             gradients, lambda part, grad, of: add_total_variation(part, grad, self.weighting.tv, of)
         )
@@ -227,9 +237,9 @@ class Objective:
             if layer in style.targets
         }
 
-    def _way(self, image: Tensor) -> Way:
+    def _way(self, image: Strips) -> Way:
         """The way over an image; ImageError if it is too small for one."""
-        check_size(image, self.network.smallest_input)
+        check_size(image[0].shape[-1], height_of(image), self.network.smallest_input)
         first, *others = (Pass(network, self.tiling) for network in self._networks)
         return InStrips([first, *others]) if others else AtOnce(first)
 

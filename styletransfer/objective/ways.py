@@ -15,6 +15,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from styletransfer.network.rows import Strips, add_up, height_of, read
 from styletransfer.network.steps import finished, side_by_side
 from styletransfer.network.strips import own_part, strips
 from styletransfer.network.tiles import Region, Span, Tile, part_of
@@ -27,15 +28,18 @@ from styletransfer.objective.strip_features import StripFeatures
 OfImage = Callable[[Tensor, Tensor, Span | None], Tensor]
 """A loss of the image, or of a strip as it is read, itself; adds its slope to the gradient there."""
 
-WayBack = Callable[[Mapping[int, LayerGradient], OfImage], tuple[Tensor, Tensor]]
-"""Gradient at the image, from those at layers by index and of a loss of the image itself, and that loss. For one
-use."""
+WayBack = Callable[[Mapping[int, LayerGradient], OfImage], tuple[list[Tensor], Tensor]]
+"""Gradient at the image, in strips as it is, from those at layers by index and of a loss of the image itself, and
+that loss. For one use."""
 
 
 class Way(Protocol):
-    """Over pictures (1, 3, H, W)."""
+    """Over pictures (1, 3, H, W), whole or in strips."""
 
-    def forward(self, image: Tensor, collectors: Collectors, *, keep: bool = False) -> WayBack:
+    def apart(self, image: Tensor) -> list[Tensor]:
+        """The image in strips, each on the device that works on it."""
+
+    def forward(self, image: Strips, collectors: Collectors, *, keep: bool = False) -> WayBack:
         """As far as features are wanted; what is needed on the way back is kept if there is to be one."""
 
     def features(self, image: Tensor, index: int) -> WholeFeatures | StripFeatures:
@@ -51,12 +55,17 @@ class AtOnce:
 
     one: Pass
 
-    def forward(self, image: Tensor, collectors: Collectors, *, keep: bool = False) -> WayBack:
-        outputs = finished(self.one.forward(image, collectors, keep=keep))
+    def apart(self, image: Tensor) -> list[Tensor]:
+        """It is not."""
+        return [image]
 
-        def back(gradients: Mapping[int, LayerGradient], of_image: OfImage) -> tuple[Tensor, Tensor]:
-            at_image = finished(self.one.backward(image, outputs, gradients))
-            return at_image, of_image(image, at_image, None)
+    def forward(self, image: Strips, collectors: Collectors, *, keep: bool = False) -> WayBack:
+        (one,) = image
+        outputs = finished(self.one.forward(one, collectors, keep=keep))
+
+        def back(gradients: Mapping[int, LayerGradient], of_image: OfImage) -> tuple[list[Tensor], Tensor]:
+            at_image = finished(self.one.backward(one, outputs, gradients))
+            return [at_image], of_image(one, at_image, None)
 
         return back
 
@@ -74,10 +83,13 @@ class InStrips:
 
     passes: Sequence[Pass]
 
-    def forward(self, image: Tensor, collectors: Collectors, *, keep: bool = False) -> WayBack:
+    def apart(self, image: Tensor) -> list[Tensor]:
+        return [part_of(image, strip.owned(-1)).to(_device(way)).contiguous() for strip, way in self._cut([image])]
+
+    def forward(self, image: Strips, collectors: Collectors, *, keep: bool = False) -> WayBack:
         """Collectors get features on the device of their strip."""
         cut = self._cut(image)
-        parts = [part_of(image, strip.read()).to(_device(way), non_blocking=True) for strip, way in cut]
+        parts = [read(image, strip.read()[0], _device(way)) for strip, way in cut]
         kept = side_by_side(
             [
                 way.forward(part, _owned(collectors, strip), keep=keep)
@@ -85,7 +97,7 @@ class InStrips:
             ]
         )
 
-        def back(gradients: Mapping[int, LayerGradient], of_image: OfImage) -> tuple[Tensor, Tensor]:
+        def back(gradients: Mapping[int, LayerGradient], of_image: OfImage) -> tuple[list[Tensor], Tensor]:
             at_parts = side_by_side(
                 [
                     way.backward(part, outputs, _of_a_strip(gradients, strip))
@@ -96,40 +108,25 @@ class InStrips:
                 of_image(part, at_part, strip.rows)
                 for (strip, _), part, at_part in zip(cut, parts, at_parts, strict=True)
             ]
-            value = image.new_zeros(())
+            value = image[0].new_zeros(())
             for of_part in values:
-                value += of_part.to(image.device)
-            at_image = put_together(image, [strip for strip, _ in cut], at_parts)
-            return at_image, value
+                value += of_part.to(value.device)
+            return add_up([strip for strip, _ in cut], at_parts, image), value
 
         return back
 
     def features(self, image: Tensor, index: int) -> StripFeatures:
         """Each strip's on the device that works on it."""
-        return StripFeatures([strip for strip, _ in self._cut(image)], index)
+        return StripFeatures([strip for strip, _ in self._cut([image])], index)
 
     def send(self, gradient: LayerGradient) -> None:
         if isinstance(gradient, FeaturesGradient | WeightedGradient):
             gradient.send(map(_device, self.passes))
 
-    def _cut(self, image: Tensor) -> list[tuple[Tile, Pass]]:
-        found = strips(image.shape[2], image.shape[3], len(self.passes), self.passes[0].network.last)
+    def _cut(self, image: Strips) -> list[tuple[Tile, Pass]]:
+        last = self.passes[0].network.last
+        found = strips(height_of(image), image[0].shape[-1], len(self.passes), last)
         return list(zip(found, self.passes, strict=False))
-
-
-def put_together(image: Tensor, cut: Sequence[Tile], at_parts: Sequence[Tensor]) -> Tensor:
-    """Gradient at the image, from those at what each strip reads: its own rows, and what others add from halos."""
-    at_image = torch.empty_like(image)
-    for strip, at_part in zip(cut, at_parts, strict=True):
-        rows = strip.rows
-        at_image[..., rows.start : rows.stop, :] = at_part[..., rows.start - rows.first : rows.stop - rows.first, :]
-    for strip, at_part in zip(cut, at_parts, strict=True):
-        rows = strip.rows
-        for first, stop in ((rows.first, rows.start), (rows.stop, rows.end)):
-            if first < stop:
-                halo = at_part[..., first - rows.first : stop - rows.first, :]
-                at_image[..., first:stop, :].add_(halo.to(image.device))
-    return at_image
 
 
 def _device(way: Pass) -> torch.device:

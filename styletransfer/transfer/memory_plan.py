@@ -38,7 +38,7 @@ TILE_EDGES = (1024, 512, 256)
 MOST_REPLAYED = 2**20
 """Px up to which an iteration is replayed: above, a GPU takes longer for it than Python for its launches."""
 STRIP_PICTURES = 2
-"""Copies of its part of the picture that a device which shares one holds: the part, and the gradient at it."""
+"""Copies of what it reads of the picture that a device which shares one holds: that, and the gradient there."""
 REPLAY_PICTURES = 8
 """Copies of the picture that are held while a replay is proved: image, average and moments before and after. What a
 graph's own memory holds, the iteration itself held before."""
@@ -70,8 +70,9 @@ class MemoryPlan:
     """How a scale is rendered, and the bytes that it should need on each device.
 
     The network runs on `devices`: on each of them over a strip of the picture (`in_strips`), or layers up to
-    `last_on_first` on the first of two. The picture, the optimizer's state and the average live on `home`. Its
-    iterations are recorded and `replayed`, or each launched anew.
+    `last_on_first` on the first of two. The picture, the optimizer's state and the average live on `home`, or each
+    device has its strip of them (`picture_in_strips`) but where a scale begins. Its iterations are recorded and
+    `replayed`, or each launched anew.
     """
 
     tiling: Tiling | None
@@ -81,6 +82,7 @@ class MemoryPlan:
     bytes: Mapping[str, int] = field(compare=False)
     replayed: bool = False
     in_strips: bool = False
+    picture_in_strips: bool = False
 
     def fill(self, budget: Budget) -> float:
         """Share of the fullest device's budget that is taken; beyond 1 it does not fit."""
@@ -168,7 +170,7 @@ def _plan(
     arrangement: Arrangement,
     home: str | None,
 ) -> MemoryPlan:
-    """The plan that fills the devices most evenly: any may be the first, which has the picture."""
+    """The plan that fills the devices most evenly: any may be the first, which begins with the picture."""
     last, devices = LAYERS[last_layer(settings.layers())], arrangement.devices
     orders = [(device, *devices[:place], *devices[place + 1 :]) for place, device in enumerate(devices)]
     if arrangement.in_strips:
@@ -183,11 +185,20 @@ def _plan(
             for order in orders
             for split in (splits if len(devices) > 1 else [last])
         ]
+    parted = arrangement.in_strips and _parted(settings, home)
     plans = []
     for order, split, needed in found:
-        of_all = _with_masks(needed, size, element_size, budget, home or order[0])
+        of_all = _with_masks(needed, size, element_size, budget, order if parted else (home or order[0],))
         plans.append(
-            MemoryPlan(tiling, order, split, home or order[0], of_all, in_strips=arrangement.in_strips)
+            MemoryPlan(
+                tiling,
+                order,
+                split,
+                home or order[0],
+                of_all,
+                in_strips=arrangement.in_strips,
+                picture_in_strips=parted,
+            )
         )
     return min(plans, key=lambda plan: plan.fill(budget))
 
@@ -201,14 +212,21 @@ def strip_bytes(
     home: str | None = None,
 ) -> dict[str, int]:
     """`memory_bytes` where each device has a strip: as for a picture of that size, but for the picture itself."""
-    home = home or devices[0]
     picture = 3 * max(4, element_size)  # bytes per px
-    needed = dict.fromkeys((*devices, home), 0)
+    first = home or devices[0]
+    needed = dict.fromkeys((*devices, first), 0)
+    whole, parted = PICTURES[settings.optimizer] * picture * size[0] * size[1], _parted(settings, home)
+    copies = STRIP_PICTURES + (PICTURES[settings.optimizer] if parted else 0)
     for device, rows in Arrangement(devices, in_strips=True).parts(size, settings):
         own = memory_bytes((size[0], rows), settings, element_size, tiling, (device,), home=ELSEWHERE)
-        needed[device] += own[device] + STRIP_PICTURES * picture * size[0] * rows
-    needed[home] += PICTURES[settings.optimizer] * picture * size[0] * size[1]
+        needed[device] += own[device] + copies * picture * size[0] * rows
+    needed[first] = max(needed[first], FIXED_BYTES + whole) if parted else needed[first] + whole
     return needed
+
+
+def _parted(settings: Settings, home: str | None) -> bool:
+    """Whether devices with a strip each keep their rows of the picture: L-BFGS asks for sums over all of them."""
+    return settings.optimizer == "adam" and home is None
 
 
 def memory_bytes(
@@ -253,15 +271,15 @@ def memory_bytes(
 
 
 def _with_masks(
-    needed: Mapping[str, int], size: Size, element_size: int, budget: Budget, home: str
+    needed: Mapping[str, int], size: Size, element_size: int, budget: Budget, homes: Sequence[str]
 ) -> dict[str, int]:
-    """With what regions need on each device, and what is kept of the content needs with the picture."""
+    """With what regions need on each device, and what is kept of the content needs with the picture, in equal parts
+    on each of `homes`.
+    """
     picture = max(4, element_size) * size[0] * size[1]
     of_regions = budget.regions * REGION_PICTURE * picture + max(0, budget.regions - 1) * REGION_BYTES
-    kept = KEEP_PICTURES * 3 * picture if budget.keeps else 0
-    return {
-        device: int(amount + of_regions + (kept if device == home else 0)) for device, amount in needed.items()
-    }
+    kept = KEEP_PICTURES * 3 * picture / len(homes) if budget.keeps else 0
+    return {device: int(amount + of_regions + kept * homes.count(device)) for device, amount in needed.items()}
 
 
 def _tile_px(size: Size, tiling: Tiling, last: int) -> int:

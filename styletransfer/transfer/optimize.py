@@ -1,8 +1,11 @@
-"""Moving the image downhill: Adam with its carry-over from scale to scale, L-BFGS, and the average of iterates."""
+"""Moving the image downhill: Adam with its carry-over from scale to scale, L-BFGS, and the average of iterates.
+
+The image is in strips of its rows, one most often; of each Adam and the average have theirs on its device.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import torch
@@ -10,22 +13,28 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from styletransfer.errors import RecordError
+from styletransfer.network.rows import Strips, cut_as, height_of, whole
 from styletransfer.objective.objective import Losses
 from styletransfer.settings import Settings
 from styletransfer.sizes import Size
 from styletransfer.transfer.schedule import ADAM_BETAS, Schedule
 
-Evaluate = Callable[[Tensor], tuple[Losses, Tensor]]
-"""Loss terms and gradient at an image (1, 3, H, W)."""
+Evaluate = Callable[[Strips], tuple[Losses, Sequence[Tensor]]]
+"""Loss terms and gradient at an image (1, 3, H, W), which may lie in strips."""
 
 ADAM_EPS = 1e-8
 LBFGS_HISTORY = 10
 
 
 class Optimizer(Protocol):
-    """Moves `image` (1, 3, H, W), in place."""
+    """Moves an image (1, 3, H, W), in place: its `strips`."""
 
-    image: Tensor
+    strips: Strips
+
+    @property
+    def image(self) -> Tensor:
+        """The image whole: itself if it is one strip, else a copy on the first one's device."""
+        return whole(self.strips)
 
     def step(self, evaluate: Evaluate, step_size: float) -> Losses:
         """One iteration; returns the losses at the image before it."""
@@ -38,7 +47,10 @@ class Optimizer(Protocol):
     def advance(self, evaluate: Evaluate) -> Losses:
         """`step`, with the step size as it was set. When memory runs out it has changed nothing."""
 
-    def carried_over(self, image: Tensor) -> Optimizer:
+    def fresh(self, image: Strips) -> Optimizer:
+        """One of the same kind for another image, at its beginning."""
+
+    def carried_over(self, image: Strips) -> Optimizer:
         """An optimizer for the next scale's first image, with what outlives a scale."""
 
     def state(self) -> dict[str, Any]:
@@ -48,14 +60,19 @@ class Optimizer(Protocol):
         """Goes on from `state`; RecordError when it is not this kind of optimizer's."""
 
 
-def move(optimizer: Optimizer, device: torch.device) -> None:
-    """Moves the image and what the optimizer keeps to `device`; whoever holds the image sees it there."""
-    optimizer.image.data = optimizer.image.data.to(device)
-    optimizer.load_state(optimizer.state())
+Apart = Callable[[Tensor], Strips]
+"""Cuts a picture into strips, each on its device."""
 
 
-def make_optimizer(image: Tensor, settings: Settings) -> Optimizer:
-    """A fresh optimizer for `image`, which it moves in place."""
+def laid(optimizer: Optimizer, apart: Apart) -> Optimizer:
+    """The same optimizer with its image, and what it keeps, in other strips."""
+    following = optimizer.fresh(apart(optimizer.image))
+    following.load_state(optimizer.state())
+    return following
+
+
+def make_optimizer(image: Strips, settings: Settings) -> Optimizer:
+    """A fresh optimizer for `image`, which it moves in place; L-BFGS takes one strip alone."""
     return Lbfgs(image) if settings.optimizer == "lbfgs" else Adam(image, Schedule(settings).adam_betas)
 
 
@@ -65,10 +82,10 @@ class Adam(Optimizer):
     In one fused pass: step by step it would hold two more copies of the image.
     """
 
-    def __init__(self, image: Tensor, betas: tuple[float, float] = ADAM_BETAS) -> None:
-        self.image, self._betas = image, betas
+    def __init__(self, image: Strips, betas: tuple[float, float] = ADAM_BETAS) -> None:
+        self.strips, self._betas = image, betas
         # `capturable` only says that a CUDA graph may hold the step.
-        self._adam = torch.optim.Adam([image], betas=betas, eps=ADAM_EPS, fused=True, capturable=True)
+        self._adam = torch.optim.Adam(list(image), betas=betas, eps=ADAM_EPS, fused=True, capturable=True)
         self._renew_step_size()
 
     def set_step_size(self, step_size: float) -> None:
@@ -77,56 +94,75 @@ class Adam(Optimizer):
     def advance(self, evaluate: Evaluate) -> Losses:
         """Always the same operations with the same numbers on the same memory: replayed, it is the next one."""
         self._begin()
-        losses, gradient = evaluate(self.image)
-        self.image.grad = gradient.contiguous()  # the fused pass takes all in the order in which they lie
-        del gradient
+        losses, gradients = evaluate(self.strips)
+        for strip, gradient in zip(self.strips, gradients, strict=True):
+            strip.grad = gradient.contiguous()  # the fused pass takes all in the order in which they lie
+        del gradient, gradients  # before the step: they may be copies
         self._adam.step()
-        self.image.grad = None
-        self.image.clamp_(0, 1)
+        for strip in self.strips:
+            strip.grad = None
+            strip.clamp_(0, 1)
         return losses
 
     def _begin(self) -> None:
-        """Moments of zero before the first step: all three or, when memory runs out, none."""
-        if not self._adam.state[self.image]:
-            step = torch.zeros((), dtype=torch.float32, device=self.image.device)
-            moments = {name: torch.zeros_like(self.image) for name in ("exp_avg", "exp_avg_sq")}
-            self._adam.state[self.image] = {"step": step, **moments}
+        """Moments of zero before the first step: all or, when memory runs out, none."""
+        if not self._adam.state[self.strips[0]]:
+            self._adam.state.update([(strip, _nothing(strip)) for strip in self.strips])
 
     def _renew_step_size(self) -> None:
         """A tensor, so that a graph reads what it is now: on a GPU float32, which the fused pass wants there.
 
-        For float64 it stays in host memory, exact, and is passed as a number.
+        For float64, and for several devices, it stays in host memory, exact, and is passed as a number.
         """
-        exact = self.image.dtype == torch.float64 or self.image.device.type == "cpu"
-        where = {"dtype": torch.float64} if exact else {"dtype": torch.float32, "device": self.image.device}
+        image, *others = self.strips
+        exact = image.dtype == torch.float64 or image.device.type == "cpu" or others
+        where = {"dtype": torch.float64} if exact else {"dtype": torch.float32, "device": image.device}
         self._step_size = torch.zeros((), **where)
         self._adam.param_groups[0]["lr"] = self._step_size
 
-    def carried_over(self, image: Tensor) -> Adam:
+    def fresh(self, image: Strips) -> Adam:
+        return Adam(image, self._betas)
+
+    def carried_over(self, image: Strips) -> Adam:
         """Step count and both moments go on, the moments resized like the image.
 
         The first moment is a signed picture: bicubic. The second must stay smooth and not negative: bilinear.
         """
-        following = Adam(image, self._betas)
-        size = (image.shape[3], image.shape[2])
-        state = self._adam.state[self.image]
+        following = self.fresh(image)
+        size = (image[0].shape[3], height_of(image))
+        state = self.state()
         if state:
-            following._adam.state[image] = {
-                "step": state["step"].clone(),
-                "exp_avg": resize(state["exp_avg"], size, "bicubic"),
-                "exp_avg_sq": resize(state["exp_avg_sq"], size, "bilinear").clamp_(min=0),
-            }
+            following.load_state(
+                {
+                    "step": state["step"],
+                    "exp_avg": resize(state["exp_avg"], size, "bicubic"),
+                    "exp_avg_sq": resize(state["exp_avg_sq"], size, "bilinear").clamp_(min=0),
+                }
+            )
         return following
 
     def state(self) -> dict[str, Any]:
-        return dict(self._adam.state[self.image])
+        """Whole, as of an image in one strip."""
+        first, *others = (self._adam.state[strip] for strip in self.strips)
+        return {
+            name: whole([kept, *(each[name] for each in others)]) if name in _MOMENTS else kept
+            for name, kept in first.items()
+        }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         _check_kind(state, "exp_avg")
-        moments = {name: state[name].to(self.image) for name in ("exp_avg", "exp_avg_sq") if name in state}
-        steps = {"step": state["step"].to(self.image.device)} if "step" in state else {}
-        self._adam.state[self.image] = {**state, **moments, **steps}
+        if state:
+            moments = {name: cut_as(state[name], self.strips) for name in _MOMENTS}
+            for place, strip in enumerate(self.strips):
+                own = {name: pieces[place] for name, pieces in moments.items()}
+                self._adam.state[strip] = {"step": state["step"].to(strip.device, copy=True), **own}
         self._renew_step_size()
+
+
+def _nothing(strip: Tensor) -> dict[str, Tensor]:
+    """What Adam keeps before its first step."""
+    step = torch.zeros((), dtype=torch.float32, device=strip.device)
+    return {"step": step, **{name: torch.zeros_like(strip) for name in _MOMENTS}}
 
 
 class Lbfgs(Optimizer):
@@ -135,34 +171,37 @@ class Lbfgs(Optimizer):
     It finds its own step sizes; the one it is given is Adam's.
     """
 
-    def __init__(self, image: Tensor) -> None:
-        self.image = image
-        self._lbfgs = torch.optim.LBFGS([image], max_iter=1, history_size=LBFGS_HISTORY)
+    def __init__(self, image: Strips) -> None:
+        (self._image,) = self.strips = image
+        self._lbfgs = torch.optim.LBFGS([self._image], max_iter=1, history_size=LBFGS_HISTORY)
 
     def set_step_size(self, step_size: float) -> None:
         pass
 
     def advance(self, evaluate: Evaluate) -> Losses:
-        losses, gradient = evaluate(self.image)
-        self.image.grad = gradient.contiguous()  # L-BFGS takes a flat view of it
+        losses, (gradient,) = evaluate(self.strips)
+        self._image.grad = gradient.contiguous()  # L-BFGS takes a flat view of it
         before = {name: list(kept) if isinstance(kept, list) else kept for name, kept in self.state().items()}
         try:
             self._lbfgs.step(losses.total)  # type: ignore[no-untyped-call]
         except RuntimeError:  # out of memory: the image is moved last, but the history has been begun upon
-            self._lbfgs.state[self.image] = before
+            self._lbfgs.state[self._image] = before
             raise
         return losses
 
-    def carried_over(self, image: Tensor) -> Lbfgs:
+    def fresh(self, image: Strips) -> Lbfgs:
+        return Lbfgs(image)
+
+    def carried_over(self, image: Strips) -> Lbfgs:
         """Its history speaks of pictures of another size: it starts afresh."""
         return Lbfgs(image)
 
     def state(self) -> dict[str, Any]:
-        return dict(self._lbfgs.state[self.image])
+        return dict(self._lbfgs.state[self._image])
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         _check_kind(state, "n_iter")
-        self._lbfgs.state[self.image] = _to_device(dict(state), self.image.device)
+        self._lbfgs.state[self._image] = _to_device(dict(state), self._image.device)
 
 
 def check_state(state: Mapping[str, Any], image: Tensor) -> None:
@@ -213,7 +252,8 @@ def _check_part(name: str, part: Any, image: Tensor) -> None:
 
 
 # What torch's optimizers keep
-_ADAM: Final = frozenset({"step", "exp_avg", "exp_avg_sq"})
+_MOMENTS: Final = ("exp_avg", "exp_avg_sq")
+_ADAM: Final = frozenset({"step", *_MOMENTS})
 _COUNTS: Final = frozenset({"func_evals", "n_iter"})
 _HISTORY: Final = frozenset({"old_dirs", "old_stps", "ro"})
 _LBFGS: Final = _HISTORY | {"d", "t", "H_diag", "prev_flat_grad", "prev_loss"}  # and al, a buffer, from step 2 on
@@ -243,17 +283,28 @@ class Average:
     Departure from Gatys et al. 2015, who return the last iterate: the average is smoother.
     """
 
-    def __init__(self, first: Tensor, decay: float) -> None:
+    def __init__(self, first: Strips, decay: float) -> None:
         self.decay = decay
-        self.total = torch.zeros_like(first)
+        self.totals = [torch.zeros_like(strip) for strip in first]
         # Weight that the zeros it began with still have.
-        self.missing = torch.ones((), dtype=torch.float64, device=first.device)
+        self.missing = torch.ones((), dtype=torch.float64, device=first[0].device)
         self.update(first)
 
-    def update(self, iterate: Tensor) -> None:
+    @property
+    def total(self) -> Tensor:
+        """Whole: itself if it is one strip, else a copy on the first one's device."""
+        return whole(self.totals)
+
+    def lay(self, apart: Apart) -> None:
+        """Has it in other strips."""
+        self.totals = list(apart(self.total))
+        self.missing = self.missing.to(self.totals[0].device)
+
+    def update(self, iterate: Strips) -> None:
         """Takes one more iterate in."""
         self.missing.mul_(self.decay)
-        self.total.lerp_(iterate.detach(), 1 - self.decay)
+        for total, strip in zip(self.totals, iterate, strict=True):
+            total.lerp_(strip.detach(), 1 - self.decay)
 
     def unclamped(self) -> Tensor:
         """The average (1, 3, H, W); a new tensor."""

@@ -5,13 +5,14 @@ All are gray pictures, white where they apply, that are had at any size as other
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from styletransfer.errors import ImageError
+from styletransfer.network.rows import Strips, whole
 from styletransfer.sizes import Size
 from styletransfer.transfer.scaled_picture import ScaledPicture
 
@@ -96,19 +97,19 @@ def gray(mask: ScaledPicture, size: Size, dtype: torch.dtype) -> Tensor:
 
 @dataclass(frozen=True)
 class Kept:
-    """What a picture keeps of its content (1, 3, H, W), by weights (H, W) on the same device."""
+    """What a picture keeps of its content (1, 3, H, W), by weights (H, W): in the same strips as the picture."""
 
-    content: Tensor
-    weights: Tensor
+    content: Strips
+    weights: Strips
 
-    def over(self, image: Tensor) -> Tensor:
+    def over(self, image: Strips) -> list[Tensor]:
         """The image with the content over it: what is optimised is what is around."""
-        return torch.lerp(image, self.content, self.weights)
+        return list(map(torch.lerp, image, self.content, self.weights))
 
-    def around(self, gradient: Tensor) -> Tensor:
+    def around(self, gradient: Strips) -> list[Tensor]:
         """The gradient at the image, in place, from that at what `over` gives."""
-        return gradient.mul_(1 - self.weights)
+        return [strip.mul_(1 - weights) for strip, weights in zip(gradient, self.weights, strict=True)]
 
-    def to(self, device: torch.device) -> Kept:
-        """The same on `device`."""
-        return Kept(self.content.to(device), self.weights.to(device))
+    def laid(self, apart: Callable[[Tensor], Strips]) -> Kept:
+        """The same in the strips that `apart` makes of a picture."""
+        return Kept(apart(whole(self.content)), apart(whole(self.weights)))

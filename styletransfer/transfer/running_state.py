@@ -12,7 +12,7 @@ from torch import Tensor
 
 from styletransfer.objective.objective import Losses
 from styletransfer.settings import Settings
-from styletransfer.transfer.optimize import Average, Evaluate, Optimizer, check_state, make_optimizer, move
+from styletransfer.transfer.optimize import Apart, Average, Evaluate, Optimizer, check_state, laid, make_optimizer
 from styletransfer.transfer.report import ScaleReport
 from styletransfer.transfer.state import State, snapshot
 
@@ -46,19 +46,21 @@ class RunningState:
     trace: list[Tensor] = field(default_factory=list)
     reports: list[ScaleReport] = field(default_factory=list)
 
-    def move(self, device: torch.device) -> None:
-        """Moves image, optimizer and average to `device`."""
+    def lay(self, apart: Apart) -> None:
+        """Has image, optimizer and average in the strips that `apart` makes of a picture. All or, when memory runs
+        out, none.
+        """
         if self.optimizer is not None and self.average is not None:
-            move(self.optimizer, device)
-            self.average.total = self.average.total.to(device)
-            self.average.missing = self.average.missing.to(device)
+            optimizer = laid(self.optimizer, apart)
+            self.average.lay(apart)
+            self.optimizer = optimizer
 
     def advance(self, evaluate: Evaluate) -> Losses:
         """One iteration of optimizer and average. When memory runs out it has changed nothing."""
         assert self.optimizer is not None
         assert self.average is not None
         losses = self.optimizer.advance(evaluate)
-        self.average.update(self.optimizer.image)
+        self.average.update(self.optimizer.strips)
         return losses
 
     def tensors(self) -> list[Tensor]:
@@ -108,11 +110,11 @@ class RunningState:
         Raises RecordError for another optimizer's, and for one that does not fit the image.
         """
         check_state(state.optimizer, state.image)
-        image = state.image.to(**where, copy=True)
+        image = [state.image.to(**where, copy=True)]
         optimizer = make_optimizer(image, settings)
         optimizer.load_state(snapshot(state.optimizer))
         average = Average(image, avg_decay)
-        average.total = state.total.to(image, copy=True)
+        average.totals = [state.total.to(image[0], copy=True)]
         average.missing.fill_(state.missing)
         return cls(
             state.scale_index,

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from styletransfer.errors import ImageError, RecordError, StyleTransferError
 from styletransfer.machine.devices import prepare, resolve_precision
 from styletransfer.machine.memory import peak_memory, reset_peak_memory
+from styletransfer.network.rows import Strips
 from styletransfer.network.vgg_weights import Weights
 from styletransfer.objective.objective import Losses, Objective, Targets
 from styletransfer.settings import InitImage, Settings
@@ -178,7 +179,7 @@ class _Run:
         self.memory = MemoryLadder(
             self.objective, self.settings, self.scales, self.devices, self.dtype.itemsize, self._move, regions
         )
-        self.device = torch.device(self.devices[0])
+        self.device, self.in_strips = torch.device(self.devices[0]), False
         self.targets: Targets | None = None
         self.kept: Kept | None = None
         self.running = RunningState()
@@ -216,8 +217,8 @@ class _Run:
         content = self.content.at(scale.size, self.image_dtype)
         self.memory.fit(lambda: self._make_targets(scale, content))
         if self.keep is not None:
-            kept = Kept(content, gray(self.keep, scale.size, self.image_dtype))
-            self.kept = self.memory.fit(lambda: kept.to(self.device))
+            kept = Kept([content], [gray(self.keep, scale.size, self.image_dtype)])
+            self.kept = self.memory.fit(lambda: kept.laid(self._apart))
         if self.running.iteration == 0:
             self.memory.fit(lambda: self._begin(scale, content))
 
@@ -233,10 +234,10 @@ class _Run:
         """First image, optimizer and average of a scale: from the start, or carried over from the scale before."""
         running = self.running
         if running.optimizer is None or running.average is None:
-            image = self._start(scale, content).contiguous().to(self.device)
+            image = self._apart(self._start(scale, content).contiguous())
             optimizer = make_optimizer(image, self.settings)
         else:
-            image = resize(running.average.unclamped(), scale.size, "bicubic").clamp_(0, 1)
+            image = self._apart(resize(running.average.unclamped(), scale.size, "bicubic").clamp_(0, 1))
             optimizer = running.optimizer.carried_over(image)
         running.average, running.optimizer = Average(image, self.schedule.avg_decay), optimizer
 
@@ -259,10 +260,12 @@ class _Run:
             if callback is not None:
                 callback(self._progress(scale, losses))
         if losses is None:  # resumed behind the last iteration
-            assert running.optimizer is not None
-            image = running.optimizer.image
-            losses, _ = self.memory.fit(lambda: self._evaluate(scale, image))
+            losses = self.memory.fit(lambda: self._losses(scale))
         return losses
+
+    def _losses(self, scale: Scale) -> Losses:
+        assert self.running.optimizer is not None
+        return self._evaluate(scale, self.running.optimizer.strips)[0]
 
     def _step(self, scale: Scale, iteration: int) -> Losses:
         """One iteration, replayed where the memory plan has room for that."""
@@ -274,18 +277,22 @@ class _Run:
             return step()
         return self.replay.take(step, running.tensors(), scale.iterations - iteration)
 
-    def _evaluate(self, scale: Scale, image: Tensor) -> tuple[Losses, Tensor]:
+    def _evaluate(self, scale: Scale, image: Strips) -> tuple[Losses, list[Tensor]]:
         targets = self.targets or self._make_targets(scale, self.content.at(scale.size, self.image_dtype))
         if self.kept is None:
-            return self.objective.value_and_gradient(image, targets)
-        losses, gradient = self.objective.value_and_gradient(self.kept.over(image), targets)
+            return self.objective.value_and_gradients(image, targets)
+        losses, gradient = self.objective.value_and_gradients(self.kept.over(image), targets)
         return losses, self.kept.around(gradient)
+
+    def _apart(self, picture: Tensor) -> list[Tensor]:
+        """A picture in the strips that the memory plan has it in: one, or each device's."""
+        return self.objective.apart(picture) if self.in_strips else [picture.to(self.device)]
 
     def _move(self, plan: MemoryPlan) -> None:
         """Keeps picture and targets where a memory plan has them."""
         self.replay.forget()
-        self.device = torch.device(plan.home)
-        self.running.move(self.device)
+        self.device, self.in_strips = torch.device(plan.home), plan.picture_in_strips
+        self.running.lay(self._apart)
         if self.targets is not None and (plan.in_strips or self.targets.content_in_strips):
             self.targets = None  # to be made anew: the strips are others, or none
         if self.targets is not None:
@@ -294,7 +301,7 @@ class _Run:
             masked = tuple(moved(each, self.objective.device_of) for each in self.targets.masked)
             self.targets = Targets(content, style, masked)
         if self.kept is not None:
-            self.kept = self.kept.to(self.device)
+            self.kept = self.kept.laid(self._apart)
 
     def _keeper(self, layer: str) -> torch.device:
         """Where the content's features are kept: where they are compared, or in host memory with the picture."""

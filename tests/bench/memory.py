@@ -71,9 +71,9 @@ def peak(variant: Variant, px: int, weights: str) -> tuple[int, int]:
     before = most_resident()
     moments = objective.style_moments(torch.rand(1, 3, 128, 128))
     targets = objective.targets(torch.rand(1, 3, px, px), moments)
-    image = torch.rand(1, 3, px, px)
+    image = [torch.rand(1, 3, px, px)]
     optimizer, average = Adam(image), Average(image, 0.99)
-    optimizer.step(lambda iterate: objective.value_and_gradient(iterate, targets), 0.02)
+    optimizer.step(lambda iterate: objective.value_and_gradients(iterate, targets), 0.02)
     average.update(image)
     return before, most_resident()
 

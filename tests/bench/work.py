@@ -178,12 +178,12 @@ def step_of(objective: AnyObjective, content: Tensor, style: Tensor) -> Callable
     """One iteration with Adam and the average, as a render has it, at `content` (1, 3, H, W)."""
     style_targets = objective.style_targets(on_devices(objective.style_moments(style), objective.device_of))
     targets = replace(objective.targets(content, {}), style=style_targets)
-    image = content.clone()
+    image = objective.apart(content.clone())
     optimizer, average = Adam(image), Average(image, Settings().avg_decay)
 
     def step() -> None:
-        optimizer.step(lambda at: objective.value_and_gradient(at, targets), Settings().step_size)
-        average.update(optimizer.image)
+        optimizer.step(lambda at: objective.value_and_gradients(at, targets), Settings().step_size)
+        average.update(optimizer.strips)
 
     return step
 

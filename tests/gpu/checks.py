@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from styletransfer.network.rows import Strips
 from styletransfer.network.tiles import Tiling
 from styletransfer.network.vgg_weights import Weights
 from styletransfer.objective.moments import blend
@@ -340,18 +341,18 @@ def less_memory(lab: Lab, stylizer: Stylizer, whole: MemoryPlan, picture: Tensor
 @contextmanager
 def _refused_untiled(stylizer: Stylizer) -> Iterator[None]:
     objective = stylizer.objective
-    evaluate = objective.value_and_gradient
+    evaluate = objective.value_and_gradients
 
-    def refuse(image: Tensor, targets: Any) -> Any:
+    def refuse(image: Strips, targets: Any) -> Any:
         if objective.tiling is None:
             raise torch.OutOfMemoryError("out of memory")
         return evaluate(image, targets)
 
-    objective.value_and_gradient = refuse  # type: ignore[method-assign]
+    objective.value_and_gradients = refuse  # type: ignore[method-assign]
     try:
         yield
     finally:
-        objective.value_and_gradient = evaluate  # type: ignore[method-assign]
+        objective.value_and_gradients = evaluate  # type: ignore[method-assign]
 
 
 CHECKS: Mapping[str, Check] = {

@@ -143,7 +143,7 @@ def test_the_tensors_it_is_built_from_stay_as_they_are():
 def test_a_picture_too_small_for_the_deepest_layer_is_refused_with_both_sizes():
     network = VGG19(shallow_network(), ["relu3_1"], dtype=torch.float64)
     with pytest.raises(ImageError, match=r"^picture is 8x3 px; must be at least 4x4 px$"):
-        check_size(random_image(3, 8), network.smallest_input)
+        check_size(8, 3, network.smallest_input)
 
 
 def test_normalisation_is_that_of_imagenet():

@@ -10,14 +10,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from styletransfer.network.strips import strips
 from styletransfer.network.tiles import ALL_BLOCKS, Tiling
 from styletransfer.objective.masks import MaskedStyle
 from styletransfer.objective.objective import Objective
-from styletransfer.objective.ways import InStrips, put_together
+from styletransfer.objective.ways import InStrips
 from styletransfer.settings import Settings
 from styletransfer.transfer.style_cache import on_devices
-from styletransfer.vgg_layers import LAYERS
 from tests.fake_cuda import fake_gpus, fake_network
 from tests.networks import shallow_network
 
@@ -116,9 +114,9 @@ def test_each_device_keeps_the_content_of_its_own_strip():
         objective.place(("cuda:0", "cuda:1", "cuda:2"), objective.network.last, in_strips=True)
         image = torch.empty(1, 3, 96, 60, device="cuda:0")
         targets = objective.targets(image, objective.style_moments(image))
-        way = objective._way(image)
+        way = objective._way([image])
         assert isinstance(way, InStrips)
-        for number, (strip, _) in enumerate(way._cut(image)):
+        for number, (strip, _) in enumerate(way._cut([image])):
             own = targets.content_in_strips["relu2_2"].part(strip.owned(8))
             assert str(own.device) == f"cuda:{number}"
         losses, gradient = objective.value_and_gradient(image, targets)
@@ -140,19 +138,23 @@ def test_roots_of_wide_layers_are_dealt_out():
             assert objective.value_and_gradient(image, targets)[1].device == image.device
 
 
-def test_each_row_goes_home_once_and_halos_beside():
-    """Of 416 rows two devices have 208 each, read with 80 of the other's."""
-    with fake_gpus(2), Copies() as copies:
+def test_neighbours_send_each_other_halos_alone():
+    """Of 416 rows two devices have 208 each, read with 80 of the other's, whose gradient goes back."""
+    with fake_gpus(2):
+        objective = Objective(fake_network(), Settings(), devices=("cuda:0",))
+        objective.place(("cuda:0", "cuda:1"), objective.network.last, in_strips=True)
         image = torch.empty(1, 3, 416, 60, device="cuda:0")
-        cut = strips(416, 60, 2, LAYERS["relu5_1"])
-        at_parts = [torch.empty(1, 3, 288, 60, device=f"cuda:{index}") for index in range(2)]
-        copies.rows.clear()
-        put_together(image, cut, at_parts)
-    assert sorted(copies.rows) == [80, 208]
+        targets = objective.targets(image, objective.style_moments(image))
+        strips = objective.apart(image)
+        assert [(str(strip.device), strip.shape[2]) for strip in strips] == [("cuda:0", 208), ("cuda:1", 208)]
+        with Copies() as copies:
+            _, gradients = objective.value_and_gradients(strips, targets)
+        assert copies.rows == [80] * 4
+        assert [gradient.device for gradient in gradients] == [strip.device for strip in strips]
 
 
 class Copies(TorchDispatchMode):
-    """Rows of each tensor that goes from one device to another."""
+    """Rows of each part of the picture that goes from one device to another."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -161,6 +163,6 @@ class Copies(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         tensors = [each for each in (*args, result) if isinstance(each, Tensor)]
-        if len({tensor.device for tensor in tensors}) > 1:
-            self.rows.append(tensors[-1].shape[2])
+        if len({tensor.device for tensor in tensors}) > 1 and result.shape[:2] == (1, 3):
+            self.rows.append(result.shape[2])
         return result

@@ -57,7 +57,7 @@ class PlainVGG19(nn.Module):
 
         Raises ImageError when a side is too short for the deepest layer.
         """
-        check_size(image, self.smallest_input)
+        check_size(image.shape[3], image.shape[2], self.smallest_input)
         wanted = {LAYERS[name]: name for name in self.layers}
         feats: dict[str, Tensor] = {}
         x = (image.to(self.devices[0]) - self.mean) / self.std

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from styletransfer.network.rows import Strips
 from styletransfer.network.tiles import Tiling
 from styletransfer.network.vgg_weights import Weights
 from styletransfer.objective.moments import Moments
@@ -63,6 +64,14 @@ class ReferenceObjective:
     def targets(self, content: Tensor, styles: Mapping[str, Moments]) -> Targets:
         feats = self.network(content)
         return Targets({layer: feats[layer] for layer in self.weighting.content}, self.style_targets(styles))
+
+    def apart(self, image: Tensor) -> list[Tensor]:
+        """It is not."""
+        return [image]
+
+    def value_and_gradients(self, image: Strips, targets: Targets) -> tuple[Losses, list[Tensor]]:
+        losses, gradient = self.value_and_gradient(image[0], targets)
+        return losses, [gradient]
 
     def value_and_gradient(self, image: Tensor, targets: Targets) -> tuple[Losses, Tensor]:
         image = image.detach().requires_grad_()

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from styletransfer.errors import RecordError
+from styletransfer.network.rows import Strips
 from styletransfer.network.vgg_weights import Weights
 from styletransfer.objective.objective import Objective, Targets
 from styletransfer.settings import Settings
@@ -86,10 +87,17 @@ def test_a_picture_is_shared_by_several_which_nobody_waits_for(count, changes):
         stylizer = make_stylizer(count, **changes)
         found = run(stylizer)
         assert len(stylizer.objective._networks) == count
-        if "optimizer" in changes:  # which does wait
+        assert stylizer._run is not None
+        optimizer, average = stylizer._run.running.optimizer, stylizer._run.running.average
+        assert optimizer is not None
+        assert average is not None
+        lie = [[str(strip.device) for strip in strips] for strips in (optimizer.strips, average.totals)]
+        if "optimizer" in changes:  # which does wait, and keeps all on the first
             assert tuple(found.shape) == (1, 3, 32, 48)
+            assert lie == [["cuda:0"]] * 2
         else:
             check(found, asked)
+            assert lie == [[f"cuda:{index}" for index in range(count)]] * 2
 
 
 @pytest.mark.usefixtures("any_picture_is_shared")
@@ -110,15 +118,15 @@ def test_a_checkpoint_of_a_shared_picture_is_taken_up_by_as_many_gpus():
 @pytest.mark.parametrize("changes", [{}, {"tiles": 32}], ids=str)
 def test_out_of_memory_a_shared_picture_goes_on_by_the_next_plan(changes, monkeypatch):
     """From strips over three of them to one alone, and the targets with it."""
-    compute, held = Objective.value_and_gradient, []
+    compute, held = Objective.value_and_gradients, []
 
-    def failing(objective: Objective, image: Tensor, targets: Targets) -> Any:
+    def failing(objective: Objective, image: Strips, targets: Targets) -> Any:
         held.append((len(objective._networks), len(targets.content_in_strips)))
         if len(held) == 1:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return compute(objective, image, targets)
 
-    monkeypatch.setattr(Objective, "value_and_gradient", failing)
+    monkeypatch.setattr(Objective, "value_and_gradients", failing)
     monkeypatch.setattr("styletransfer.transfer.memory_plan.TILE_EDGES", (32,))
     with fake_gpus(3):
         assert tuple(run(make_stylizer(3, **changes)).shape) == (1, 3, 32, 48)
@@ -224,15 +232,15 @@ def test_a_picture_that_the_gpu_cannot_hold_stays_in_host_memory(monkeypatch):
 @pytest.mark.parametrize("changes", [{}, {"tiles": 32}, {"optimizer": "lbfgs"}], ids=str)
 def test_out_of_memory_on_a_gpu_everything_moves_and_stays_together(changes, masked, monkeypatch):
     """Into tiles, and further down to where the picture is in host memory: each iteration runs out once."""
-    compute, held = Objective.value_and_gradient, []
+    compute, held = Objective.value_and_gradients, []
 
-    def failing(objective: Objective, image: Tensor, targets: Targets) -> Any:
-        held.append((objective.network.devices, image.device, targets))
+    def failing(objective: Objective, image: Strips, targets: Targets) -> Any:
+        held.append((objective.network.devices, image[0].device, targets))
         if len(held) % 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return compute(objective, image, targets)
 
-    monkeypatch.setattr(Objective, "value_and_gradient", failing)
+    monkeypatch.setattr(Objective, "value_and_gradients", failing)
     monkeypatch.setattr("styletransfer.transfer.memory_plan.TILE_EDGES", (32,))
     monkeypatch.setattr("styletransfer.transfer.memory_plan.arrangements", lambda *_: [Arrangement(("cuda:0",))])
     with fake_gpus(2):

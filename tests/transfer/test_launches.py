@@ -16,7 +16,7 @@ LAUNCHES = {128: 438, 256: 439, 512: 440, 1024: 441, 2048: 442}
 ON_TWO_GPUS = 536
 """At 512 px: one batch of roots more, and copies."""
 
-IN_STRIPS = {2: 776, 4: 1246}
+IN_STRIPS = {2: 784, 4: 1278}
 """At 512 px, by the GPUs that share the picture."""
 
 

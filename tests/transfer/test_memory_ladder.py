@@ -34,14 +34,14 @@ class Cramped:
     def __getattr__(self, name):
         return getattr(self.objective, name)
 
-    def value_and_gradient(self, image, targets):
+    def value_and_gradients(self, image, targets):
         assert all(features() is None for features in self.held), "a failed try still holds its memory"
         if self.tiling is None or self.tiling.blocks < 3:
             features = torch.zeros(3)
             self.held.append(weakref.ref(features))
             raise torch.OutOfMemoryError("CUDA out of memory")
         self.objective.tiling = self.tiling
-        return self.objective.value_and_gradient(image, targets)
+        return self.objective.value_and_gradients(image, targets)
 
 
 def _rendered(wrap=None, callback=None, resume=None, devices=("cpu",), **values):

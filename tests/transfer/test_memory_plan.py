@@ -17,6 +17,7 @@ from styletransfer.settings import Settings
 from styletransfer.transfer.arrangements import Arrangement
 from styletransfer.transfer.memory_plan import (
     FIXED_BYTES,
+    PICTURES,
     REGION_BYTES,
     TILE_EDGES,
     Budget,
@@ -233,6 +234,13 @@ def test_what_is_kept_is_where_the_picture_is():
     assert kept.bytes["cpu"] > plain.bytes["cpu"]
 
 
+def test_of_a_picture_in_strips_each_device_keeps_its_part():
+    there, names = budget(80, 80), ("cuda:0", "cuda:1")
+    kept, plain = (plan_memory(SIZE, Settings(), 2, each) for each in (replace(there, keeps=True), there))
+    assert kept.picture_in_strips
+    assert {kept.bytes[name] - plain.bytes[name] for name in names} == {3 * 12 * SIZE[0] * SIZE[1] // 2}
+
+
 # Devices that share the picture
 
 
@@ -264,11 +272,23 @@ def test_the_device_with_more_room_has_the_picture():
     assert {plan.home for plan in plans if plan.in_strips} == {"cuda:1", "cpu"}
 
 
+def test_with_adam_the_first_device_has_no_more_of_the_picture_than_others_but_at_first():
+    """With L-BFGS it has all of it."""
+    names = ("cuda:0", "cuda:1")
+    for optimizer, more in (("adam", 0), ("lbfgs", PICTURES["lbfgs"] * 12 * SIZE[0] * SIZE[1])):
+        chosen = Settings.model_validate({"optimizer": optimizer})
+        first, second = strip_bytes(SIZE, chosen, 2, None, names).values()
+        assert first - second == pytest.approx(more, rel=0.01, abs=2**20)
+    size = (32768, 24576)  # in tiles of all blocks little else is kept
+    first, second = strip_bytes(size, DEEP, 2, Tiling(256, ALL_BLOCKS), names).values()
+    assert first == max(second, FIXED_BYTES + PICTURES["adam"] * 12 * size[0] * size[1])
+
+
 @pytest.mark.parametrize("tiling", [None, Tiling(32, 2)])
 def test_the_plan_counts_what_a_device_keeps_of_its_strip(tiling):
-    """Beside the picture: content's target, and what is kept for the way back."""
+    """Beside the picture, the optimizer's state and the average: content's target, and what goes back."""
     names, sizes = ("cuda:0", "cuda:1"), [(640, 960), (1280, 1920)]
     least, most = (strip_bytes(size, DEEP, 4, tiling, names)["cuda:1"] for size in sizes)
     rows = [dict(Arrangement(names, in_strips=True).parts(size, DEEP))["cuda:1"] for size in sizes]
     per_px = (most - least) / (rows[1] * sizes[1][0] - rows[0] * sizes[0][0])
-    assert per_px - 2 * 12 == pytest.approx(kept(tiling, 64) / 64**2, rel=1e-6)
+    assert per_px - (2 + PICTURES["adam"]) * 12 == pytest.approx(kept(tiling, 64) / 64**2, rel=1e-6)

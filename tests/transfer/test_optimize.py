@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from styletransfer.errors import RecordError
+from styletransfer.network.rows import Strips
 from styletransfer.objective.objective import Losses
 from styletransfer.settings import Settings
 from styletransfer.transfer.optimize import (
@@ -16,8 +17,8 @@ from styletransfer.transfer.optimize import (
     Average,
     Lbfgs,
     Optimizer,
+    laid,
     make_optimizer,
-    move,
     resize,
 )
 from styletransfer.transfer.state import snapshot
@@ -39,13 +40,14 @@ class Parabola:
         self.bottom, self.stiffness = bottom, stiffness
         self.evaluations = 0
 
-    def __call__(self, image: Tensor) -> tuple[Losses, Tensor]:
+    def __call__(self, strips: Strips) -> tuple[Losses, list[Tensor]]:
+        (image,) = strips
         self.evaluations += 1
         gradient = self.stiffness * (image - self.bottom)
-        return Losses(("height",), ((gradient * (image - self.bottom)).sum() / 2,)), gradient
+        return Losses(("height",), ((gradient * (image - self.bottom)).sum() / 2,)), [gradient]
 
     def height(self, image: Tensor) -> float:
-        return self(image)[0].read()["total"]
+        return self([image])[0].read()["total"]
 
 
 def stepped(optimizer: Optimizer, evaluate: Parabola, steps: int, step_size: float = 0.02) -> Optimizer:
@@ -67,14 +69,14 @@ def same(one: Any, other: Any) -> bool:
 
 @pytest.mark.parametrize(("name", "kind"), [("adam", Adam), ("lbfgs", Lbfgs)])
 def test_the_setting_names_the_optimizer(name, kind):
-    assert isinstance(make_optimizer(picture(0), Settings(optimizer=name)), kind)
+    assert isinstance(make_optimizer([picture(0)], Settings(optimizer=name)), kind)
 
 
 @pytest.mark.parametrize("name", ["adam", "lbfgs"])
 def test_a_step_moves_the_image_in_place_and_tells_the_losses_before_it(name):
     image, parabola = picture(0), Parabola(picture(1))
     before = parabola.height(image)
-    losses = make_optimizer(image, Settings(optimizer=name)).step(parabola, 0.02)
+    losses = make_optimizer([image], Settings(optimizer=name)).step(parabola, 0.02)
     assert losses.read()["total"] == before
     assert parabola.height(image) < before
 
@@ -82,7 +84,7 @@ def test_a_step_moves_the_image_in_place_and_tells_the_losses_before_it(name):
 @pytest.mark.parametrize("name", ["adam", "lbfgs"])
 def test_a_step_evaluates_once(name):
     parabola = Parabola(picture(1))
-    stepped(make_optimizer(picture(0), Settings(optimizer=name)), parabola, 5)
+    stepped(make_optimizer([picture(0)], Settings(optimizer=name)), parabola, 5)
     assert parabola.evaluations == 5
 
 
@@ -90,8 +92,8 @@ def test_a_step_evaluates_once(name):
 @pytest.mark.parametrize("steps", [1, 2, 7])
 def test_an_optimizer_with_anothers_state_goes_on_bit_by_bit_as_that_one(name, steps):
     chosen, parabola = Settings(optimizer=name), Parabola(picture(1), picture(2))
-    first = stepped(make_optimizer(picture(0), chosen), parabola, steps)
-    second = make_optimizer(first.image.clone(), chosen)
+    first = stepped(make_optimizer([picture(0)], chosen), parabola, steps)
+    second = make_optimizer([first.image.clone()], chosen)
     second.load_state(snapshot(first.state()))  # a state is what it stands for only until the next step
     image = stepped(first, parabola, 3).image
     assert torch.equal(stepped(second, parabola, 3).image, image)
@@ -101,12 +103,44 @@ def test_an_optimizer_with_anothers_state_goes_on_bit_by_bit_as_that_one(name, s
 @pytest.mark.parametrize("steps", [0, 3])
 def test_an_optimizer_that_was_moved_goes_on_bit_by_bit_with_the_same_image(name, steps):
     chosen, parabola = Settings(optimizer=name), Parabola(picture(1), picture(2))
-    moved, image = make_optimizer(picture(0), chosen), picture(0)
+    moved, image = make_optimizer([picture(0)], chosen), picture(0)
     held = stepped(moved, parabola, steps).image
-    move(moved, torch.device("cpu"))
-    expected = stepped(make_optimizer(image, chosen), parabola, steps + 2).image
+    moved = laid(moved, lambda whole: [whole.to("cpu")])
+    expected = stepped(make_optimizer([image], chosen), parabola, steps + 2).image
     assert torch.equal(stepped(moved, parabola, 2).image, expected)
     assert moved.image is held
+
+
+# In strips
+
+
+@pytest.mark.parametrize("steps", [0, 1, 4])
+def test_in_strips_adam_and_average_are_those_of_the_whole(steps):
+    """Cut after so many steps, with what the next scale takes over. But for rounding: a CPU's is another behind the
+    last whole vector.
+    """
+
+    def apart(picture: Tensor) -> list[Tensor]:
+        return [rows.contiguous() for rows in torch.split(picture, [3, 4, 2], dim=2)]
+
+    def pulled(image: Strips) -> tuple[Losses, list[Tensor]]:
+        return Losses((), ()), [2 * strip - strip**2 for strip in image]
+
+    found = []
+    for lay in (lambda picture: [picture], apart):
+        optimizer: Optimizer = Adam([picture(0, 9)])
+        average = Average(optimizer.strips, 0.9)
+        for _ in range(steps):
+            optimizer.step(pulled, 0.02)
+            average.update(optimizer.strips)
+        optimizer = laid(optimizer, lay)
+        average.lay(lay)
+        for _ in range(2):
+            optimizer.step(pulled, 0.02)
+            average.update(optimizer.strips)
+        following = optimizer.carried_over(lay(picture(1, 9, 8)))
+        found.append([optimizer.image, optimizer.state(), average.image(), following.image, following.state()])
+    torch.testing.assert_close(*found, rtol=1e-12, atol=1e-15)
 
 
 # Adam
@@ -117,10 +151,10 @@ def test_an_optimizer_that_was_moved_goes_on_bit_by_bit_with_the_same_image(name
 def test_adam_follows_kingma_and_ba(seed, step_size, steps):
     """Algorithm 1 of the paper, with the betas of the original program, clamped."""
     image, parabola = picture(seed), Parabola(picture(seed + 1), picture(seed + 2))
-    optimizer, theta = Adam(image.clone()), image.clone()
+    optimizer, theta = Adam([image.clone()]), image.clone()
     m, v = torch.zeros_like(theta), torch.zeros_like(theta)
     for t in range(1, steps + 1):
-        _, g = parabola(theta)
+        _, (g,) = parabola([theta])
         m, v = 0.9 * m + 0.1 * g, 0.99 * v + 0.01 * g**2
         m_hat, v_hat = m / (1 - 0.9**t), v / (1 - 0.99**t)
         theta = (theta - step_size * m_hat / (v_hat.sqrt() + 1e-8)).clamp(0, 1)
@@ -133,7 +167,7 @@ def test_adam_follows_kingma_and_ba(seed, step_size, steps):
 @given(seeds, st.floats(1e-4, 10))
 def test_adam_never_leaves_the_range_of_a_picture(seed, step_size):
     bottom = 6 * picture(seed) - 3
-    image = stepped(Adam(picture(seed + 1)), Parabola(bottom), 4, step_size).image
+    image = stepped(Adam([picture(seed + 1)]), Parabola(bottom), 4, step_size).image
     assert image.min() >= 0
     assert image.max() <= 1
 
@@ -142,8 +176,8 @@ def test_adam_never_leaves_the_range_of_a_picture(seed, step_size):
 @given(seeds, st.integers(1, 5))
 def test_adam_carried_over_at_the_same_size_goes_on_as_if_nothing_had_been(seed, steps):
     parabola = Parabola(picture(seed), picture(seed + 1))
-    first = stepped(Adam(picture(seed + 2)), parabola, steps)
-    second = first.carried_over(first.image.clone())
+    first = stepped(Adam([picture(seed + 2)]), parabola, steps)
+    second = first.carried_over([first.image.clone()])
     stepped(first, parabola, 2)
     # Resizing to the same size costs a rounding at most.
     torch.testing.assert_close(stepped(second, parabola, 2).image, first.image, rtol=0, atol=1e-12)
@@ -152,8 +186,8 @@ def test_adam_carried_over_at_the_same_size_goes_on_as_if_nothing_had_been(seed,
 @quick
 @given(seeds, sides, sides)
 def test_adam_carries_its_step_count_and_resized_moments_over(seed, height, width):
-    first = stepped(Adam(picture(seed)), Parabola(picture(seed + 1)), 3)
-    before, after = first.state(), first.carried_over(picture(seed, height, width)).state()
+    first = stepped(Adam([picture(seed)]), Parabola(picture(seed + 1)), 3)
+    before, after = first.state(), first.carried_over([picture(seed, height, width)]).state()
     assert float(after["step"]) == 3
     size = (width, height)
     assert torch.equal(after["exp_avg"], resize(before["exp_avg"], size, "bicubic"))
@@ -164,23 +198,23 @@ def test_adam_carries_its_step_count_and_resized_moments_over(seed, height, widt
 @pytest.mark.parametrize(("height", "width"), [(3, 4), (7, 9), (4, 5)])
 def test_moments_that_are_the_same_everywhere_stay_so_at_any_size(height, width):
     bottom, image = torch.zeros(1, 3, 4, 5).double(), torch.full((1, 3, 4, 5), 0.5).double()
-    first = stepped(Adam(image), Parabola(bottom), 2)
-    before, after = first.state(), first.carried_over(picture(0, height, width)).state()
+    first = stepped(Adam([image]), Parabola(bottom), 2)
+    before, after = first.state(), first.carried_over([picture(0, height, width)]).state()
     for name in ("exp_avg", "exp_avg_sq"):
         expected = before[name][0, 0, 0, 0].expand(1, 3, height, width)
         torch.testing.assert_close(after[name], expected, rtol=1e-14, atol=0)
 
 
 def test_adam_leaves_the_optimizer_it_is_carried_over_from_alone():
-    first = stepped(Adam(picture(0)), Parabola(picture(1)), 3)
+    first = stepped(Adam([picture(0)]), Parabola(picture(1)), 3)
     state, image = {name: part.clone() for name, part in first.state().items()}, first.image.clone()
-    stepped(first.carried_over(picture(0, 8, 9)), Parabola(picture(1, 8, 9)), 2)
+    stepped(first.carried_over([picture(0, 8, 9)]), Parabola(picture(1, 8, 9)), 2)
     assert same(first.state(), state)
     assert torch.equal(first.image, image)
 
 
 def test_adam_that_never_stepped_has_nothing_to_carry_over():
-    following = Adam(picture(0)).carried_over(picture(0, 8, 9))
+    following = Adam([picture(0)]).carried_over([picture(0, 8, 9)])
     assert following.state() == {}
 
 
@@ -191,26 +225,26 @@ def test_adam_that_never_stepped_has_nothing_to_carry_over():
 def test_lbfgs_finds_the_bottom_of_a_parabola(seed):
     """With unequal curvatures, where plain descent crawls: 3 : 1 here."""
     parabola = Parabola(picture(seed), 0.5 + picture(seed + 1))
-    image = stepped(Lbfgs(picture(seed + 2)), parabola, 40).image
+    image = stepped(Lbfgs([picture(seed + 2)]), parabola, 40).image
     torch.testing.assert_close(image, parabola.bottom, rtol=0, atol=1e-5)
 
 
 def test_lbfgs_is_not_clamped():
     bottom = torch.full((1, 3, 4, 5), 1.5, dtype=torch.float64)
-    image = stepped(Lbfgs(picture(0)), Parabola(bottom), 20).image
+    image = stepped(Lbfgs([picture(0)]), Parabola(bottom), 20).image
     torch.testing.assert_close(image, bottom, rtol=0, atol=1e-6)
 
 
 def test_lbfgs_begins_each_scale_afresh():
-    first = stepped(Lbfgs(picture(0)), Parabola(picture(1)), 5)
-    following = first.carried_over(picture(0, 8, 9))
+    first = stepped(Lbfgs([picture(0)]), Parabola(picture(1)), 5)
+    following = first.carried_over([picture(0, 8, 9)])
     assert following.state() == {}
     assert following.image.shape == (1, 3, 8, 9)
 
 
 def test_lbfgs_remembers_ten_steps():
     many_curvatures = 100 ** picture(2)  # so that twelve steps are not enough to come to rest
-    optimizer = stepped(Lbfgs(picture(0)), Parabola(picture(1), many_curvatures), 12)
+    optimizer = stepped(Lbfgs([picture(0)]), Parabola(picture(1), many_curvatures), 12)
     assert len(optimizer.state()["old_dirs"]) == 10
 
 
@@ -219,9 +253,9 @@ def test_lbfgs_remembers_ten_steps():
 
 @pytest.mark.parametrize(("name", "other"), [("adam", "lbfgs"), ("lbfgs", "adam")])
 def test_the_state_of_the_other_optimizer_is_refused(name, other):
-    state = stepped(make_optimizer(picture(0), Settings(optimizer=other)), Parabola(picture(1)), 2).state()
+    state = stepped(make_optimizer([picture(0)], Settings(optimizer=other)), Parabola(picture(1)), 2).state()
     with pytest.raises(RecordError, match="another optimizer"):
-        make_optimizer(picture(0), Settings(optimizer=name)).load_state(state)
+        make_optimizer([picture(0)], Settings(optimizer=name)).load_state(state)
 
 
 # The average
@@ -231,9 +265,9 @@ def test_the_state_of_the_other_optimizer_is_refused(name, other):
 @given(st.lists(seeds, max_size=6), seeds, st.floats(0, 0.999))
 def test_the_average_weighs_each_iterate_by_the_decay_to_the_power_of_its_age(later, first, decay):
     iterates = [picture(first), *map(picture, later)]
-    average = Average(iterates[0], decay)
+    average = Average([iterates[0]], decay)
     for iterate in iterates[1:]:
-        average.update(iterate)
+        average.update([iterate])
     weights = [decay**age for age in reversed(range(len(iterates)))]
     expected = sum(weight * iterate for weight, iterate in zip(weights, iterates, strict=True)) / sum(weights)
     assert isinstance(expected, Tensor)
@@ -244,20 +278,20 @@ def test_the_average_weighs_each_iterate_by_the_decay_to_the_power_of_its_age(la
 @quick
 @given(seeds, st.integers(0, 50), st.floats(0, 0.999))
 def test_the_average_of_one_picture_is_that_picture(seed, repeats, decay):
-    average = Average(picture(seed), decay)
+    average = Average([picture(seed)], decay)
     for _ in range(repeats):
-        average.update(picture(seed))
+        average.update([picture(seed)])
     torch.testing.assert_close(average.image(), picture(seed), rtol=0, atol=1e-12)
 
 
 def test_without_decay_the_average_is_the_last_iterate():
-    average = Average(picture(0), 0)
-    average.update(picture(1))
+    average = Average([picture(0)], 0)
+    average.update([picture(1)])
     assert torch.equal(average.unclamped(), picture(1))
 
 
 def test_the_average_is_clamped_only_as_a_picture():
-    average = Average(3 * picture(0) - 1, 0.99)
+    average = Average([3 * picture(0) - 1], 0.99)
     assert average.unclamped().min() < 0
     assert average.unclamped().max() > 1
     assert torch.equal(average.image(), average.unclamped().clamp(0, 1))
@@ -266,7 +300,7 @@ def test_the_average_is_clamped_only_as_a_picture():
 def test_the_average_has_no_part_in_later_changes():
     """Neither of the iterate it was given nor of the picture it gave."""
     iterate = picture(0)
-    average = Average(iterate, 0.9)
+    average = Average([iterate], 0.9)
     iterate.zero_()
     average.image().zero_()
     torch.testing.assert_close(average.image(), picture(0))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from styletransfer.errors import RecordError
+from styletransfer.network.rows import Strips
 from styletransfer.objective.objective import Losses
 from styletransfer.settings import Settings
 from styletransfer.transfer.optimize import Average, make_optimizer
@@ -20,16 +21,17 @@ from tests.transfer.small_renders import make_stylizer, progress_of, render
 REPORT = ScaleReport(17, 17, 11, 4, 2.5, {"tv": 0.5}, 1000, (3.0, 2.0), {"edge": 256, "blocks": 2})
 
 
-def pull(image: Tensor) -> tuple[Losses, Tensor]:
+def pull(image: Strips) -> tuple[Losses, list[Tensor]]:
     """Towards grey."""
-    gradient = image - 0.5
-    return Losses(("height",), ((gradient**2).sum() / 2,)), gradient
+    gradients = [strip - 0.5 for strip in image]
+    heights = [(gradient**2).sum() / 2 for gradient in gradients]
+    return Losses(("height",) * len(heights), tuple(heights)), gradients
 
 
 def begun(settings: Settings, steps: int = 3) -> RunningState:
     """Some steps into the second scale."""
     image = torch.rand(1, 3, 4, 6, generator=torch.Generator().manual_seed(0))
-    found = RunningState(1, 0, make_optimizer(image, settings), Average(image, 0.9), reports=[REPORT])
+    found = RunningState(1, 0, make_optimizer([image], settings), Average([image], 0.9), reports=[REPORT])
     go_on(found, steps)
     return found
 
@@ -39,7 +41,7 @@ def go_on(running: RunningState, steps: int) -> None:
     assert running.average is not None
     for _ in range(steps):
         running.trace.append(running.optimizer.step(pull, 0.02).total())
-        running.average.update(running.optimizer.image)
+        running.average.update(running.optimizer.strips)
         running.iteration += 1
 
 

@@ -37,14 +37,14 @@ def test_fast_steps_shrink_to_nothing_within_each_scale():
 def gradients(*values: float) -> Evaluate:
     """An objective whose gradients are these, one after another."""
     left = iter(values)
-    return lambda image: (Losses((), ()), torch.full_like(image, next(left)))
+    return lambda image: (Losses((), ()), [torch.full_like(image[0], next(left))])
 
 
 def test_adam_soon_forgets_how_large_gradients_were_in_the_fast_schedule_alone():
     """By what a step of the size of the gradient's sign does after one gradient a hundred times larger."""
     lengths = {}
     for schedule in ("original", "fast"):
-        optimizer = make_optimizer(torch.full((1, 3, 4, 4), 0.5), Settings(schedule=schedule))
+        optimizer = make_optimizer([torch.full((1, 3, 4, 4), 0.5)], Settings(schedule=schedule))
         evaluate = gradients(100.0, *[1.0] * 100)
         for _ in range(100):
             optimizer.step(evaluate, 1e-4)
