@@ -33,6 +33,9 @@ from styletransfer.storage.retries import Retries, no_retries
 from styletransfer.transfer.schedule import Work
 from styletransfer.vgg_layers import last_layer
 
+_SHOWN = 10
+"""Ids that are listed of many."""
+
 READERS = 16
 """Inputs and records read at once: enough to hide an object store's latency, few enough for its limits."""
 
@@ -210,8 +213,14 @@ def choose(pairs: tuple[Pair, ...], only: Sequence[str]) -> tuple[tuple[Pair, ..
         found = set(fnmatch.filter(ids, key)) if storage.is_pattern(key) else {key} & ids
         chosen |= found
         if not found:
-            faults.append(Fault("", f"there is no pair {name!r}{did_you_mean(key, ids)}"))
+            faults.append(Fault("", f"there is no pair {name!r}{did_you_mean(key, ids) or _there_are(pairs)}"))
     return tuple(pair for pair in pairs if name_key(pair.id) in chosen), faults
+
+
+def _there_are(pairs: Sequence[Pair]) -> str:
+    """`; there are: cat--wave, dog--wave and 12 more`."""
+    more = f" and {len(pairs) - _SHOWN} more" if len(pairs) > _SHOWN else ""
+    return f"; there are: {', '.join(pair.id for pair in pairs[:_SHOWN])}{more}"
 
 
 def deepest_layer(pairs: Iterable[Pair]) -> str:

@@ -117,7 +117,17 @@ def test_only_takes_patterns_too(studio):
     manifest = studio.manifest(*({"id": name, "content": "in/a.png", "style": "in/b.png"} for name in ids))
     assert [pair.id for pair in plan_manifest(manifest, only=["Pagoda-*"]).pairs] == ids[:2]
     assert [pair.id for pair in plan_manifest(manifest, only=["*-0.?", "lake"]).pairs] == ids
-    assert plan_faults(manifest, only=["lake", "sea*"]) == ["there is no pair 'sea*'"]
+    assert plan_faults(manifest, only=["lake", "sea*"]) == [
+        "there is no pair 'sea*'; there are: pagoda-0.3, pagoda-0.5, lake"
+    ]
+
+
+def test_of_many_pairs_some_are_named_where_none_is_near(studio):
+    studio.simple()
+    ids = [f"lake-{number}" for number in range(13)]
+    manifest = studio.manifest(*({"id": name, "content": "in/a.png", "style": "in/b.png"} for name in ids))
+    (fault,) = plan_faults(manifest, only=["nope-*"])
+    assert fault == f"there is no pair 'nope-*'; there are: {', '.join(ids[:10])} and 3 more"
 
 
 # Faults
