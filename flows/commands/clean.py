@@ -132,14 +132,13 @@ def _row(waste: Waste) -> tuple[str, ...]:
 def _schedule(options: argparse.Namespace, limits: KeepLimits) -> Schedule:
     from flows.commands.handing_over import asked_zone
     from flows.farm import names
-    from flows.farm.overnight.cron_deployments import Schedule
+    from flows.farm.overnight.cron_deployments import Schedule, parse_cron
     from styletransfer import storage
 
     return Schedule(
         name=SCHEDULE_NAME,
         base=names.CLEAN_DEPLOYMENT,
-        cron=options.cron,
-        timezone=asked_zone(options).key,
+        cron=parse_cron(options.cron, asked_zone(options).key),
         parameters={
             "older_than_s": int(limits.age.total_seconds()),
             "max_checkpoints": limits.checkpoints,

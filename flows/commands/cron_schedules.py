@@ -30,13 +30,13 @@ _NOT_SEEN = "the server has planned no run of it yet; is its scheduler at work? 
 def asked_for(options: argparse.Namespace, lines: Lines) -> Schedule:
     """The schedule asked for. Raises UsageError."""
     zone, _, until = when(options)
+    cron = cron_deployments.parse_cron(options.cron, zone.key)
     asked = storage.resolve(".", options.source)
     source = _source(asked, lines, shared=options.shared_filesystem)
     return Schedule(
         name=cron_deployments.name_for(asked),
         base=names.INBOX_DEPLOYMENT,
-        cron=options.cron,
-        timezone=zone.key,
+        cron=cron,
         parameters={"source": source, "until": until, "timezone": zone.key, "priority": options.priority},
         description=storage.public(asked),
     )
@@ -45,14 +45,15 @@ def asked_for(options: argparse.Namespace, lines: Lines) -> Schedule:
 def put(client: SyncPrefectClient, schedule: Schedule, lines: Lines) -> int:
     """Make a schedule, and say when it runs first; returns the exit status."""
     change = cron_deployments.put(client, schedule)
-    lines.say(f"{schedule.description}: {change}: '{schedule.cron}' in {schedule.timezone}")
+    lines.say(f"{schedule.description}: {change}: '{schedule.cron.cron}' in {schedule.cron.timezone}")
     for note in worker_notes((), live_workers(client)):
         lines.note(f"note: {note}")
     begins = cron_deployments.await_next_run(client, schedule.full_name)
     if begins is None:
         lines.note(f"note: {_NOT_SEEN}")
     else:
-        lines.say(f"next: {times.shown(begins, times.parse_zone(schedule.timezone))}")
+        zone = schedule.cron.timezone or "UTC"
+        lines.say(f"next: {times.shown(begins, times.parse_zone(zone))}")
     return DONE
 
 

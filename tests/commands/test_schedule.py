@@ -41,4 +41,5 @@ def test_a_schedule_that_is_none_is_told(studio, arguments, message):
     done = call("schedule", studio.url("box"), "--shared-filesystem", *arguments)
     assert done.status == 2
     assert message in done.err
+    assert "manifests now" not in done.out
     assert "Traceback" not in done.err

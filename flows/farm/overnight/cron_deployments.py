@@ -44,8 +44,7 @@ class Schedule:
 
     name: str
     base: str
-    cron: str
-    timezone: str
+    cron: CronSchedule
     parameters: dict[str, Any]
     description: str
 
@@ -53,15 +52,16 @@ class Schedule:
     def full_name(self) -> str:
         return f"{self.base.partition('/')[0]}/{self.name}"
 
-    def cron_schedule(self) -> CronSchedule:
-        """As Prefect has it. Raises TimeError for what is no cron."""
-        try:
-            return CronSchedule(cron=self.cron, timezone=self.timezone)
-        except ValidationError as error:
-            raise TimeError(
-                f"--cron {self.cron!r} is not understood; write minute, hour, day of the month, month, day of the "
-                "week, like '0 1 * * *' for one o'clock each night"
-            ) from error
+
+def parse_cron(cron: str, timezone: str) -> CronSchedule:
+    """As Prefect has it. Raises TimeError for what is no cron."""
+    try:
+        return CronSchedule(cron=cron, timezone=timezone)
+    except ValidationError as error:
+        raise TimeError(
+            f"--cron {cron!r} is not understood; write minute, hour, day of the month, month, day of the week, "
+            "like '0 1 * * *' for one o'clock each night"
+        ) from error
 
 
 def name_for(source: str) -> str:
@@ -72,7 +72,6 @@ def name_for(source: str) -> str:
 
 def put(client: SyncPrefectClient, schedule: Schedule) -> Change:
     """Make the deployment as the schedule has it; what it was before is replaced."""
-    cron = schedule.cron_schedule()
     before = _read(client, schedule.full_name)
     if before is not None and _same(before, schedule):
         return "unchanged"
@@ -94,7 +93,7 @@ def put(client: SyncPrefectClient, schedule: Schedule) -> Change:
         parameters={**base.parameters, **schedule.parameters},
         description=schedule.description,
         tags=[*dict.fromkeys([*base.tags, names.TAG, names.SCHEDULE_TAG])],
-        schedules=[DeploymentScheduleCreate(schedule=cron)],
+        schedules=[DeploymentScheduleCreate(schedule=schedule.cron)],
         # A round that is still going on is not joined by another.
         concurrency_limit=1,
         concurrency_options=ConcurrencyOptions(collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW),
@@ -111,7 +110,7 @@ def _read(client: SyncPrefectClient, full_name: str) -> DeploymentResponse | Non
 
 def _same(deployment: DeploymentResponse, schedule: Schedule) -> bool:
     wanted: dict[str, Any] = {**deployment.parameters, **schedule.parameters}
-    return crons(deployment) == [(schedule.cron, schedule.timezone)] and deployment.parameters == wanted
+    return crons(deployment) == [(schedule.cron.cron, schedule.cron.timezone)] and deployment.parameters == wanted
 
 
 def crons(deployment: DeploymentResponse) -> list[tuple[str, str]]:

@@ -93,7 +93,8 @@ def test_a_pool_of_another_type_is_left_alone_and_said(deployed):
 
 def test_what_was_scheduled_follows_its_deployment(deployed):
     """Else it would go on naming a module that a new version has elsewhere."""
-    night = Schedule("old", names.INBOX_DEPLOYMENT, "0 1 * * *", "Europe/Berlin", {"source": "/no/inbox"}, "")
+    cron = CronSchedule(cron="0 1 * * *", timezone="Europe/Berlin")
+    night = Schedule("old", names.INBOX_DEPLOYMENT, cron, {"source": "/no/inbox"}, "")
     cron_deployments.put(deployed, night)
     try:
         found = deployed.read_deployment_by_name(night.full_name)
@@ -102,7 +103,7 @@ def test_what_was_scheduled_follows_its_deployment(deployed):
         renewed = deployed.read_deployment_by_name(night.full_name)
         assert renewed.entrypoint == names.ENTRYPOINTS[names.INBOX_FLOW]
         assert renewed.parameters == night.parameters
-        assert cron_deployments.crons(renewed) == [(night.cron, night.timezone)]
+        assert cron_deployments.crons(renewed) == [(cron.cron, cron.timezone)]
     finally:
         cron_deployments.remove(deployed, night.full_name)
 
