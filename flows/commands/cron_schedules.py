@@ -8,7 +8,7 @@ from pathlib import Path
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.responses import DeploymentResponse
 
-from flows.commands.handing_over import check_reach, stored, when, worker_notes
+from flows.commands.handing_over import check_reach, stored, until_text, when, worker_notes
 from flows.commands.options import DONE
 from flows.commands.tables import show, table
 from flows.commands.terminal import Lines
@@ -53,7 +53,8 @@ def put(client: SyncPrefectClient, schedule: Schedule, lines: Lines) -> int:
         lines.note(f"note: {_NOT_SEEN}")
     else:
         zone = schedule.cron.timezone or "UTC"
-        lines.say(f"next: {times.shown(begins, times.parse_zone(zone))}")
+        end = until_text(schedule.parameters.get("until"), zone, begins)
+        lines.say(f"next: {times.shown(begins, times.parse_zone(zone))}{end}")
     return DONE
 
 

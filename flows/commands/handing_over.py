@@ -36,6 +36,7 @@ from styletransfer.renders.expected import expected
 from styletransfer.renders.inputs import FoundInput
 from styletransfer.renders.plan import Plan, plan_manifest
 from styletransfer.renders.previews import preview_plan
+from styletransfer.renders.records import now
 from styletransfer.renders.same_picture import foreseen
 from styletransfer.storage.retries import Retries
 
@@ -55,11 +56,20 @@ def submitted(client: SyncPrefectClient, submission: Submission, lines: Lines, *
     """Submit, and say where it can be seen; returns the run."""
     run = submissions.submit(client, submission)
     begins = f", to begin {times.shown(submission.at, zone)}" if submission.at else ""
-    lines.say(f"{run.name}: submitted as {submissions.short_id(run)}{begins}")
+    end = until_text(submission.until, submission.timezone, submission.at or now())
+    lines.say(f"{run.name}: submitted as {submissions.short_id(run)}{begins}{end}")
     lines.say(f"dashboard: {submissions.link(run)}")
     if orders.farm_is_paused(client):
         lines.note("note: the farm is paused; to go on: styletransfer resume")
     return run
+
+
+def until_text(until: str | None, timezone: str | None, begins: datetime) -> str:
+    """`, until Mon 2026-03-02 07:00 CET`, for what begins then; nothing where it has no end."""
+    if until is None:
+        return ""
+    zone = times.parse_zone(timezone or times.host_zone())
+    return f", until {times.shown(times.next_clock(times.parse_clock(until), zone, begins), zone)}"
 
 
 def when(options: argparse.Namespace) -> tuple[ZoneInfo, datetime | None, str | None]:

@@ -1,12 +1,13 @@
 """What is said of workers that a manifest would wait for, and how long a wrong address keeps people waiting."""
 
+from datetime import UTC, datetime
 from functools import partial
 
 import pytest
 from prefect import get_client
 
 from flows.commands import handing_over
-from flows.commands.handing_over import tag_notes, worker_notes
+from flows.commands.handing_over import tag_notes, until_text, worker_notes
 from flows.farm import names
 from flows.farm.live_workers import LiveWorker
 from flows.farm.names import Needs
@@ -46,6 +47,15 @@ def test_tags_that_no_slot_has_are_said_with_those_that_there_are():
     )
     (note,) = tag_notes([Needs(2, frozenset({"a100"}))], slots)
     assert "(there are: none with tags)" in note
+
+
+def test_the_end_is_told_with_its_day():
+    """A minute too late is tomorrow's."""
+    late = datetime(2026, 3, 2, 1, 22, tzinfo=UTC)
+    assert until_text("01:21", "UTC", late) == ", until Tue 2026-03-03 01:21 UTC"
+    assert until_text("01:23", "UTC", late) == ", until Mon 2026-03-02 01:23 UTC"
+    assert until_text("02:23", "Europe/Berlin", late) == ", until Mon 2026-03-02 02:23 CET"
+    assert until_text(None, "UTC", late) == ""
 
 
 @pytest.mark.slow

@@ -124,14 +124,15 @@ def test_only_force_until_and_max_failed_reach_the_driver(studio):
 
 def test_a_run_can_begin_later(studio):
     name = written(studio)
-    done = call(
-        "submit", studio.url("manifest.yaml"), "--shared-filesystem", "--at", "tomorrow 01:00", "--timezone", "UTC"
-    )
+    wishes = ("--at", "tomorrow 01:00", "--until", "00:30", "--timezone", "UTC")
+    done = call("submit", studio.url("manifest.yaml"), "--shared-filesystem", *wishes)
     assert done.status == 0, done.err
     (run,) = runs_of(name)
     tomorrow = datetime.now(UTC).date() + timedelta(days=1)
     assert run.expected_start_time == datetime(tomorrow.year, tomorrow.month, tomorrow.day, 1, tzinfo=UTC)
-    assert "01:00 UTC" in done.out
+    day = tomorrow + timedelta(days=1)
+    told = f", to begin {tomorrow:%a %Y-%m-%d} 01:00 UTC, until {day:%a %Y-%m-%d} 00:30 UTC"
+    assert told in " ".join(done.out.split())
 
 
 @pytest.mark.parametrize(
