@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -32,6 +33,9 @@ examples:
 
 POLL_S: Final = 3.0
 
+_LOOKED_THROUGH: Final = 10
+"""Other runs of the manifest, the newest, whose logs are read where a pair is in none of the run's."""
+
 
 def add_options(parser: Parser) -> None:
     parser.add_shared("run")
@@ -45,11 +49,26 @@ def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) ->
     """Returns the exit status."""
     from flows.farm import submissions
 
-    driver = submissions.find(client, options.run)
+    driver, told = submissions.find(client, options.run), False
     for line in logged(client, driver, follow=options.follow):
         if is_asked_for(line, options.pair):
             lines.say(shown(line))
+            told = True
+    if options.pair and not told:
+        lines.note(f"note: {_nothing_of(client, driver, options.pair)}")
     return DONE
+
+
+def _nothing_of(client: SyncPrefectClient, driver: FlowRun, pair: str) -> str:
+    """That the run has not rendered the pair, and which other run of the manifest has logged something of it."""
+    from flows.farm import submissions
+
+    nothing = f"run {submissions.short_id(driver)} has rendered nothing of {pair}, nor logged anything"
+    others = (run for run in submissions.submissions(submissions.recent(client)) if run.name == driver.name)
+    for run in itertools.islice((run for run in others if run.id != driver.id), _LOOKED_THROUGH):
+        if any(is_asked_for(line, pair) for line in logged(client, run, follow=False)):
+            return f"{nothing}; another run has: styletransfer log {submissions.short_id(run)} {pair}"
+    return nothing
 
 
 def is_asked_for(line: Log, pair: str | None) -> bool:

@@ -8,6 +8,7 @@ from prefect.states import Completed
 
 from flows.commands import log
 from flows.farm import names, submissions
+from flows.farm.submissions import Submission
 from tests.farm.commands import call
 
 START = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
@@ -47,3 +48,18 @@ def test_lines_of_all_runs_are_shown_by_time_and_once(night):
     everything = call("log", night.name).out.splitlines()
     assert everything[0].endswith(":00:00 WARNING Task run failed: Retry 1/8")
     assert len(everything) == 5
+
+
+def test_a_pair_that_the_run_did_not_render_is_told_with_the_run_that_did(night):
+    with get_client(sync_client=True) as client:
+        client.set_flow_run_state(night.run.id, Completed(), force=True)
+        rerun = submissions.submit(client, Submission(night.url, night.places))
+        client.set_flow_run_state(rerun.id, Completed(), force=True)
+        line = {"name": "x", "level": logging.INFO, "message": "one: done: 2 s", "timestamp": START.isoformat()}
+        client.request("POST", "/logs/", json=[{**line, "flow_run_id": str(night.run.id)}])
+    first, second = submissions.short_id(night.run), submissions.short_id(rerun)
+    done = call("log", second, "one")
+    nothing = f"note: run {second} has rendered nothing of one, nor logged anything"
+    assert done.status == 0
+    assert " ".join(done.out.split()) == f"{nothing}; another run has: styletransfer log {first} one"
+    assert " ".join(call("log", second, "two").out.split()) == nothing.replace("one", "two")
