@@ -60,7 +60,8 @@ def cancel(
     """Cancel a submission: its driver first, which would submit anew what we cancel; then what that leaves."""
     from flows.farm import names, submissions
 
-    lines.say(f"{driver.name}: cancelling; renders stop after the iteration in hand")
+    begun = any(run.start_time for run in submissions.same_submission(client, driver))
+    lines.say(f"{driver.name}: cancelling{'; renders stop after the iteration in hand' if begun else ''}")
     asked: set[str] = set()
     end = time.monotonic() + PATIENCE_S
     while left := of_submission(client, driver):
@@ -73,7 +74,8 @@ def cancel(
                 asked.add(str(each.id))
                 end_run(client, each)
         sleep(POLL_S)
-    lines.say(f"{driver.name}: cancelled; what is done stays, what was begun is resumed when submitted again")
+    kept = "; what is done stays, what was begun is resumed when submitted again"
+    lines.say(f"{driver.name}: cancelled{kept if begun else ' before it began'}")
     return DONE
 
 

@@ -14,12 +14,13 @@ from tests.farm.commands import call, runs_of
 def test_a_run_that_waits_is_cancelled_at_once(night):
     done = call("cancel", night.name)
     assert done.status == 0, done.err
+    assert done.out.splitlines() == [f"{night.name}: cancelling", f"{night.name}: cancelled before it began"]
     (run,) = runs_of(night.name)
     assert run.state.is_cancelled()
     assert "over already: cancelled" in call("cancel", night.name).out
 
 
-def test_the_driver_ends_first_then_what_it_leaves(night):
+def test_the_driver_ends_first_then_what_it_leaves(night, capsys):
     night.set_state(Running())
     tag = names.submission_tag(submissions.submission_of(night.run))
     with get_client(sync_client=True) as client:
@@ -41,6 +42,7 @@ def test_the_driver_ends_first_then_what_it_leaves(night):
         status = cancel.cancel(client, night.run, Lines(output()), sleep)
         assert status == 0
         assert submissions.state_text(client.read_flow_run(child.id)) == "cancelled"
+    assert "what was begun is resumed" in capsys.readouterr().out
 
 
 def test_a_run_that_does_not_end_is_told(night, monkeypatch, capsys):
