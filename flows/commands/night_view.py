@@ -12,6 +12,7 @@ from rich.console import Group, RenderableType
 
 from flows.commands.tables import plain, table
 from flows.farm import submissions, times
+from flows.farm.approvals import APPROVED, TO_BE_APPROVED
 from flows.farm.names import tags_text
 from flows.farm.night import PAUSED_TEXT, Night, NightManifest, read_night, slots_text
 from flows.farm.night_page import night_link, through_text
@@ -63,8 +64,8 @@ def _manifests(night: Night) -> RenderableType:
 
 def _row(each: NightManifest) -> tuple[str, ...]:
     run = each.run
-    begun = run.start_time or run.expected_start_time
-    taken = times.duration_text(run.estimated_run_time.total_seconds()) if run.start_time else ""
+    begun = each.begun or (None if submissions.is_over(run) else run.expected_start_time)
+    taken = times.duration_text(run.estimated_run_time.total_seconds()) if each.begun else ""
     return (
         submissions.short_id(run),
         run.name,
@@ -78,11 +79,15 @@ def _row(each: NightManifest) -> tuple[str, ...]:
 
 
 def _pairs_text(each: NightManifest) -> str:
-    """`7 done, 1 failed, 4 left`; of a driver that has told nothing yet, what its summary says."""
-    if submissions.is_over(each.run) or each.run.start_time is None:
-        return each.over_text
+    """`7 done, 1 failed, 4 left`; of a driver that has told nothing yet, what its summary says.
+
+    Of previews without how to approve them, which `status RUN` tells: the column is as wide for all.
+    """
+    if each.over_text or each.begun is None:
+        of_previews = each.run.state is not None and each.run.state.name in (TO_BE_APPROVED, APPROVED)
+        return each.over_text.partition(";")[0] if of_previews else each.over_text
     if each.progress is None:
-        summary = _summary(each.run)
+        summary = None if submissions.is_over(each.run) else _summary(each.run)
         return counts_text(summary) if summary else ""
     stand = each.progress
     counts = {"done": stand.done, "previewed": stand.previewed, "failed": stand.failed, "left": stand.left}
@@ -125,7 +130,7 @@ def _manifest_json(each: NightManifest) -> dict[str, Any]:
         "state": submissions.state_text(run),
         "pairs": counts,
         "message": each.over_text or None,
-        "begun": _iso(run.start_time),
+        "begun": _iso(each.begun),
         "ended": _iso(run.end_time),
         "through": _iso(progress.through if progress else None),
     }

@@ -126,7 +126,7 @@ def tell_approved(client: SyncPrefectClient, former: FlowRun, by: FlowRun, pairs
     """Have the state of a driver that waits for approval say that it has some."""
     if former.state is None or former.state.name != TO_BE_APPROVED:
         return
-    waiting = f"; {left} wait: {how_to_approve(former.name)}" if left else ""
-    message = f"{pairs} approved, rendered by the run {submissions.short_id(by)}{waiting}"
+    waiting, how = (f", {left} wait", f"; to approve them: {how_to_approve(former.name)}") if left else ("", "")
+    message = f"{pairs} approved{waiting}; rendered by the run {submissions.short_id(by)}{how}"
     state: State[Any] = Completed(name=TO_BE_APPROVED if left else APPROVED, message=message)
     client.set_flow_run_state(former.id, state, force=True)

@@ -36,6 +36,11 @@ class NightManifest:
     progress: ManifestProgress | None
 
     @property
+    def begun(self) -> datetime | None:
+        """When its driver began; Prefect has a start of what was cancelled before it began, too."""
+        return self.run.start_time if self.run.run_count else None
+
+    @property
     def bar_text(self) -> str:
         """`██████░░░░░░ 50 %`; empty until its driver has told any."""
         fraction = self.progress.fraction if self.progress else None

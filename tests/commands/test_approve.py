@@ -1,5 +1,6 @@
 """Previews of a run are approved: all, some, once; and what is said where there are none."""
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -48,15 +49,16 @@ def previews(studio, deployed):
 
 
 def test_all_previews_go_on_as_they_were_submitted_and_are_not_approved_twice(previews):
-    done = call("approve", previews.name, "--priority", "low")
+    done = call("approve", previews.name, "--priority", "low", "--timezone", "UTC")
     assert done.status == 0, done.err
+    assert re.search(r", until \w{3} \d{4}-\d{2}-\d{2} 07:00 UTC", done.out)  # as its previews were submitted
     assert f"{previews.name}: approved: one, two" in done.out
     (final,) = previews.finals
     assert "preview" not in final.parameters
     assert (final.parameters["only"], final.parameters["until"]) == (["one", "two"], "07:00")
     assert (final.parameters["manifest"], final.work_queue_name) == (previews.url, "low")
     by = submissions.short_id(final)
-    assert (previews.state().name, previews.state().message) == (APPROVED, f"2 approved, rendered by the run {by}")
+    assert (previews.state().name, previews.state().message) == (APPROVED, f"2 approved; rendered by the run {by}")
     shown = call("status", submissions.short_id(previews.run)).out
     assert f"{previews.name}: approved" in shown
     again = call("approve", previews.name)  # by name the newest is the run that renders them
@@ -71,7 +73,12 @@ def test_those_that_are_not_chosen_wait_and_may_follow(previews):
     assert done.status == 0, done.err
     assert previews.finals[0].parameters["only"] == ["two"]
     assert previews.state().name == TO_BE_APPROVED
-    assert f"; 1 wait: styletransfer approve {previews.name} [--only ID ...]" in previews.state().message
+    assert previews.state().message.startswith("1 approved, 1 wait; rendered by the run ")
+    how = f"styletransfer approve {previews.name} [--only ID ...]"
+    assert previews.state().message.endswith(f"; to approve them: {how}")
+    (row,) = [line for line in call("status").out.splitlines() if submissions.short_id(previews.run) in line]
+    assert "1 approved, 1 wait" in row
+    assert "rendered by" not in row
     assert f"previews: {previews.state().message}" in " ".join(
         call("status", submissions.short_id(previews.run)).out.split()
     )

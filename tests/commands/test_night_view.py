@@ -2,7 +2,7 @@
 
 import json
 
-from prefect.states import Running
+from prefect.states import Cancelled, Running
 from rich.console import Console
 
 from flows.commands.night_view import slots_json, slots_view
@@ -41,3 +41,20 @@ def test_the_night_tells_how_far_each_manifest_is(night):
     assert row["pairs"] == {"done": 1, "failed": 0, "rendering": 1, "left": 2, "previewed": 0}
     assert (row["run"], row["state"], row["ended"]) == (str(night.run.id), "running", None)
     assert json.loads(call("status", "--slots", "--json").out) == []
+
+
+def test_what_was_cancelled_tells_what_it_left(night):
+    night.set_state(Running())
+    with Artifacts(str(night.run.id)) as artifacts:
+        artifacts.publish("progress", lambda: Content("progress", 33, str(ManifestProgress(1, 0, 1, 2))))
+    night.set_state(Cancelled(message="the worker has ended it"))
+    (line,) = [line for line in call("status").out.splitlines() if night.name in line]
+    assert "cancelled  ████░░░░░░░░ 33 %  1 done, 2 left" in line
+
+
+def test_what_was_cancelled_before_it_began_never_began(night):
+    night.set_state(Cancelled())
+    (line,) = [line for line in call("status").out.splitlines() if night.name in line]
+    assert line.split()[1:] == [night.name, "cancelled"]
+    (row,) = [row for row in json.loads(call("status", "--json").out)["manifests"] if row["manifest"] == night.name]
+    assert row["begun"] is None
