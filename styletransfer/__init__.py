@@ -33,15 +33,15 @@ if TYPE_CHECKING:
     from styletransfer.pictures.decode import decode
     from styletransfer.pictures.encode import encode
     from styletransfer.pictures.picture import Picture
+    from styletransfer.planning.plan import Plan, PlannedPair, plan_manifest
+    from styletransfer.records.records import Record
     from styletransfer.renders.pair import render_pair
-    from styletransfer.renders.plan import Plan, PlannedPair, plan_manifest
-    from styletransfer.renders.records import Record
     from styletransfer.renders.stylize import stylize
-    from styletransfer.renders.weights_loading import load_weights
     from styletransfer.settings import Settings, check_settings
     from styletransfer.transfer.report import ScaleReport
     from styletransfer.transfer.state import State
     from styletransfer.transfer.stylizer import Progress, Stylizer
+    from styletransfer.weights.loading import load_weights
 
 __all__ = [
     "Cancelled",
@@ -90,11 +90,11 @@ _MODULES = {
     "manifest.pairs": "Manifest Pair PairStyle",
     "manifest.reader": "load_manifest",
     "manifest.weights_source": "WeightsSource",
-    "renders.plan": "Plan PlannedPair plan_manifest",
-    "renders.records": "Record",
+    "planning.plan": "Plan PlannedPair plan_manifest",
+    "records.records": "Record",
     "renders.pair": "render_pair",
     "renders.stylize": "stylize",
-    "renders.weights_loading": "load_weights",
+    "weights.loading": "load_weights",
     "settings": "Settings check_settings",
     "transfer.report": "ScaleReport",
     "transfer.state": "State",

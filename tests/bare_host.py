@@ -15,7 +15,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 BROUGHT = ("torch", "numpy", "pydantic", "safetensors")
-LEFT_BEHIND = ("styletransfer.storage", "styletransfer.pictures", "styletransfer.manifest", "styletransfer.renders")
+LEFT_BEHIND = tuple(
+    f"styletransfer.{room}"
+    for room in ("storage", "pictures", "manifest", "weights", "records", "planning", "renders", "contact_sheet")
+)
 
 
 def needed(names: tuple[str, ...]) -> set[str]:

@@ -15,10 +15,10 @@ from PIL import Image
 from styletransfer import storage
 from styletransfer.manifest.pairs import Manifest
 from styletransfer.manifest.reader import parse_manifest
+from styletransfer.planning.plan import PlannedPair, plan_manifest
+from styletransfer.records.records import Record, WeightsRecord, now
 from styletransfer.renders.fetching import fetch
-from styletransfer.renders.plan import PlannedPair, plan_manifest
 from styletransfer.renders.previews import preview_plan, store_preview
-from styletransfer.renders.records import Record, WeightsRecord, now
 from styletransfer.renders.rendering import Rendered
 from styletransfer.renders.storing import store
 

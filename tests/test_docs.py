@@ -15,7 +15,7 @@ from styletransfer.errors import ManifestError
 from styletransfer.manifest import strict_yaml
 from styletransfer.manifest.reader import load_manifest, parse_manifest
 from styletransfer.manifest.schema import ManifestFile
-from styletransfer.renders.records import Record, to_json
+from styletransfer.records.records import Record, to_json
 from styletransfer.settings import QUALITIES, ExecutionSettings, PictureSettings, Settings, content_weight_of
 from styletransfer.transfer.schedule import Work
 from tests.checkout import ROOT

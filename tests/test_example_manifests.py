@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from styletransfer.manifest.reader import load_manifest
-from styletransfer.renders.plan import plan_manifest
+from styletransfer.planning.plan import plan_manifest
 from tests.checkout import ROOT
 
 FOLDER = ROOT / "manifests"
@@ -53,7 +53,7 @@ def test_the_quickstart_needs_no_download_and_shows_a_blend():
 
 
 def test_the_overnight_example_pins_torchvisions_file():
-    from styletransfer.renders.imagenet import IMAGENET
+    from styletransfer.weights.imagenet import IMAGENET
 
     assert load_manifest(str(FOLDER / "overnight.yaml")).weights.sha256 == IMAGENET.sha256
 

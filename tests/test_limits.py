@@ -10,14 +10,14 @@ from flows.farm import pair_notes
 from styletransfer import limits, storage
 from styletransfer.errors import StorageError, StyleTransferError
 from styletransfer.manifest.reader import load_manifest
+from styletransfer.planning.inputs import look_at_input
+from styletransfer.planning.plan import plan_manifest
+from styletransfer.records.output_places import OutputPlaces
+from styletransfer.records.records import read_record, read_summary
+from styletransfer.records.thumbnails import Thumbnails
 from styletransfer.renders.checkpoints import Checkpoints
 from styletransfer.renders.fetching import fetch
-from styletransfer.renders.inputs import look_at_input
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.plan import plan_manifest
-from styletransfer.renders.records import read_record, read_summary
-from styletransfer.renders.thumbnails import Thumbnails
-from styletransfer.renders.weights_loading import identify_weights, load_weights
+from styletransfer.weights.loading import identify_weights, load_weights
 from tests.checkout import ROOT
 from tests.studio import plan_one
 

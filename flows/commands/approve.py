@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flows.commands.terminal import Lines
     from flows.farm.approvals import Previewed
     from styletransfer.manifest.pairs import Manifest
-    from styletransfer.renders.plan import Plan
+    from styletransfer.planning.plan import Plan
 
 USAGE: Final = "RUN [--only ID ...] [options]"
 
@@ -98,7 +98,7 @@ def _plan(former: FlowRun, manifest: Manifest, lines: Lines) -> Plan:
     """How the previews of a run stand, by what is stored. Raises StorageError."""
     from flows.commands.handing_over import SUBMIT_DELAYS_S
     from flows.farm.approvals import preview_px
-    from styletransfer.renders.plan import plan_manifest
+    from styletransfer.planning.plan import plan_manifest
     from styletransfer.renders.previews import preview_plan
     from styletransfer.storage.retries import Retries
 
@@ -109,7 +109,7 @@ def _plan(former: FlowRun, manifest: Manifest, lines: Lines) -> Plan:
 
 def _chosen(plan: Plan, only: Sequence[str]) -> Plan:
     """Of the plan those pairs, or all. Raises ManifestError for those that were not to be previewed."""
-    from styletransfer.renders.plan import choose
+    from styletransfer.planning.plan import choose
 
     pairs, faults = choose(tuple(planned.pair for planned in plan.pairs), only)
     if faults:

@@ -12,7 +12,7 @@ from flows.commands.options import DONE, Parser, add_devices, add_manifest_optio
 from styletransfer.errors import Fault, OutOfMemoryError, StorageError, WeightsError
 
 if TYPE_CHECKING:
-    from styletransfer.renders.plan import Plan, PlannedPair
+    from styletransfer.planning.plan import Plan, PlannedPair
 
 USAGE: Final = "MANIFEST [options]"
 
@@ -48,7 +48,7 @@ def add_options(parser: Parser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Show the plan on stdout, faults on stderr; returns the exit status."""
     from styletransfer.machine.devices import parse_devices
-    from styletransfer.renders.plan import plan_manifest
+    from styletransfer.planning.plan import plan_manifest
     from styletransfer.renders.same_picture import foreseen
 
     devices = parse_devices(options.devices) if options.devices else ()
@@ -65,8 +65,8 @@ def run(options: argparse.Namespace) -> int:
 def _look_into_weights(plan: Plan) -> Plan:
     """With a fault, if the weights' file turns out to be none when it is loaded. What is to be downloaded first,
     and what no pair needs any more, is left alone."""
-    from styletransfer.renders.plan import deepest_layer
-    from styletransfer.renders.weights_loading import load_weights
+    from styletransfer.planning.plan import deepest_layer
+    from styletransfer.weights.loading import load_weights
 
     queued, weights = [planned.pair for planned in plan.having("queued")], plan.manifest.weights
     try:
@@ -80,7 +80,7 @@ def _look_into_weights(plan: Plan) -> Plan:
 def _show_fits(plan: Plan, devices: Sequence[str]) -> Plan:
     """How what is to be rendered fits on these devices, on stdout; with a fault for each pair that does not."""
     from flows.commands.tables import output, plain
-    from styletransfer.renders.device_fit import device_fit
+    from styletransfer.planning.device_fit import device_fit
 
     plans: dict[str, list[tuple[str, int]]] = defaultdict(list)
     faults = list(plan.faults)
@@ -101,8 +101,8 @@ def show_plan(plan: Plan, devices: Sequence[str]) -> None:
     """A table of the pairs, where they go, and how many there are to render; on stdout."""
     from flows.commands.tables import output, plain, show, table
     from flows.pairs.estimate import expected_text, say_measuring
-    from styletransfer.renders.expected import expected
-    from styletransfer.renders.speed import machine_speed, no_speed
+    from styletransfer.planning.expected import expected
+    from styletransfer.planning.speed import machine_speed, no_speed
     from styletransfer.storage import public
 
     coming = expected(plan, no_speed if plan.faults else machine_speed(devices, say_measuring))
@@ -119,7 +119,7 @@ def show_plan(plan: Plan, devices: Sequence[str]) -> None:
 
 def _stretched_masks(plan: Plan) -> Iterable[str]:
     """Masks that were drawn for another picture, each once."""
-    from styletransfer.renders.mask_fits import mask_fits
+    from styletransfer.planning.mask_fits import mask_fits
 
     sizes = {url: found.size for url, found in plan.inputs.items()}
     fits = (fit for planned in plan.pairs for fit in mask_fits(planned.pair, sizes.get))

@@ -22,7 +22,7 @@ from styletransfer import storage
 from styletransfer.errors import Fault, SettingsError, StorageError, StyleTransferError, UsageError
 from styletransfer.manifest.pairs import Manifest
 from styletransfer.manifest.reader import load_manifest
-from styletransfer.renders.plan import plan_manifest
+from styletransfer.planning.plan import plan_manifest
 
 _NOT_SEEN = "the server has planned no run of it yet; is its scheduler at work? See: styletransfer schedule --list"
 

@@ -22,11 +22,11 @@ from styletransfer.machine.devices import available_devices, describe, prove, re
 from styletransfer.machine.hardware import CPU, HARDWARE, Hardware
 from styletransfer.machine.memory import memory_budgets
 from styletransfer.manifest.weights_source import WeightsSource
-from styletransfer.renders.imagenet import IMAGENET, hub_folder
-from styletransfer.renders.output_folder import folder_fault
-from styletransfer.renders.weights_loading import load_weights
+from styletransfer.records.output_folder import folder_fault
 from styletransfer.settings import Settings
 from styletransfer.storage.cache import cache_folder
+from styletransfer.weights.imagenet import IMAGENET, hub_folder
+from styletransfer.weights.loading import load_weights
 
 LEAST_FREE_BYTES: Final = 2 * 10**9
 """Weights, style targets and a large picture or two."""

@@ -18,8 +18,8 @@ from flows.farm.names import HELD
 from flows.pairs.listeners import Result
 from styletransfer import storage
 from styletransfer.errors import RecordError, StorageError
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.records import Summary, SummaryPair, read_summary
+from styletransfer.records.output_places import OutputPlaces
+from styletransfer.records.records import Summary, SummaryPair, read_summary
 
 POLL_S: Final = 3.0
 

@@ -32,11 +32,11 @@ from styletransfer import storage
 from styletransfer.errors import Fault, ManifestError
 from styletransfer.manifest.pairs import Manifest
 from styletransfer.manifest.schema import Priority
-from styletransfer.renders.expected import expected
-from styletransfer.renders.inputs import FoundInput
-from styletransfer.renders.plan import Plan, plan_manifest
+from styletransfer.planning.expected import expected
+from styletransfer.planning.inputs import FoundInput
+from styletransfer.planning.plan import Plan, plan_manifest
+from styletransfer.records.records import now
 from styletransfer.renders.previews import preview_plan
-from styletransfer.renders.records import now
 from styletransfer.renders.same_picture import foreseen
 from styletransfer.storage.retries import Retries
 

@@ -14,8 +14,8 @@ from styletransfer.errors import Fault, ImageError, ManifestError, SettingsError
 
 if TYPE_CHECKING:
     from styletransfer.manifest.pairs import Manifest, Pair
-    from styletransfer.renders.output_places import OutputPlaces
-    from styletransfer.renders.records import Record
+    from styletransfer.records.output_places import OutputPlaces
+    from styletransfer.records.records import Record
 
 USAGE: Final = "(MANIFEST ID | PICTURE) [options]"
 
@@ -67,7 +67,7 @@ def chosen(options: argparse.Namespace) -> Chosen:
 def _chosen_picture(location: str) -> Chosen:
     from styletransfer import storage
     from styletransfer.pictures.formats import format_of
-    from styletransfer.renders.output_places import PicturePlaces
+    from styletransfer.records.output_places import PicturePlaces
 
     url = storage.resolve(".", location)
     try:
@@ -81,7 +81,7 @@ def _chosen_picture(location: str) -> Chosen:
 def _chosen_pair(options: argparse.Namespace) -> Chosen:
     from styletransfer.hints import did_you_mean
     from styletransfer.manifest.names import name_key
-    from styletransfer.renders.output_places import OutputPlaces
+    from styletransfer.records.output_places import OutputPlaces
 
     manifest, key = load(options), name_key(options.pair)
     pairs = {name_key(pair.id): pair for pair in manifest.pairs}
@@ -93,8 +93,8 @@ def _chosen_pair(options: argparse.Namespace) -> Chosen:
 def run(options: argparse.Namespace) -> int:
     """Show the versions on stdout; returns the exit status."""
     from flows.commands.tables import output, plain, show, table
-    from styletransfer.renders.history import find_versions
-    from styletransfer.renders.output_folder import find_record
+    from styletransfer.records.history import find_versions
+    from styletransfer.records.output_folder import find_record
 
     of = chosen(options)
     present = find_record(of.places, of.id)
@@ -112,7 +112,7 @@ def _is(version: Record, present: Record | None) -> bool:
 
 
 def _rows(present: Record | None, former: Sequence[Record]) -> list[tuple[str, ...]]:
-    from styletransfer.renders.history import changes
+    from styletransfer.records.history import changes
 
     records = [*([present] if present else []), *former]
     changed = ["; ".join(changes(older, newer)) for newer, older in pairwise(records)]

@@ -178,8 +178,8 @@ def run(options: argparse.Namespace) -> int:
     from styletransfer import storage
     from styletransfer.machine.devices import Slot, prove
     from styletransfer.machine.locks import device_lock
+    from styletransfer.records.output_folder import check_writable
     from styletransfer.renders.fetching import fetch
-    from styletransfer.renders.output_folder import check_writable
 
     job = make_job(options)
     console, name = output(), storage.public(job.output)

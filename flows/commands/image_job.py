@@ -16,12 +16,12 @@ from styletransfer.manifest.pairs import Pair, PairStyle
 from styletransfer.manifest.schema import LARGEST_WEIGHT, VERSIONS
 from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.pictures.formats import Format, check_format_size, format_of
-from styletransfer.renders.inputs import input_uses
-from styletransfer.renders.output_folder import folder_fault
-from styletransfer.renders.output_places import PicturePlaces
-from styletransfer.renders.plan import PlannedPair, plan_alone
-from styletransfer.renders.records import Record, read_record
-from styletransfer.renders.same_file import FileKeys
+from styletransfer.planning.inputs import input_uses
+from styletransfer.planning.plan import PlannedPair, plan_alone
+from styletransfer.planning.same_file import FileKeys
+from styletransfer.records.output_folder import folder_fault
+from styletransfer.records.output_places import PicturePlaces
+from styletransfer.records.records import Record, read_record
 from styletransfer.settings import NamedInit, Settings, check_settings
 
 _LONGEST_NAME_BYTES: Final = 255 - len(".json")

@@ -20,11 +20,11 @@ from styletransfer.errors import Cancelled, ImageError, StorageError, StyleTrans
 from styletransfer.machine.devices import Slot, parse_devices
 from styletransfer.pictures.encode import encode
 from styletransfer.pictures.formats import Format, extension
+from styletransfer.planning.plan import PlannedPair
+from styletransfer.records.history import drop_versions, former_versions, keep_replaced
+from styletransfer.records.records import Record, write_record
 from styletransfer.renders.checkpoints import remove_all
 from styletransfer.renders.fetching import Fetched
-from styletransfer.renders.history import drop_versions, former_versions, keep_replaced
-from styletransfer.renders.plan import PlannedPair
-from styletransfer.renders.records import Record, write_record
 from styletransfer.renders.rendering import Rendered, stylize_pair
 from styletransfer.renders.storing import encoded, record_of
 
@@ -60,7 +60,7 @@ class Render:
     def run(self) -> None:
         """Renders. Then `image` is the picture (1, 3, H, W): as far as it got where it was stopped, and there is
         no `rendered`; None if that was before the first iteration."""
-        from styletransfer.renders.weights_loading import load_weights
+        from styletransfer.weights.loading import load_weights
 
         pair = self.job.pair
         weights = load_weights(self.job.weights.source, last_layer=pair.settings.layers()[-1])

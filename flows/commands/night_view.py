@@ -18,8 +18,8 @@ from flows.farm.night import PAUSED_TEXT, Night, NightManifest, read_night, slot
 from flows.farm.night_page import night_link, through_text
 from flows.farm.slot_work import SlotWork
 from styletransfer.errors import StyleTransferError
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.records import PAIR_STATES, Summary, read_summary
+from styletransfer.records.output_places import OutputPlaces
+from styletransfer.records.records import PAIR_STATES, Summary, read_summary
 
 
 def night_view(client: SyncPrefectClient) -> RenderableType:

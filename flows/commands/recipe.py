@@ -32,8 +32,8 @@ def run(options: argparse.Namespace) -> int:
     """Show the manifest on stdout; returns the exit status."""
     from styletransfer import storage
     from styletransfer.limits import PICTURE_BYTES
-    from styletransfer.renders.recipe import read_recipe
-    from styletransfer.renders.recipe_text import manifest_text
+    from styletransfer.records.recipe import read_recipe
+    from styletransfer.records.recipe_text import manifest_text
 
     url = storage.resolve(".", options.picture)
     recipe = read_recipe(storage.read(url, limit_bytes=PICTURE_BYTES), storage.public(url))

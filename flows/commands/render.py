@@ -24,7 +24,7 @@ from flows.commands.settings_options import given_settings
 
 if TYPE_CHECKING:
     from flows.commands.terminal import Lines
-    from styletransfer.renders.plan import Plan
+    from styletransfer.planning.plan import Plan
 
 USAGE: Final = "MANIFEST [options]"
 
@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _plan(options: argparse.Namespace, lines: Lines) -> Plan:
     """The plan, without faults of the manifest; pairs whose inputs stay out of reach have failed in it."""
-    from styletransfer.renders.plan import plan_manifest
+    from styletransfer.planning.plan import plan_manifest
     from styletransfer.renders.previews import preview_plan
     from styletransfer.renders.same_picture import take_over
     from styletransfer.storage.retries import Retries
@@ -103,8 +103,8 @@ def _say_expected(options: argparse.Namespace, plan: Plan, lines: Lines) -> None
     """What it will take, if that is known; for a preview this machine is measured. Of one on a budget that says
     nothing."""
     from flows.pairs.estimate import expected_text
-    from styletransfer.renders.expected import expected
-    from styletransfer.renders.speed import MEASURING, machine_speed
+    from styletransfer.planning.expected import expected
+    from styletransfer.planning.speed import MEASURING, machine_speed
 
     if options.preview_s is not None:
         return
@@ -143,7 +143,7 @@ def _watched_from_outside() -> bool:
 def _run_flow(options: argparse.Namespace, plan: Plan, lines: Lines) -> int:
     from flows.commands.farm_server import plain_errors
     from flows.server import embedded
-    from styletransfer.renders.output_folder import check_writable
+    from styletransfer.records.output_folder import check_writable
     from styletransfer.storage.retries import Retries
 
     Retries(lines.note).call(partial(check_writable, plan.places.folder))

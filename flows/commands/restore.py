@@ -12,7 +12,7 @@ from styletransfer.errors import Fault, RecordError, SettingsError
 
 if TYPE_CHECKING:
     from styletransfer.manifest.pairs import Pair
-    from styletransfer.renders.records import Record
+    from styletransfer.records.records import Record
 
 USAGE: Final = "(MANIFEST ID | PICTURE) VERSION [options]"
 
@@ -39,8 +39,8 @@ def add_options(parser: Parser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Restore, and say what of the manifest asks for another picture; returns the exit status."""
     from flows.commands.tables import output, plain
-    from styletransfer.renders.history import find_versions, restore
-    from styletransfer.renders.output_folder import find_record
+    from styletransfer.records.history import find_versions, restore
+    from styletransfer.records.output_folder import find_record
     from styletransfer.storage import public
 
     of = chosen(options)
@@ -63,8 +63,8 @@ def run(options: argparse.Namespace) -> int:
 def _show(of: Chosen) -> None:
     """The contact sheet with the pair as its record has it now, if there is a sheet."""
     from styletransfer.contact_sheet.sheet import ContactSheet
-    from styletransfer.renders.plan import Plan
-    from styletransfer.renders.records import read_summary, write_summary
+    from styletransfer.planning.plan import Plan
+    from styletransfer.records.records import read_summary, write_summary
 
     if of.manifest is None:
         return
@@ -89,7 +89,7 @@ def _asked_for(versions: Sequence[Record], asked: str) -> Record:
 
 def _differing(pair: Pair, record: Record) -> list[str]:
     """What a manifest would say to have the record's settings, where the pair's are others."""
-    from styletransfer.renders.history import setting_text
+    from styletransfer.records.history import setting_text
     from styletransfer.settings import Settings, with_places
     from styletransfer.storage import public
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from flows.commands.terminal import Lines
     from styletransfer.manifest.pairs import Manifest
-    from styletransfer.renders.records import Summary
+    from styletransfer.records.records import Summary
 
 USAGE: Final = "RUN [--wait]"
 
@@ -44,8 +44,8 @@ def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) ->
     from flows.commands.handing_over import hand_over
     from flows.farm import submissions, times
     from flows.farm.submissions import Submission
-    from styletransfer.renders.output_places import OutputPlaces
-    from styletransfer.renders.records import read_summary
+    from styletransfer.records.output_places import OutputPlaces
+    from styletransfer.records.records import read_summary
 
     former = submissions.find(client, options.run)
     manifest = submissions.manifest_of(former)

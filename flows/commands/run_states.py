@@ -19,8 +19,8 @@ from flows.farm.slot_work import figures, read_progress
 from flows.farm.times import duration_text
 from styletransfer import storage
 from styletransfer.errors import StyleTransferError
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.records import Summary, SummaryPair, now, read_summary
+from styletransfer.records.output_places import OutputPlaces
+from styletransfer.records.records import Summary, SummaryPair, now, read_summary
 
 _MOST_PAIRS: Final = 200
 

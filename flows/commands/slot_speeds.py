@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from flows.farm.live_workers import LiveWorker
 from flows.farm.names import Place
-from styletransfer.renders.speed import Basis, SpeedOf, machine_speed, promised_speed
+from styletransfer.planning.speed import Basis, SpeedOf, machine_speed, promised_speed
 from styletransfer.settings import Settings
 
 

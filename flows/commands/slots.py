@@ -93,7 +93,7 @@ def _put_out(
     client: SyncPrefectClient, slot: SlotWork, state: ServiceState, reason: str, until: datetime | None = None
 ) -> None:
     from flows.farm.slot_service import SlotService, write_service
-    from styletransfer.renders.records import now
+    from styletransfer.records.records import now
 
     service = SlotService(worker=slot.worker, state=state, reason=reason, since=now(), until=until)
     write_service(client, service)

@@ -71,7 +71,7 @@ def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) ->
     from flows.commands.handing_over import check_reach, hand_over, moment, notes, planned, stored, when
     from flows.farm import times
     from flows.farm.submissions import Submission
-    from styletransfer.renders.speed import MEASURING
+    from styletransfer.planning.speed import MEASURING
 
     zone, at, until = when(options)
     preview = preview_px(options)

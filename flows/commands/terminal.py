@@ -19,7 +19,7 @@ from flows.commands.tables import plain
 from flows.pairs.estimate import Estimate, clock_text, pair_seconds_left, speed_text, truth_text
 from flows.pairs.listeners import Listener, Result
 from styletransfer.machine.devices import Slot
-from styletransfer.renders.plan import Plan
+from styletransfer.planning.plan import Plan
 from styletransfer.renders.summary import Outcome
 from styletransfer.sizes import Size, size_to_fit
 

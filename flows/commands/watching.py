@@ -24,12 +24,12 @@ from styletransfer.contact_sheet.under_way import RunUnderWay
 from styletransfer.manifest.names import id_of_file
 from styletransfer.pictures.decode import inspect
 from styletransfer.pictures.thumbnail import thumbnail
+from styletransfer.planning.plan import Plan, PlannedPair
+from styletransfer.records.pair_text import image_command, pair_yaml
+from styletransfer.records.records import Summary, SummaryPair, now
+from styletransfer.records.thumbnails import LARGE_PX
 from styletransfer.renders.fetching import Fetched
-from styletransfer.renders.pair_text import image_command, pair_yaml
-from styletransfer.renders.plan import Plan, PlannedPair
-from styletransfer.renders.records import Summary, SummaryPair, now
 from styletransfer.renders.summary import Outcome, summary_pair
-from styletransfer.renders.thumbnails import LARGE_PX
 
 _WATCHED_EVERY_S: Final = 3.0
 

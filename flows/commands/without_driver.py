@@ -11,8 +11,8 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from flows.farm import names, submissions
 from flows.farm.heartbeats import last_heard, server_time
 from flows.farm.pair_notes import PairNote, read_notes
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.records import Summary, SummaryPair, read_record
+from styletransfer.records.output_places import OutputPlaces
+from styletransfer.records.records import Summary, SummaryPair, read_record
 
 
 def silent_s(client: SyncPrefectClient, run: FlowRun) -> float | None:

@@ -21,8 +21,8 @@ from flows.farm.submissions import NoSuchRunError, Submission
 from flows.farm.times import host_zone, parse_zone, shown
 from styletransfer.manifest.pairs import Manifest
 from styletransfer.manifest.schema import Priority
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.plan import Plan
+from styletransfer.planning.plan import Plan
+from styletransfer.records.output_places import OutputPlaces
 
 TO_BE_APPROVED: Final = "To be approved"
 """Name of the final state of a driver whose previews are there."""

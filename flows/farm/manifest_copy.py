@@ -15,9 +15,9 @@ from styletransfer import storage
 from styletransfer.manifest.pairs import Manifest, Pair, PairStyle
 from styletransfer.manifest.schema import ManifestFile
 from styletransfer.manifest.weights_source import WeightsSource
-from styletransfer.renders.inputs import FoundInput
-from styletransfer.renders.known_inputs import digest, with_inputs
-from styletransfer.renders.output_places import OutputPlaces
+from styletransfer.planning.inputs import FoundInput
+from styletransfer.planning.known_inputs import digest, with_inputs
+from styletransfer.records.output_places import OutputPlaces
 
 FOLDER: Final = ".manifests"
 """In the folder of the results: `.manifests/<12 hex digits>/<file name>`."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from styletransfer.renders.records import PairState
+from styletransfer.records.records import PairState
 
 _TEXT: Final = re.compile(
     r"(?P<done>\d+) done, (?P<failed>\d+) failed, (?P<rendering>\d+) rendering, (?P<left>\d+) left"

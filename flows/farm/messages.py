@@ -25,8 +25,8 @@ from flows.farm.markdown import markdown
 from flows.pairs.listeners import Result
 from styletransfer import storage
 from styletransfer.errors import StyleTransferError
+from styletransfer.records.records import FarmReport, SummaryPair
 from styletransfer.redaction import redacted
-from styletransfer.renders.records import FarmReport, SummaryPair
 
 VARIABLE: Final = "nst_notify"
 """Prefect variable with the block that messages go through, `custom-webhook/nst-notify`."""

@@ -9,7 +9,7 @@ from typing import Final, Literal, NamedTuple
 from flows.server.environment import period_s
 from styletransfer import storage
 from styletransfer.manifest.schema import Priority
-from styletransfer.renders.output_places import OutputPlaces
+from styletransfer.records.output_places import OutputPlaces
 
 GpuCount = Literal[1, 2]
 """GPUs that one render has to itself: one, or two and more."""

@@ -20,7 +20,7 @@ from flows.farm.manifest_progress import ManifestProgress, parse_progress
 from flows.farm.markdown import unmarked
 from flows.farm.orders import farm_is_paused
 from flows.farm.slot_work import SlotWork
-from styletransfer.renders.records import now
+from styletransfer.records.records import now
 
 RECENT: Final = timedelta(days=3)
 """How long manifests that are over belong to it."""

@@ -16,7 +16,7 @@ from flows.farm.markdown import markdown
 from flows.farm.names import NIGHT_KEY
 from flows.farm.night import PAUSED_TEXT, Night, NightManifest, read_night, slots_text
 from flows.farm.slot_work import SlotWork, newest_artifact
-from styletransfer.renders.records import now
+from styletransfer.records.records import now
 
 PAUSE_S: Final = 25.0
 """Least age of the page before it is written again, by whomever."""

@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from flows.farm.names import Place
 from styletransfer import storage
 from styletransfer.limits import RECORD_BYTES
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.plan import READERS
-from styletransfer.renders.records import UtcTime
+from styletransfer.planning.plan import READERS
+from styletransfer.records.output_places import OutputPlaces
+from styletransfer.records.records import UtcTime
 
 log = logging.getLogger(__name__)
 

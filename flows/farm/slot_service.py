@@ -19,7 +19,7 @@ from prefect.exceptions import ObjectNotFound
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from flows.farm import submissions
-from styletransfer.renders.records import UtcTime, now
+from styletransfer.records.records import UtcTime, now
 
 TAG: Final = "nst-slot"
 

@@ -17,9 +17,9 @@ from styletransfer.contact_sheet.under_way import PairUnderWay, Preview
 from styletransfer.errors import ImageError, StorageError
 from styletransfer.limits import RECORD_BYTES
 from styletransfer.pictures.decode import inspect
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.records import UtcTime, now
-from styletransfer.renders.thumbnails import LARGE_PX
+from styletransfer.records.output_places import OutputPlaces
+from styletransfer.records.records import UtcTime, now
+from styletransfer.records.thumbnails import LARGE_PX
 
 log = logging.getLogger(__name__)
 

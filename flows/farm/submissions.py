@@ -32,8 +32,8 @@ from styletransfer.manifest.max_failed import MaxFailed
 from styletransfer.manifest.pairs import Manifest
 from styletransfer.manifest.reader import load_manifest
 from styletransfer.manifest.schema import Priority
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.records import now
+from styletransfer.records.output_places import OutputPlaces
+from styletransfer.records.records import now
 
 _Item = TypeVar("_Item")
 

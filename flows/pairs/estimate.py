@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from styletransfer.renders.expected import Expected
-from styletransfer.renders.plan import PlannedPair
-from styletransfer.renders.records import SummaryPair
-from styletransfer.renders.speed import MEASURING
+from styletransfer.planning.expected import Expected
+from styletransfer.planning.plan import PlannedPair
+from styletransfer.planning.speed import MEASURING
+from styletransfer.records.records import SummaryPair
 
 
 @dataclass

@@ -27,10 +27,10 @@ from flows.pairs.steps import first_scales, load_weights, make_plan, write_sheet
 from styletransfer import storage
 from styletransfer.errors import StorageError, WeightsError
 from styletransfer.machine.devices import Slot, parse_devices
-from styletransfer.renders.plan import Plan, PlannedPair
+from styletransfer.planning.plan import Plan, PlannedPair
+from styletransfer.planning.speed import machine_speed
 from styletransfer.renders.previews import preview_rounds
 from styletransfer.renders.same_picture import take_over
-from styletransfer.renders.speed import machine_speed
 from styletransfer.renders.summary import Outcome
 from styletransfer.storage.retries import Retries
 

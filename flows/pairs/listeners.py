@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from styletransfer import storage
 from styletransfer.machine.devices import Slot
-from styletransfer.renders.plan import Plan, PlannedPair
-from styletransfer.renders.records import PAIR_STATES, FarmReport, Summary, SummaryPair
+from styletransfer.planning.plan import Plan, PlannedPair
+from styletransfer.records.records import PAIR_STATES, FarmReport, Summary, SummaryPair
 from styletransfer.renders.summary import Outcome
 
 if TYPE_CHECKING:

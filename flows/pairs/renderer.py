@@ -22,13 +22,13 @@ from styletransfer.machine.devices import Slot
 from styletransfer.machine.memory import memory_budgets
 from styletransfer.machine.streams import own_streams
 from styletransfer.network.vgg_weights import Weights
+from styletransfer.planning.device_fit import gpu_share
+from styletransfer.planning.plan import PlannedPair
+from styletransfer.records.records import Record
 from styletransfer.redaction import redacted
 from styletransfer.renders import rendering
-from styletransfer.renders.device_fit import gpu_share
 from styletransfer.renders.fetching import Fetched
-from styletransfer.renders.plan import PlannedPair
 from styletransfer.renders.previews import outcome_of
-from styletransfer.renders.records import Record
 from styletransfer.renders.rendering import Rendered
 from styletransfer.renders.summary import Outcome
 from styletransfer.storage.retries import is_transient

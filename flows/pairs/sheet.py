@@ -16,9 +16,9 @@ from styletransfer.contact_sheet.sheet import ContactSheet
 from styletransfer.contact_sheet.under_way import RunUnderWay
 from styletransfer.errors import StorageError
 from styletransfer.machine.devices import Slot
-from styletransfer.renders.plan import Plan, PlannedPair
-from styletransfer.renders.records import FarmReport, Summary
-from styletransfer.renders.speed import SpeedOf, no_speed
+from styletransfer.planning.plan import Plan, PlannedPair
+from styletransfer.planning.speed import SpeedOf, no_speed
+from styletransfer.records.records import FarmReport, Summary
 from styletransfer.renders.summary import Outcome
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from styletransfer.machine.devices import Slot
 from styletransfer.machine.memory import is_out_of_memory
 from styletransfer.pictures.encode import from_tensor
 from styletransfer.pictures.thumbnail import thumbnail
-from styletransfer.renders.plan import Plan, PlannedPair
+from styletransfer.planning.plan import Plan, PlannedPair
+from styletransfer.records.thumbnails import LARGE_PX
 from styletransfer.renders.summary import Outcome
-from styletransfer.renders.thumbnails import LARGE_PX
 
 if TYPE_CHECKING:
     from styletransfer.transfer.stylizer import Progress

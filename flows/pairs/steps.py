@@ -23,14 +23,14 @@ from styletransfer.limits import MANIFEST_BYTES
 from styletransfer.machine.devices import Slot
 from styletransfer.manifest.reader import parse_manifest
 from styletransfer.network.vgg_weights import Weights
+from styletransfer.planning.known_inputs import known_inputs
+from styletransfer.planning.plan import Plan, PlannedPair, deepest_layer, plan_manifest
+from styletransfer.records.records import Record, Summary
 from styletransfer.renders import fetching, previews, storing
-from styletransfer.renders import weights_loading as weights_files
 from styletransfer.renders.fetching import Fetched
-from styletransfer.renders.known_inputs import known_inputs
-from styletransfer.renders.plan import Plan, PlannedPair, deepest_layer, plan_manifest
-from styletransfer.renders.records import Record, Summary
 from styletransfer.renders.rendering import Rendered
 from styletransfer.storage.retries import Retries
+from styletransfer.weights import loading as weights_files
 
 log = logging.getLogger(__name__)
 

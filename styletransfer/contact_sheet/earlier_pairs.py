@@ -16,11 +16,11 @@ from styletransfer.errors import RecordError, StorageError
 from styletransfer.manifest.names import RESERVED, name_fault, name_key
 from styletransfer.manifest.pairs import Manifest, Pair
 from styletransfer.manifest.weights_source import WeightsSource, seed_fault
-from styletransfer.renders.output_folder import lasting_fault
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.plan import READERS
+from styletransfer.planning.plan import READERS
+from styletransfer.records.output_folder import lasting_fault
+from styletransfer.records.output_places import OutputPlaces
+from styletransfer.records.records import Record, SummaryPair, read_record
 from styletransfer.renders.recorded_pair import pair_of
-from styletransfer.renders.records import Record, SummaryPair, read_record
 from styletransfer.renders.summary import Outcome, summary_pair
 
 MOST: Final = 2000

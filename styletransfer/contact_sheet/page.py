@@ -25,9 +25,9 @@ from styletransfer.contact_sheet.short_names import short_names
 from styletransfer.contact_sheet.shown_settings import ShownSettings, as_written
 from styletransfer.contact_sheet.under_way import Preview, RunUnderWay
 from styletransfer.pictures.formats import SHOWN_BY_BROWSERS, extension
-from styletransfer.renders.output_places import PAIRS_A_PAGE, page_count, page_name
-from styletransfer.renders.records import PairState, Summary, SummaryInput, SummaryPair
-from styletransfer.renders.thumbnails import BEFORE_PX, LARGE_PX, VIEWED_PX
+from styletransfer.records.output_places import PAIRS_A_PAGE, page_count, page_name
+from styletransfer.records.records import PairState, Summary, SummaryInput, SummaryPair
+from styletransfer.records.thumbnails import BEFORE_PX, LARGE_PX, VIEWED_PX
 from styletransfer.sizes import size_to_fit
 
 MANY: Final = 60

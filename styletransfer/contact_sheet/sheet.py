@@ -21,17 +21,17 @@ from styletransfer.errors import RecordError, StorageError
 from styletransfer.manifest.pairs import Pair
 from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.pictures.formats import SHOWN_BY_BROWSERS
-from styletransfer.renders.expected import expected
-from styletransfer.renders.inputs import input_uses
-from styletransfer.renders.output_folder import find_record
-from styletransfer.renders.output_places import page_count
-from styletransfer.renders.pair_text import image_command, pair_yaml
-from styletransfer.renders.plan import READERS, Plan
+from styletransfer.planning.expected import expected
+from styletransfer.planning.inputs import input_uses
+from styletransfer.planning.plan import READERS, Plan
+from styletransfer.planning.speed import SpeedOf, no_speed
+from styletransfer.records.output_folder import find_record
+from styletransfer.records.output_places import page_count
+from styletransfer.records.pair_text import image_command, pair_yaml
+from styletransfer.records.records import FarmReport, Summary, SummaryPair, now, write_summary
+from styletransfer.records.thumbnails import BEFORE_PX, LARGE_PX, VIEWED_PX, Thumbnails
 from styletransfer.renders.recorded_pair import as_rendered
-from styletransfer.renders.records import FarmReport, Summary, SummaryPair, now, write_summary
-from styletransfer.renders.speed import SpeedOf, no_speed
 from styletransfer.renders.summary import REPLACED, Outcome, other_pairs, summarise
-from styletransfer.renders.thumbnails import BEFORE_PX, LARGE_PX, VIEWED_PX, Thumbnails
 
 log = logging.getLogger(__name__)
 

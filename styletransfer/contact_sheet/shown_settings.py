@@ -11,8 +11,8 @@ from pydantic import JsonValue
 
 from styletransfer import storage
 from styletransfer.errors import SettingsError
-from styletransfer.renders.fingerprint import canonical_json
-from styletransfer.renders.records import SummaryPair
+from styletransfer.records.fingerprint import canonical_json
+from styletransfer.records.records import SummaryPair
 from styletransfer.settings import Settings, check_settings
 
 

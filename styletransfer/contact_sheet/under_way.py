@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from styletransfer.renders.records import now
+from styletransfer.records.records import now
 
 _MAT: Final = (92, 67)  # sides of what a mat of 4 to 3 leaves to its picture, with 4 % of its width around it
 

@@ -19,7 +19,7 @@ from styletransfer.limits import LARGEST_BYTES
 from styletransfer.storage.retries import MINUTE_DELAYS_S, Retries
 
 if TYPE_CHECKING:
-    from styletransfer.renders.output_places import OutputPlaces
+    from styletransfer.records.output_places import OutputPlaces
     from styletransfer.transfer.state import State
     from styletransfer.transfer.stylizer import Progress
 

@@ -13,10 +13,10 @@ from styletransfer.pictures.decode import decode
 from styletransfer.pictures.masks import decode_mask
 from styletransfer.pictures.picture import Picture
 from styletransfer.pictures.soft_proof import soft_proof
-from styletransfer.renders.inputs import MASKS, InputUse, input_uses, largest_bytes
-from styletransfer.renders.mask_fits import MaskFit, mask_fits
-from styletransfer.renders.plan import PlannedPair
-from styletransfer.renders.records import InputRecord, now
+from styletransfer.planning.inputs import MASKS, InputUse, input_uses, largest_bytes
+from styletransfer.planning.mask_fits import MaskFit, mask_fits
+from styletransfer.planning.plan import PlannedPair
+from styletransfer.records.records import InputRecord, now
 
 log = logging.getLogger(__name__)
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from styletransfer.machine.devices import available_devices, slots
 from styletransfer.manifest.pairs import Manifest
+from styletransfer.planning.plan import plan_manifest
+from styletransfer.records.records import Record
 from styletransfer.renders.fetching import fetch
-from styletransfer.renders.plan import plan_manifest
-from styletransfer.renders.records import Record
 from styletransfer.renders.rendering import stylize_pair
 from styletransfer.renders.storing import store
-from styletransfer.renders.weights_loading import load_weights
+from styletransfer.weights.loading import load_weights
 
 if TYPE_CHECKING:
     from styletransfer.network.vgg_weights import Weights

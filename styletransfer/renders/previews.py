@@ -16,12 +16,12 @@ from operator import itemgetter
 from styletransfer import storage
 from styletransfer.errors import RecordError, StorageError
 from styletransfer.pictures.encode import encode, from_tensor
-from styletransfer.renders.plan import READERS, Plan, PlannedPair
-from styletransfer.renders.records import Record, read_record, write_record
+from styletransfer.planning.plan import READERS, Plan, PlannedPair
+from styletransfer.records.records import Record, read_record, write_record
+from styletransfer.records.thumbnails import Thumbnails
 from styletransfer.renders.rendering import Rendered
 from styletransfer.renders.storing import record_of
 from styletransfer.renders.summary import Outcome
-from styletransfer.renders.thumbnails import Thumbnails
 from styletransfer.storage.retries import Retries
 
 Scales = tuple[int, ...]

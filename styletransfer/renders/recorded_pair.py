@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 from styletransfer import storage
 from styletransfer.errors import RecordError, SettingsError
 from styletransfer.manifest.pairs import Pair, PairStyle
-from styletransfer.renders.inputs import input_uses
-from styletransfer.renders.records import InputRole, Record
+from styletransfer.planning.inputs import input_uses
+from styletransfer.records.records import InputRole, Record
 from styletransfer.settings import Settings, check_settings, with_places
 
 

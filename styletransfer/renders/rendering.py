@@ -13,12 +13,12 @@ from styletransfer.errors import Cancelled, RecordError
 from styletransfer.limits import checkpoint_bytes
 from styletransfer.machine.devices import describe
 from styletransfer.machine.hardware import CPU
+from styletransfer.planning.plan import PlannedPair
+from styletransfer.records.fingerprint import fingerprint
+from styletransfer.records.recipe import recipe_of
+from styletransfer.records.records import WeightsRecord, now
 from styletransfer.renders.checkpoints import Checkpoints
 from styletransfer.renders.fetching import Fetched
-from styletransfer.renders.fingerprint import fingerprint
-from styletransfer.renders.plan import PlannedPair
-from styletransfer.renders.recipe import recipe_of
-from styletransfer.renders.records import WeightsRecord, now
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,11 +11,11 @@ from dataclasses import replace
 
 from styletransfer import storage
 from styletransfer.errors import RecordError, StorageError
-from styletransfer.renders.history import contents_of
-from styletransfer.renders.output_folder import find_record, lasting_fault, picture_is_there
-from styletransfer.renders.plan import Plan, PlannedPair
+from styletransfer.planning.plan import Plan, PlannedPair
+from styletransfer.records.history import contents_of
+from styletransfer.records.output_folder import find_record, lasting_fault, picture_is_there
+from styletransfer.records.records import Record, read_summary
 from styletransfer.renders.previews import remove_preview
-from styletransfer.renders.records import Record, read_summary
 from styletransfer.renders.storing import put
 
 log = logging.getLogger(__name__)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import platform
-from functools import cache
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 from styletransfer import storage
@@ -14,15 +11,15 @@ from styletransfer.errors import StorageError
 from styletransfer.pictures.encode import encode, from_tensor
 from styletransfer.pictures.formats import SHOWN_BY_BROWSERS, Format
 from styletransfer.pictures.picture import Dpi
+from styletransfer.planning.plan import PlannedPair
+from styletransfer.records.fingerprint import fingerprint_parts
+from styletransfer.records.history import drop_versions, former_versions, keep_replaced
+from styletransfer.records.output_folder import find_record, picture_is_there
+from styletransfer.records.records import OutputRecord, Record, now, versions, write_record
+from styletransfer.records.thumbnails import BEFORE_PX, VIEWED_PX, Thumbnails
 from styletransfer.renders.checkpoints import remove_all
 from styletransfer.renders.fetching import Fetched
-from styletransfer.renders.fingerprint import fingerprint_parts
-from styletransfer.renders.history import drop_versions, former_versions, keep_replaced
-from styletransfer.renders.output_folder import find_record, picture_is_there
-from styletransfer.renders.plan import PlannedPair
-from styletransfer.renders.records import OutputRecord, Record, now, write_record
 from styletransfer.renders.rendering import Rendered
-from styletransfer.renders.thumbnails import BEFORE_PX, VIEWED_PX, Thumbnails
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +29,6 @@ log = logging.getLogger(__name__)
 _STORE_TRIES = 5
 """Of picture and record, where another render writes the same picture at the same time."""
 
-_PACKAGES = ("styletransfer", "torch", "numpy", "pillow", "pyvips")
 
 
 def store(rendered: Rendered, *, attempts: int = 1) -> Record:
@@ -171,15 +167,3 @@ def _remove_former(planned: PlannedPair, former: Record) -> None:
         storage.delete(planned.places.picture(planned.id, former.output.format))
     except StorageError as error:
         log.warning("%s: store: the former picture stays: %s", planned.id, error)
-
-
-@cache
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that a picture depends on."""
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:  # run from a checkout that is not installed
-            found[package] = "unknown"
-    return found

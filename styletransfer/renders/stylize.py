@@ -17,13 +17,13 @@ from styletransfer.pictures.picture import Picture
 from styletransfer.renders.progress_bar import progress_bar
 from styletransfer.renders.sources import mask_of, picture_of
 from styletransfer.renders.stylized import Stylized
-from styletransfer.renders.weights_loading import load_weights
 from styletransfer.settings import Settings, check_settings
 from styletransfer.storage.cache import CachedFiles, cache_folder, limit_bytes
 from styletransfer.transfer.regions import Regions
 from styletransfer.transfer.state import State
 from styletransfer.transfer.style_cache import StyleCache
 from styletransfer.transfer.stylizer import Callback, Progress, Stylizer
+from styletransfer.weights.loading import load_weights
 
 if TYPE_CHECKING:
     from styletransfer.renders.sources import Source

@@ -14,11 +14,10 @@ from typing import Final
 from styletransfer import storage
 from styletransfer.errors import RecordError
 from styletransfer.manifest.pairs import Pair, PairStyle
-from styletransfer.renders.output_folder import find_record, picture_url
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.plan import READERS, Plan, PlannedPair
-from styletransfer.renders.recorded_pair import as_rendered
-from styletransfer.renders.records import (
+from styletransfer.planning.plan import READERS, Plan, PlannedPair
+from styletransfer.records.output_folder import find_record, picture_url
+from styletransfer.records.output_places import OutputPlaces
+from styletransfer.records.records import (
     PairState,
     Record,
     Summary,
@@ -28,6 +27,7 @@ from styletransfer.renders.records import (
     read_record,
     read_summary,
 )
+from styletransfer.renders.recorded_pair import as_rendered
 
 REPLACED: Final = "the manifest asks for another picture by now; `render` makes that in its place"
 """Said of a picture that is not what its manifest says."""

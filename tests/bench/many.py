@@ -21,7 +21,7 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from styletransfer.renders.records import read_summary
+from styletransfer.records.records import read_summary
 from tests.bench import results
 from tests.bench.one_host import OneHost, Submitted, moment
 

@@ -18,7 +18,7 @@ import psutil
 from flows.farm import names
 from flows.server.environment import python_path
 from flows.server.password import authorization, read_password
-from styletransfer.renders.records import now
+from styletransfer.records.records import now
 from tests.ports import free_port
 from tests.processes import processes_with
 from tests.waiting import until

@@ -297,14 +297,14 @@ async def pretend_run(worker: Any, flow_run: Any, task_status: Any, pair_s: floa
 
 def planned_pairs(manifest: str, pairs: Sequence[str]) -> Sequence[Any]:
     from styletransfer.manifest.reader import load_manifest
-    from styletransfer.renders.plan import plan_manifest
+    from styletransfer.planning.plan import plan_manifest
 
     return plan_manifest(load_manifest(manifest), only=pairs).pairs
 
 
 def begin(planned: Any, submission: str, run: str) -> None:
     from flows.farm.pair_notes import PairNote, write_note
-    from styletransfer.renders.records import now
+    from styletransfer.records.records import now
 
     plain = {"fingerprint": planned.fingerprint, "submission": submission, "run": run, "host": "h", "since": now()}
     write_note(planned.places, PairNote(pair=planned.id, state="rendering", **plain))

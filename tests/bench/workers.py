@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from styletransfer.renders.records import Record, read_record
+from styletransfer.records.records import Record, read_record
 from tests.bench import results
 from tests.bench.one_host import OneHost
 from tests.bench.setting import IMAGES

@@ -8,8 +8,8 @@ from flows.farm import submissions
 from flows.farm.submissions import Submission
 from styletransfer.contact_sheet.sheet import ContactSheet
 from styletransfer.manifest.reader import load_manifest
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.plan import plan_manifest
+from styletransfer.planning.plan import plan_manifest
+from styletransfer.records.output_places import OutputPlaces
 from styletransfer.renders.summary import Outcome
 from tests.studio import QUICK
 

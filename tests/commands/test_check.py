@@ -8,8 +8,8 @@ import pytest
 from styletransfer.machine.devices import describe
 from styletransfer.machine.hardware import Hardware
 from styletransfer.manifest.reader import load_manifest
-from styletransfer.renders import speed
-from styletransfer.renders.plan import plan_manifest
+from styletransfer.planning import speed
+from styletransfer.planning.plan import plan_manifest
 from styletransfer.renders.storing import store
 from styletransfer.transfer.report import ScaleReport
 from tests.commands.programs import write_manifest

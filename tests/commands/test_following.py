@@ -11,7 +11,7 @@ from flows.commands.tables import output
 from flows.commands.terminal import Lines
 from flows.farm import names
 from styletransfer.contact_sheet.sheet import ContactSheet
-from styletransfer.renders.plan import plan_manifest
+from styletransfer.planning.plan import plan_manifest
 from styletransfer.renders.summary import Outcome
 from tests.studio import pretend_all
 

@@ -15,7 +15,7 @@ from flows.commands.terminal import Lines
 from styletransfer.errors import ImageError
 from styletransfer.pictures.decode import decode
 from styletransfer.pictures.encode import encode
-from styletransfer.renders.records import read_record
+from styletransfer.records.records import read_record
 from tests.commands.programs import LONG, QUICKLY, Called, command, environment
 from tests.pictures.picture_files import opened, pillow_file
 from tests.waiting import until

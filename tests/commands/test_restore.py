@@ -4,8 +4,8 @@ import hashlib
 
 from flows.commands.main import main
 from styletransfer.contact_sheet.sheet import ContactSheet
-from styletransfer.renders.plan import plan_manifest
-from styletransfer.renders.records import read_record, read_summary
+from styletransfer.planning.plan import plan_manifest
+from styletransfer.records.records import read_record, read_summary
 from styletransfer.renders.storing import store
 from styletransfer.renders.summary import REPLACED
 from tests.commands.programs import write_manifest

@@ -5,8 +5,8 @@ import pytest
 from flows.commands.slot_speeds import slot_speed
 from flows.farm import names
 from flows.farm.live_workers import LiveWorker
-from styletransfer.renders import speed
-from styletransfer.renders.speed import Speed, promised_speed
+from styletransfer.planning import speed
+from styletransfer.planning.speed import Speed, promised_speed
 from styletransfer.settings import Settings
 
 PLAIN = Settings()

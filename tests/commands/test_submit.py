@@ -6,7 +6,7 @@ import pytest
 from flows.commands.main import make_parser
 from flows.farm import names, submissions
 from styletransfer.manifest.reader import load_manifest
-from styletransfer.renders.output_places import OutputPlaces
+from styletransfer.records.output_places import OutputPlaces
 from tests.farm.commands import call, deploy_all, runs_of, unique
 from tests.studio import QUICK, pretend_previewed
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from flows.commands.terminal import TICK_S, Lines, LiveTable, Row, _table, display
 from styletransfer.machine.devices import Slot
-from styletransfer.renders.plan import plan_manifest
+from styletransfer.planning.plan import plan_manifest
 from styletransfer.renders.storing import store
 from styletransfer.renders.summary import Outcome
 from tests.studio import Studio, pretend_rendered

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from flows.commands import watching
-from styletransfer.renders.plan import plan_manifest
+from styletransfer.planning.plan import plan_manifest
 from tests.checkout import ROOT
 from tests.studio import SHALLOW, Studio, pretend_all
 from tests.waiting import until

@@ -11,7 +11,7 @@ from flows.commands import without_driver
 from flows.farm import heartbeats, names
 from flows.farm.pair_notes import PairNote, write_note
 from styletransfer import storage
-from styletransfer.renders.records import now
+from styletransfer.records.records import now
 from tests.farm.commands import call
 
 

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 from styletransfer.contact_sheet.page import PageParts, page
-from styletransfer.renders.records import FormerVersion, Summary, SummaryInput, SummaryPair
+from styletransfer.records.records import FormerVersion, Summary, SummaryInput, SummaryPair
 from tests.waiting import until
 
 NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)

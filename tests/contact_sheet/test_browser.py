@@ -11,8 +11,8 @@ from styletransfer.contact_sheet.page import PageParts, PairTexts, page
 from styletransfer.contact_sheet.sheet import ContactSheet
 from styletransfer.contact_sheet.under_way import PairUnderWay, Preview, RunUnderWay
 from styletransfer.pictures.thumbnail import thumbnail
-from styletransfer.renders.plan import plan_manifest
-from styletransfer.renders.records import SummaryInput
+from styletransfer.planning.plan import plan_manifest
+from styletransfer.records.records import SummaryInput
 from tests.contact_sheet.pages import FORMER, comes_true, make_pair, make_summary, visible
 from tests.studio import QUICK, Studio, picture_file, pretend_all
 

@@ -8,8 +8,8 @@ from styletransfer import storage
 from styletransfer.contact_sheet import earlier_pairs
 from styletransfer.contact_sheet.earlier_pairs import find_earlier
 from styletransfer.errors import StorageError
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.plan import plan_manifest
+from styletransfer.planning.plan import plan_manifest
+from styletransfer.records.output_places import OutputPlaces
 from tests.studio import picture_file, pretend_all
 
 SWEEP = {"id": "cat", "content": "in/a.png", "style": "in/b.png"}

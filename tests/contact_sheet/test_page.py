@@ -9,8 +9,8 @@ import pytest
 from styletransfer.contact_sheet.page import MANY, PageParts, duration, page
 from styletransfer.contact_sheet.under_way import PairUnderWay, Preview, RunUnderWay
 from styletransfer.pictures.thumbnail import thumbnail
-from styletransfer.renders.output_places import PAIRS_A_PAGE
-from styletransfer.renders.records import SummaryInput
+from styletransfer.records.output_places import PAIRS_A_PAGE
+from styletransfer.records.records import SummaryInput
 from tests.contact_sheet.pages import FORMER, Page, make_page, make_pair, make_summary
 from tests.studio import picture_file
 

@@ -14,9 +14,9 @@ from styletransfer import storage
 from styletransfer.contact_sheet.sheet import ContactSheet
 from styletransfer.contact_sheet.under_way import PairUnderWay, RunUnderWay
 from styletransfer.errors import StorageError
-from styletransfer.renders.output_places import PAIRS_A_PAGE
-from styletransfer.renders.pair_text import image_command, pair_yaml
-from styletransfer.renders.plan import plan_manifest
+from styletransfer.planning.plan import plan_manifest
+from styletransfer.records.output_places import PAIRS_A_PAGE
+from styletransfer.records.pair_text import image_command, pair_yaml
 from styletransfer.renders.storing import store
 from styletransfer.renders.summary import Outcome
 from styletransfer.transfer.report import ScaleReport

@@ -1,7 +1,7 @@
 """Which settings are shown where."""
 
 from styletransfer.contact_sheet.shown_settings import ShownSettings
-from styletransfer.renders.records import SummaryInput, SummaryPair
+from styletransfer.records.records import SummaryInput, SummaryPair
 
 
 def pair(**settings):

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from styletransfer.contact_sheet.under_way import RunUnderWay
-from styletransfer.renders.records import now
+from styletransfer.records.records import now
 
 
 def test_seconds_left_are_a_moment():

@@ -13,7 +13,7 @@ from prefect.states import Completed, Running
 from flows.farm import submissions
 from flows.farm.submissions import Submission
 from styletransfer import storage
-from styletransfer.renders.output_places import OutputPlaces
+from styletransfer.records.output_places import OutputPlaces
 from tests.farm.commands import deploy_all, unique
 from tests.studio import pretend_all
 

@@ -11,9 +11,9 @@ from flows.farm.live_workers import LiveWorker
 from flows.farm.names import LOST_MESSAGE, RENDER_POOLS, Needs
 from flows.farm.pair_notes import PairNote, delete_note, write_note
 from styletransfer.errors import StorageError
-from styletransfer.renders.plan import plan_manifest
+from styletransfer.planning.plan import plan_manifest
+from styletransfer.records.records import now
 from styletransfer.renders.previews import preview_plan
-from styletransfer.renders.records import now
 from styletransfer.renders.storing import store
 from tests.studio import pretend_previewed, pretend_rendered
 

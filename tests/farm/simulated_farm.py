@@ -13,9 +13,9 @@ from flows.farm.pair_notes import PairNote
 from flows.farm.workers.slot_health import SlotHealth
 from styletransfer.manifest.pairs import Manifest, Pair, PairStyle
 from styletransfer.manifest.weights_source import WeightsSource
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.plan import Plan, PlannedPair
-from styletransfer.renders.records import now
+from styletransfer.planning.plan import Plan, PlannedPair
+from styletransfer.records.output_places import OutputPlaces
+from styletransfer.records.records import now
 from styletransfer.settings import Settings
 
 TICK_S = 15.0

@@ -11,7 +11,7 @@ from prefect.states import Running, Scheduled
 from flows.farm import submissions
 from flows.farm.approvals import Previewed
 from styletransfer.manifest.reader import load_manifest
-from styletransfer.renders.plan import plan_manifest
+from styletransfer.planning.plan import plan_manifest
 from styletransfer.renders.previews import preview_plan
 from tests.farm.commands import deploy_all, runs_of, unique
 from tests.studio import QUICK, pretend_previewed

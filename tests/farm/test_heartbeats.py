@@ -7,7 +7,7 @@ from prefect import flow
 from prefect.states import Completed, Running
 
 from flows.farm.heartbeats import last_heard, server_time
-from styletransfer.renders.records import now
+from styletransfer.records.records import now
 from tests.farm.beats import beat
 from tests.waiting import until
 

@@ -7,9 +7,9 @@ import pytest
 from flows.farm import manifest_copy
 from styletransfer import storage
 from styletransfer.manifest.reader import load_manifest, parse_manifest
-from styletransfer.renders.fingerprint import fingerprint
-from styletransfer.renders.inputs import input_uses
-from styletransfer.renders.output_places import OutputPlaces
+from styletransfer.planning.inputs import input_uses
+from styletransfer.records.fingerprint import fingerprint
+from styletransfer.records.output_places import OutputPlaces
 
 
 def everything(studio):

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from flows.farm.manifest_progress import ManifestProgress, parse_progress
-from styletransfer.renders.records import PairState
+from styletransfer.records.records import PairState
 
 THROUGH = datetime(2026, 3, 2, 3, 10, tzinfo=UTC)
 

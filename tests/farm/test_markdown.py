@@ -6,7 +6,7 @@ import pytest
 
 from flows.farm.driver.pairs_table import link, table
 from flows.farm.markdown import markdown, unmarked
-from styletransfer.renders.plan import plan_manifest
+from styletransfer.planning.plan import plan_manifest
 from styletransfer.renders.summary import Outcome
 
 

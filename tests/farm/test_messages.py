@@ -10,8 +10,8 @@ from flows.farm import messages
 from flows.farm.driver.forecast import Forecast, Messenger, forecast_message
 from flows.farm.messages import NotifyError, end_message
 from flows.pairs.listeners import Result
-from styletransfer.renders.plan import plan_manifest
-from styletransfer.renders.records import SummaryInput, SummaryPair
+from styletransfer.planning.plan import plan_manifest
+from styletransfer.records.records import SummaryInput, SummaryPair
 from styletransfer.renders.summary import Outcome
 from tests.farm.webhook import webhook
 from tests.studio import pretend_all

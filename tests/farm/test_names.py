@@ -7,7 +7,7 @@ from typing import get_args
 from flows.farm import names
 from flows.server import environment
 from styletransfer.manifest.schema import Priority
-from styletransfer.renders.output_places import OutputPlaces
+from styletransfer.records.output_places import OutputPlaces
 
 
 def test_every_priority_has_a_queue_before_prefects_own():

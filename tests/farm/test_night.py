@@ -7,7 +7,7 @@ from flows.farm import night, submissions
 from flows.farm.artifacts import Artifacts, Content
 from flows.farm.manifest_progress import ManifestProgress
 from flows.farm.submissions import Submission
-from styletransfer.renders.output_places import OutputPlaces
+from styletransfer.records.output_places import OutputPlaces
 from tests.farm.commands import deploy_all, unique
 
 

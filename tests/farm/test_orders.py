@@ -9,7 +9,7 @@ from prefect.states import Completed
 from flows.farm import names, orders, submissions
 from flows.farm.orders import Orders, order_tags, orders_in
 from flows.farm.submissions import Submission
-from styletransfer.renders.output_places import OutputPlaces
+from styletransfer.records.output_places import OutputPlaces
 from tests.farm.commands import deploy_all, unique
 
 

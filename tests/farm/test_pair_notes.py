@@ -4,8 +4,8 @@ import pytest
 
 from flows.farm.pair_notes import PairNote, delete_note, read_note, read_notes, write_note
 from styletransfer import storage
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.records import now
+from styletransfer.records.output_places import OutputPlaces
+from styletransfer.records.records import now
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from flows.farm.slot_service import (
     variable_name,
     write_service,
 )
-from styletransfer.renders.records import now
+from styletransfer.records.records import now
 
 
 def service(worker, **changes):

@@ -7,7 +7,7 @@ import pytest
 
 from flows.farm.so_far import forget_so_far, read_so_far, write_so_far
 from styletransfer.contact_sheet.under_way import PairUnderWay, Preview
-from styletransfer.renders.output_places import OutputPlaces
+from styletransfer.records.output_places import OutputPlaces
 from tests.studio import picture_file
 
 SEEN = PairUnderWay("64 px, scale 1 of 2", 0.25, 90.0, Preview(picture_file(size=(40, 30), kind="JPEG"), 40, 30))

@@ -12,7 +12,7 @@ from prefect.states import Cancelled, Completed, Crashed, Pending, Running, Sche
 from flows.farm import names, submissions
 from flows.farm.submissions import Submission, deployed
 from styletransfer.errors import StyleTransferError
-from styletransfer.renders.output_places import OutputPlaces
+from styletransfer.records.output_places import OutputPlaces
 from tests.farm.commands import call, deploy_all, runs_of, unique
 
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from flows.farm.pair_notes import PairNote
-from styletransfer.renders.records import Record
+from styletransfer.records.records import Record
 
 TOLERANCE_S: Final = 2.0
 """S3's times are whole seconds, and an iteration is in hand when a process dies."""

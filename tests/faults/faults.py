@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from styletransfer.renders.records import now
+from styletransfer.records.records import now
 from tests.faults.account import TOLERANCE_S, Story
 from tests.faults.cluster import Cluster, ClusterServer
 from tests.faults.farm import CHECKPOINT_S, HOSTS, OFFICE, Farm, Host, Machine, Submission

@@ -11,7 +11,7 @@ import prefect
 
 from flows.farm import names
 from flows.server import environment
-from styletransfer.renders.records import now
+from styletransfer.records.records import now
 from tests.checkout import ROOT
 from tests.faults.farm import CHECKPOINT_S, QUICK
 from tests.faults.faults import ITERATIONS, PAIRS, POWER_BACK_S, Fault, Seen

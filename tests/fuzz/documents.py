@@ -15,7 +15,7 @@ from flows.farm.so_far import read_so_far
 from styletransfer.contact_sheet.sheet import ContactSheet
 from styletransfer.manifest.pairs import Manifest
 from styletransfer.manifest.reader import parse_manifest
-from styletransfer.renders.plan import plan_manifest
+from styletransfer.planning.plan import plan_manifest
 from tests.fuzz.mutations import as_json, mutated_bytes, mutated_documents
 from tests.studio import QUICK, picture_file, pretend_all
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from styletransfer.errors import StyleTransferError
 from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.network.vgg_weights import weights_in
-from styletransfer.renders.weights_loading import check_weights
+from styletransfer.weights.loading import check_weights
 from tests.fuzz.mutations import mutated_bytes
 from tests.networks import shallow_network
 

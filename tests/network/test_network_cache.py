@@ -13,9 +13,9 @@ from styletransfer.network.network_cache import shared_network
 from styletransfer.network.vgg import VGG19
 from styletransfer.network.vgg_weights import Weights
 from styletransfer.objective.objective import Objective
-from styletransfer.renders.weights_loading import load_weights
 from styletransfer.settings import Settings
 from styletransfer.transfer.stylizer import Stylizer
+from styletransfer.weights.loading import load_weights
 from tests.gpu.lab import FLOAT32, Lab
 from tests.gpu.lab import SHALLOW as TINY
 from tests.networks import shallow_network

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from flows.pairs.estimate import Estimate, clock_text, expected_text, pair_seconds_left, speed_text, truth_text
-from styletransfer.renders.expected import Expected
-from styletransfer.renders.plan import plan_manifest
-from styletransfer.renders.records import SummaryInput, SummaryPair
+from styletransfer.planning.expected import Expected
+from styletransfer.planning.plan import plan_manifest
+from styletransfer.records.records import SummaryInput, SummaryPair
 from tests.studio import Studio
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from flows.pairs.listeners import Listener, Listeners, LogListener, Result
 from styletransfer.machine.devices import Slot
-from styletransfer.renders.plan import plan_manifest
-from styletransfer.renders.records import SummaryInput, SummaryPair, now
+from styletransfer.planning.plan import plan_manifest
+from styletransfer.records.records import SummaryInput, SummaryPair, now
 from styletransfer.renders.summary import Outcome, summarise
 from tests.studio import plan_one, pretend_all
 

@@ -16,8 +16,8 @@ from styletransfer.contact_sheet.sheet import ContactSheet
 from styletransfer.contact_sheet.under_way import PairUnderWay, RunUnderWay
 from styletransfer.errors import StorageError
 from styletransfer.machine.devices import Slot
-from styletransfer.renders.plan import plan_manifest
-from styletransfer.renders.records import read_summary
+from styletransfer.planning.plan import plan_manifest
+from styletransfer.records.records import read_summary
 from styletransfer.renders.storing import store
 from styletransfer.renders.summary import Outcome
 from tests.studio import pretend_rendered

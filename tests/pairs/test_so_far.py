@@ -7,7 +7,7 @@ import torch
 
 from flows.pairs.so_far import SoFar
 from styletransfer.machine.devices import Slot
-from styletransfer.renders.plan import plan_manifest
+from styletransfer.planning.plan import plan_manifest
 from styletransfer.renders.summary import Outcome
 
 

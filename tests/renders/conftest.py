@@ -3,7 +3,7 @@
 import pytest
 
 from styletransfer.network.vgg_weights import Weights
-from styletransfer.renders.weights_loading import load_weights
+from styletransfer.weights.loading import load_weights
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,9 @@ from styletransfer.renders.checkpoints import COST_FACTOR, Checkpoints
 from styletransfer.renders.fetching import fetch
 from styletransfer.renders.rendering import stylize_pair
 from styletransfer.renders.storing import store
-from styletransfer.renders.weights_loading import load_weights
 from styletransfer.storage import retries
 from styletransfer.transfer.stylizer import Progress
+from styletransfer.weights.loading import load_weights
 from tests.studio import SHALLOW, Studio, picture_file, plan_one, pretend_rendered
 
 SETTINGS = {**SHALLOW, "initial_iterations": 30, "iterations": 30, "checkpoint_s": 0.001}

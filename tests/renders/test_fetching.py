@@ -10,9 +10,9 @@ import pyvips
 from PIL import Image
 
 from styletransfer.pictures.decode import decode
+from styletransfer.planning.plan import plan_manifest
 from styletransfer.renders.fetching import fetch
 from styletransfer.renders.pair import render_pair
-from styletransfer.renders.plan import plan_manifest
 from tests.renders.masks import masked, put_mask
 from tests.studio import QUICK, SHALLOW, plan_one
 

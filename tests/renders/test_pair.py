@@ -13,10 +13,9 @@ from styletransfer import storage
 from styletransfer.errors import ImageError, ManifestError, StorageError
 from styletransfer.pictures.decode import decode
 from styletransfer.pictures.picture import resize
+from styletransfer.records.records import read_record, to_json, versions
 from styletransfer.renders.fetching import fetch
 from styletransfer.renders.pair import render_pair
-from styletransfer.renders.records import read_record, to_json
-from styletransfer.renders.storing import versions
 from styletransfer.transfer.stylizer import Progress
 from tests.renders.masks import masked, put_mask
 from tests.studio import SHALLOW, Studio, plan_one

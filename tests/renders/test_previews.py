@@ -6,13 +6,13 @@ import pytest
 
 from flows.pairs import steps
 from styletransfer import storage
+from styletransfer.planning.plan import plan_manifest
+from styletransfer.records.records import read_record
 from styletransfer.renders.fetching import fetch
-from styletransfer.renders.plan import plan_manifest
 from styletransfer.renders.previews import preview_plan, preview_rounds, remove_preview, store_preview
-from styletransfer.renders.records import read_record
 from styletransfer.renders.rendering import stylize_pair
 from styletransfer.renders.summary import Outcome, other_pairs, summarise
-from styletransfer.renders.weights_loading import load_weights
+from styletransfer.weights.loading import load_weights
 from tests.studio import SHALLOW, Studio, pretend_rendered
 
 SETTINGS = {**SHALLOW, "end_scale": 48, "min_scale": 16, "initial_iterations": 6, "iterations": 4}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from styletransfer.renders.plan import plan_manifest
+from styletransfer.planning.plan import plan_manifest
 from styletransfer.renders.recorded_pair import as_rendered, pair_of
 from styletransfer.renders.storing import store
 from tests.studio import QUICK, plan_one, pretend_all, pretend_rendered

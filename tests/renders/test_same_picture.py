@@ -4,9 +4,9 @@ import pytest
 
 from styletransfer.contact_sheet.sheet import ContactSheet
 from styletransfer.errors import StorageError
-from styletransfer.renders.history import find_versions
-from styletransfer.renders.plan import plan_manifest
-from styletransfer.renders.records import read_record
+from styletransfer.planning.plan import plan_manifest
+from styletransfer.records.history import find_versions
+from styletransfer.records.records import read_record
 from styletransfer.renders.same_picture import foreseen, take_over
 from tests.studio import SHALLOW, pretend_all
 

@@ -9,9 +9,9 @@ import pytest
 from styletransfer import storage
 from styletransfer.errors import StorageError
 from styletransfer.pictures.decode import decode
+from styletransfer.records.records import InputRecord, read_record, write_record
 from styletransfer.renders import storing
 from styletransfer.renders.fetching import fetch
-from styletransfer.renders.records import InputRecord, read_record, write_record
 from styletransfer.renders.storing import store
 from tests.studio import QUICK, picture_file, plan_one, pretend_rendered
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from styletransfer import storage
-from styletransfer.renders.plan import plan_manifest
+from styletransfer.planning.plan import plan_manifest
+from styletransfer.records.records import Summary, write_summary
 from styletransfer.renders.previews import preview_plan
-from styletransfer.renders.records import Summary, write_summary
 from styletransfer.renders.storing import store
 from styletransfer.renders.summary import REPLACED, Outcome, other_pairs, summarise
 from tests.studio import QUICK, pretend_previewed, pretend_rendered

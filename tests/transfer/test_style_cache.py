@@ -17,11 +17,11 @@ from styletransfer.network.vgg_weights import Weights
 from styletransfer.objective.moments import Moments
 from styletransfer.pictures.picture import Picture
 from styletransfer.renders import stylize
-from styletransfer.renders.weights_loading import load_weights
 from styletransfer.settings import Settings
 from styletransfer.storage.cache import CachedFiles
 from styletransfer.transfer import style_cache
 from styletransfer.transfer.style_cache import StyleCache, code_digest, file_name
+from styletransfer.weights.loading import load_weights
 from tests.checkout import ROOT
 from tests.networks import shallow_network
 from tests.transfer import small_renders

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from flows.pairs.listeners import Result
 from flows.pairs.sheet import LiveSheet
-from styletransfer.renders.plan import Plan
+from styletransfer.planning.plan import Plan
 from styletransfer.renders.summary import Outcome
 
 log = logging.getLogger(__name__)

@@ -15,12 +15,12 @@ from flows.farm.markdown import markdown
 from flows.farm.names import LATEST_ARTIFACT, PROGRESS_ARTIFACT
 from flows.pairs.listeners import Result
 from styletransfer.pictures.thumbnail import thumbnail
-from styletransfer.renders.output_folder import picture_url
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.plan import Plan
-from styletransfer.renders.records import Record, now
+from styletransfer.planning.plan import Plan
+from styletransfer.records.output_folder import picture_url
+from styletransfer.records.output_places import OutputPlaces
+from styletransfer.records.records import Record, now
+from styletransfer.records.thumbnails import LARGE_PX, Thumbnails
 from styletransfer.renders.summary import Outcome, as_planned
-from styletransfer.renders.thumbnails import LARGE_PX, Thumbnails
 
 EVERY_S: Final = 30.0
 """Least seconds between two looks at all pairs."""

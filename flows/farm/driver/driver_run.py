@@ -20,8 +20,8 @@ from prefect.states import Running
 from flows.farm import names, submissions
 from flows.farm.orders import change, order_tags, orders_in
 from flows.pairs.retrying import outage_retries
-from styletransfer.renders.plan import Plan
-from styletransfer.renders.records import now
+from styletransfer.planning.plan import Plan
+from styletransfer.records.records import now
 
 LOOK_S: Final = 15.0
 """Between two looks at what the server thinks of this driver, and people ask of it."""

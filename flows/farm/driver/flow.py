@@ -49,7 +49,7 @@ from styletransfer import storage
 from styletransfer.errors import StorageError, StyleTransferError
 from styletransfer.manifest.max_failed import MaxFailed
 from styletransfer.manifest.schema import Priority
-from styletransfer.renders.plan import Plan, PlannedPair
+from styletransfer.planning.plan import Plan, PlannedPair
 from styletransfer.renders.same_picture import take_over
 from styletransfer.storage.retries import Retries
 

@@ -11,8 +11,8 @@ from typing import Final
 from flows.farm import times
 from flows.farm.messages import end_message, try_to_send
 from flows.pairs.listeners import Result
-from styletransfer.renders.plan import Plan, PlannedPair
-from styletransfer.renders.records import now as utc_now
+from styletransfer.planning.plan import Plan, PlannedPair
+from styletransfer.records.records import now as utc_now
 from styletransfer.renders.summary import Outcome
 
 OVERHEAD: Final = 1.05

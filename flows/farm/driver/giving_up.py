@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from styletransfer.manifest.max_failed import MaxFailed, failed_limit
-from styletransfer.renders.plan import Plan
+from styletransfer.planning.plan import Plan
 from styletransfer.renders.summary import Outcome
 
 FAILED_WITHOUT_ONE_DONE: Final = 20

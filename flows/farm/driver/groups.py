@@ -14,8 +14,8 @@ from typing import Final
 
 from flows.farm.names import Needs, pool_for
 from styletransfer.manifest.schema import Priority
-from styletransfer.renders.plan import PlannedPair
-from styletransfer.renders.records import Record
+from styletransfer.planning.plan import PlannedPair
+from styletransfer.records.records import Record
 
 LONG_S: Final = 300.0
 """Of a run whose start (a process, its imports, the weights: 15 s on a warm host) is 5 % of it:

@@ -16,7 +16,7 @@ from flows.farm.names import CONTAINER_LIMIT_S, LOST_MESSAGE, PENDING_LIMIT_S, P
 from flows.farm.pair_notes import PairNote
 from flows.farm.so_far import forget_so_far
 from flows.server.environment import HEARTBEAT_S
-from styletransfer.renders.records import Record
+from styletransfer.records.records import Record
 from styletransfer.renders.summary import Outcome
 
 log = logging.getLogger(__name__)

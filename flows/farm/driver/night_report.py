@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Final
 
 from flows.farm.driver.attempts import PairStanding
-from styletransfer.renders.records import FarmReport, Record, SlowPair, now
+from styletransfer.records.records import FarmReport, Record, SlowPair, now
 
 COST_VARIABLE: Final = "NST_COST_PER_SLOT_HOUR"
 """Environment variable of drivers: `1.20 EUR`, what an hour of a slot costs."""

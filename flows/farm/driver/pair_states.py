@@ -9,9 +9,9 @@ from flows.farm.driver.groups import Speed, needs_of
 from flows.farm.live_workers import LiveWorker
 from flows.farm.names import Needs, Place
 from flows.farm.pair_notes import PairNote
-from styletransfer.renders.plan import Plan
+from styletransfer.planning.plan import Plan
+from styletransfer.records.records import Record
 from styletransfer.renders.previews import outcome_of
-from styletransfer.renders.records import Record
 from styletransfer.renders.summary import Outcome
 
 

@@ -18,13 +18,13 @@ from styletransfer import storage
 from styletransfer.contact_sheet.page import duration
 from styletransfer.errors import ImageError
 from styletransfer.pictures.thumbnail import thumbnail
+from styletransfer.planning.plan import READERS, Plan, PlannedPair
+from styletransfer.records.output_folder import picture_url
+from styletransfer.records.output_places import OutputPlaces
+from styletransfer.records.records import PairState, Record, SummaryPair
+from styletransfer.records.thumbnails import LARGE_PX, Thumbnails
 from styletransfer.redaction import public
-from styletransfer.renders.output_folder import picture_url
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.plan import READERS, Plan, PlannedPair
-from styletransfer.renders.records import PairState, Record, SummaryPair
 from styletransfer.renders.summary import Outcome, as_planned
-from styletransfer.renders.thumbnails import LARGE_PX, Thumbnails
 
 SHOWN: Final[tuple[PairState, ...]] = ("failed", "rendering", "held", "queued", "cancelled", "done", "skipped")
 """The table's order: what may need somebody comes first."""

@@ -28,8 +28,8 @@ from flows.farm.pair_notes import write_note
 from styletransfer.errors import StorageError
 from styletransfer.manifest.max_failed import MaxFailed
 from styletransfer.manifest.schema import Priority
-from styletransfer.renders.plan import Plan
-from styletransfer.renders.records import FarmReport, now
+from styletransfer.planning.plan import Plan
+from styletransfer.records.records import FarmReport, now
 from styletransfer.renders.summary import Outcome
 
 POLL_S: Final = 5.0

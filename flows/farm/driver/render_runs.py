@@ -40,8 +40,8 @@ from flows.farm.names import HELD, WORKER_LABEL, Needs, Place
 from flows.farm.slot_service import read_services
 from styletransfer.manifest.max_failed import MaxFailed
 from styletransfer.manifest.schema import Priority
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.plan import PlannedPair
+from styletransfer.planning.plan import PlannedPair
+from styletransfer.records.output_places import OutputPlaces
 
 PAGE: Final = 200
 """Runs asked for by id at once: the server's limit."""

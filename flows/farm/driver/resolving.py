@@ -9,8 +9,8 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.states import Completed
 
 from flows.farm import names, submissions
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.records import Summary
+from styletransfer.records.output_places import OutputPlaces
+from styletransfer.records.records import Summary
 
 RESOLVED: Final = "Resolved"
 """Name of the state that a failed driver then has."""

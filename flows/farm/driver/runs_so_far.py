@@ -11,8 +11,8 @@ from typing import Final
 from flows.farm.manifest_progress import ManifestProgress
 from flows.farm.so_far import read_so_far
 from styletransfer.contact_sheet.under_way import PairUnderWay, RunUnderWay
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.plan import READERS
+from styletransfer.planning.plan import READERS
+from styletransfer.records.output_places import OutputPlaces
 
 EVERY_S: Final = 15.0
 """Least seconds between two looks at all runs: a request each."""

@@ -9,10 +9,10 @@ from datetime import datetime
 from types import TracebackType
 
 from flows.farm.pair_notes import PairNote, read_note, read_notes
-from styletransfer.renders.output_folder import find_record
-from styletransfer.renders.plan import READERS, Plan, PlannedPair
+from styletransfer.planning.plan import READERS, Plan, PlannedPair
+from styletransfer.records.output_folder import find_record
+from styletransfer.records.records import Record
 from styletransfer.renders.previews import find_preview
-from styletransfer.renders.records import Record
 
 log = logging.getLogger(__name__)
 

@@ -30,8 +30,8 @@ from flows.farm.overnight.waste import KeepLimits, Waste, cache_waste, folder_wa
 from styletransfer import storage
 from styletransfer.errors import StorageError, StyleTransferError
 from styletransfer.manifest.names import name_fault
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.records import now
+from styletransfer.records.output_places import OutputPlaces
+from styletransfer.records.records import now
 
 log = logging.getLogger(__name__)
 

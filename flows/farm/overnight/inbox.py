@@ -24,7 +24,7 @@ from styletransfer import storage
 from styletransfer.errors import FaultsError, StyleTransferError
 from styletransfer.manifest.reader import load_manifest
 from styletransfer.manifest.schema import Priority
-from styletransfer.renders.plan import Plan, plan_manifest
+from styletransfer.planning.plan import Plan, plan_manifest
 from styletransfer.storage.retries import Retries
 
 log = logging.getLogger(__name__)

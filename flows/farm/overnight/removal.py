@@ -16,7 +16,7 @@ from flows.farm import submissions
 from flows.farm.overnight.waste import Waste
 from styletransfer import storage
 from styletransfer.errors import StorageError
-from styletransfer.renders.plan import READERS
+from styletransfer.planning.plan import READERS
 from styletransfer.storage.plain_files import removed
 
 

@@ -23,9 +23,9 @@ from flows.farm.pair_notes import read_note
 from styletransfer import storage
 from styletransfer.errors import RecordError, StorageError
 from styletransfer.manifest.names import name_fault
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.plan import READERS
-from styletransfer.renders.records import Record, now, read_record
+from styletransfer.planning.plan import READERS
+from styletransfer.records.output_places import OutputPlaces
+from styletransfer.records.records import Record, now, read_record
 from styletransfer.storage.cache import CACHES, cache_folder, is_cached_name
 from styletransfer.storage.plain_files import listed
 

@@ -26,7 +26,7 @@ from flows.farm.render.stopping import why_stopped
 from flows.farm.run_process import outlive_suspension, outlive_worker
 from flows.farm.times import host_zone, next_clock, parse_clock, parse_zone
 from flows.pairs.steps import first_scales, make_plan
-from styletransfer.renders.records import now
+from styletransfer.records.records import now
 
 
 @flow(name=RENDER_FLOW, persist_result=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from styletransfer import storage
 from styletransfer.manifest.pairs import Pair
-from styletransfer.renders.inputs import input_uses
+from styletransfer.planning.inputs import input_uses
 
 
 def missing_alone(pair: Pair) -> bool:

@@ -16,9 +16,9 @@ from flows.farm.pair_notes import NoteState, PairNote, delete_note, read_note, w
 from flows.pairs.listeners import Listener
 from styletransfer.errors import RecordError, StorageError
 from styletransfer.machine.devices import Slot
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.plan import PlannedPair
-from styletransfer.renders.records import now, read_record
+from styletransfer.planning.plan import PlannedPair
+from styletransfer.records.output_places import OutputPlaces
+from styletransfer.records.records import now, read_record
 from styletransfer.renders.summary import Outcome
 from styletransfer.storage.retries import Retries
 

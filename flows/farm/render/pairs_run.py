@@ -37,9 +37,9 @@ from flows.pairs.signals import ignore_further_signals, wait_heeding_signals
 from flows.pairs.steps import load_weights
 from flows.server.environment import HEARTBEAT_S
 from styletransfer.errors import DeviceInUseError
-from styletransfer.renders.output_folder import picture_is_there
-from styletransfer.renders.plan import Plan, PlannedPair
-from styletransfer.renders.records import PAIR_STATES, now
+from styletransfer.planning.plan import Plan, PlannedPair
+from styletransfer.records.output_folder import picture_is_there
+from styletransfer.records.records import PAIR_STATES, now
 from styletransfer.renders.summary import Outcome
 from styletransfer.storage.retries import NIGHT_DELAYS_S
 

@@ -19,9 +19,9 @@ from styletransfer.machine.devices import Slot
 from styletransfer.machine.memory import is_out_of_memory
 from styletransfer.pictures.encode import from_tensor
 from styletransfer.pictures.thumbnail import thumbnail
-from styletransfer.renders.plan import PlannedPair
+from styletransfer.planning.plan import PlannedPair
+from styletransfer.records.thumbnails import LARGE_PX
 from styletransfer.renders.summary import Outcome
-from styletransfer.renders.thumbnails import LARGE_PX
 
 if TYPE_CHECKING:
     from torch import Tensor

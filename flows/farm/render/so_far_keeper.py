@@ -14,10 +14,10 @@ from styletransfer.contact_sheet.under_way import PairUnderWay, Preview
 from styletransfer.errors import StyleTransferError
 from styletransfer.pictures.encode import from_tensor
 from styletransfer.pictures.thumbnail import thumbnail
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.plan import PlannedPair
+from styletransfer.planning.plan import PlannedPair
+from styletransfer.records.output_places import OutputPlaces
+from styletransfer.records.thumbnails import LARGE_PX
 from styletransfer.renders.summary import Outcome
-from styletransfer.renders.thumbnails import LARGE_PX
 
 if TYPE_CHECKING:
     from torch import Tensor

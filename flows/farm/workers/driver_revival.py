@@ -19,7 +19,7 @@ from prefect.states import Crashed, Scheduled
 
 from flows.farm import names, submissions
 from flows.farm.messages import tell_wrong
-from styletransfer.renders.records import now
+from styletransfer.records.records import now
 
 FORGOTTEN_AFTER: Final = timedelta(days=1)
 """A driver that died longer ago is nobody's expectation any more."""

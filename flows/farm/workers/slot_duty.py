@@ -26,7 +26,7 @@ from flows.farm.slot_devices import gpu_here, write_device
 from flows.farm.slot_service import SlotService, read_service, resume, write_service
 from flows.farm.slot_tags import write_tags
 from flows.farm.workers.slot_health import SlotHealth
-from styletransfer.renders.records import now
+from styletransfer.records.records import now
 
 _REASON_LETTERS: Final = 300
 

@@ -45,7 +45,7 @@ from flows.pairs.retrying import may_pass
 from flows.server.connection import is_on_this_host
 from flows.server.environment import IDLE_QUERY_S
 from flows.standard_streams import make_lenient
-from styletransfer.renders.records import now
+from styletransfer.records.records import now
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun

@@ -7,7 +7,7 @@ import pytest
 from flows.farm.driver.driver_listeners import DriverListeners, LogStates, SheetStates
 from flows.pairs.listeners import Result
 from flows.pairs.sheet import LiveSheet
-from styletransfer.renders.plan import plan_manifest
+from styletransfer.planning.plan import plan_manifest
 from styletransfer.renders.summary import Outcome
 from tests.studio import pretend_all
 

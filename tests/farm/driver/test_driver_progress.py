@@ -6,7 +6,7 @@ from typing import Any, cast
 from flows.farm.driver.driver_progress import EVERY_S, DriverProgress
 from flows.farm.manifest_progress import parse_progress
 from flows.pairs.listeners import Result
-from styletransfer.renders.plan import plan_manifest
+from styletransfer.planning.plan import plan_manifest
 from styletransfer.renders.previews import preview_plan
 from styletransfer.renders.summary import Outcome, summarise
 from tests.farm.dashboard import Clock, Published

@@ -12,7 +12,7 @@ from flows.farm import names, orders, submissions
 from flows.farm.driver.driver_run import CalledOffError, DriverRun, ReplacedError
 from flows.farm.orders import Orders
 from flows.farm.setup.deploy import deploy
-from styletransfer.renders.plan import plan_manifest
+from styletransfer.planning.plan import plan_manifest
 
 
 @flow

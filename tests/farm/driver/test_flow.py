@@ -18,8 +18,8 @@ from flows.farm.pair_notes import read_notes
 from flows.server import environment
 from flows.server.local_server import LocalServer
 from styletransfer import storage
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.records import read_record, read_summary
+from styletransfer.records.output_places import OutputPlaces
+from styletransfer.records.records import read_record, read_summary
 from tests.checkout import ROOT
 from tests.ports import free_port
 from tests.studio import SHALLOW, Studio

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from flows.farm.driver.forecast import OVERHEAD, Forecast, Forecaster
-from styletransfer.renders.plan import plan_manifest
+from styletransfer.planning.plan import plan_manifest
 from styletransfer.renders.summary import Outcome
 from tests.studio import pretend_all
 

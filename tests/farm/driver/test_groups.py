@@ -22,8 +22,8 @@ from flows.farm.driver.groups import (
 )
 from flows.farm.names import Needs
 from styletransfer.manifest.pairs import Pair, PairStyle
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.plan import PlannedPair
+from styletransfer.planning.plan import PlannedPair
+from styletransfer.records.output_places import OutputPlaces
 from styletransfer.settings import Settings
 from styletransfer.transfer.schedule import Work
 

@@ -12,7 +12,7 @@ from flows.farm.driver.night_report import COST_VARIABLE, SlotTime, cost, report
 from flows.farm.messages import end_message
 from flows.farm.names import Place
 from flows.pairs.listeners import Result
-from styletransfer.renders.records import now, read_summary
+from styletransfer.records.records import now, read_summary
 
 GOOD, BAD, WORSE = Place("anna", "gpu0"), Place("bert", "gpu0"), Place("carl", "gpu1")
 
@@ -108,7 +108,7 @@ def test_a_driver_reports_what_its_submission_rendered(farm):
 
 def test_the_summary_has_it(studio, night):
     from flows.pairs.sheet import LiveSheet
-    from styletransfer.renders.plan import plan_manifest
+    from styletransfer.planning.plan import plan_manifest
 
     plan = plan_manifest(studio.simple())
     sheet = LiveSheet(plan)

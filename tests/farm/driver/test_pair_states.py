@@ -5,8 +5,8 @@ import pytest
 from flows.farm.driver.pair_states import PairStates
 from flows.farm.names import Needs
 from flows.farm.pair_notes import PairNote
-from styletransfer.renders.plan import plan_manifest
-from styletransfer.renders.records import now
+from styletransfer.planning.plan import plan_manifest
+from styletransfer.records.records import now
 from styletransfer.renders.summary import Outcome
 from tests.studio import pretend_all
 

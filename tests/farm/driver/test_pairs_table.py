@@ -9,7 +9,7 @@ import pytest
 from flows.farm.driver.pairs_table import PairsTable, link, table
 from flows.pairs.listeners import Result
 from styletransfer import storage
-from styletransfer.renders.plan import plan_manifest
+from styletransfer.planning.plan import plan_manifest
 from styletransfer.renders.summary import Outcome, summarise
 from tests.farm.dashboard import Clock, Published
 from tests.studio import pretend_all

@@ -13,7 +13,7 @@ from flows.pairs.retrying import OUTAGE_LIMIT_S, outage_retries
 from flows.pairs.sheet import LiveSheet
 from styletransfer.contact_sheet.sheet import ContactSheet
 from styletransfer.errors import ManifestError, StorageError
-from styletransfer.renders.plan import plan_manifest
+from styletransfer.planning.plan import plan_manifest
 from tests.studio import QUICK, pretend_all
 
 AWAY = StorageError("s3://studio: no answer", transient=True)

@@ -13,7 +13,7 @@ from flows.farm.names import ATTEMPTS, Place
 from flows.farm.orders import Orders
 from flows.farm.pair_notes import read_note
 from styletransfer.errors import StorageError
-from styletransfer.renders.records import now
+from styletransfer.records.records import now
 from tests.farm.paper_farm import only, states
 from tests.farm.simulated_farm import SimulatedFarm, SimulatedSlot
 

@@ -8,8 +8,8 @@ from prefect.states import Completed, Running, Suspended
 from flows.farm import names
 from flows.farm.driver.render_runs import RenderRequest, RenderRuns, group_key
 from styletransfer.manifest.pairs import Pair, PairStyle
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.plan import PlannedPair
+from styletransfer.planning.plan import PlannedPair
+from styletransfer.records.output_places import OutputPlaces
 from styletransfer.settings import Settings
 from tests.farm.commands import unique
 

@@ -8,8 +8,8 @@ from prefect.states import Completed, Crashed, Failed, Running
 
 from flows.farm import names, submissions
 from flows.farm.driver.resolving import resolve_former
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.records import Summary, SummaryInput, SummaryPair
+from styletransfer.records.output_places import OutputPlaces
+from styletransfer.records.records import Summary, SummaryInput, SummaryPair
 from tests.told import told_of
 
 

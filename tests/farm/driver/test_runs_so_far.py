@@ -6,8 +6,8 @@ from flows.farm.driver.runs_so_far import EVERY_S, RunsSoFar
 from flows.farm.manifest_progress import ManifestProgress
 from flows.farm.so_far import write_so_far
 from styletransfer.contact_sheet.under_way import PairUnderWay, Preview
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.records import now
+from styletransfer.records.output_places import OutputPlaces
+from styletransfer.records.records import now
 from tests.farm.dashboard import Clock
 from tests.studio import picture_file
 

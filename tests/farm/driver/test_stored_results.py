@@ -1,6 +1,6 @@
 """What storage says of pairs: done, changed, or to be rendered again."""
 
-from styletransfer.renders.records import now
+from styletransfer.records.records import now
 from tests.farm.paper_farm import only, states
 from tests.studio import picture_file, pretend_all
 

@@ -8,8 +8,8 @@ from flows.farm.overnight import clean
 from flows.farm.overnight.waste import KeepLimits, Waste, cache_waste, folder_waste, size_text, summed_up
 from flows.farm.pair_notes import PairNote, write_note
 from styletransfer import storage
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.plan import plan_manifest
+from styletransfer.planning.plan import plan_manifest
+from styletransfer.records.output_places import OutputPlaces
 from tests.farm.commands import call
 from tests.farm.old_results import OTHER, age, checkpoint, finished_run, is_there, rendered
 

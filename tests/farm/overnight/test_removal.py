@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flows.farm.overnight.removal import remove_all, remove_run
 from flows.farm.overnight.waste import KeepLimits, Waste, folder_waste
-from styletransfer.renders.output_places import OutputPlaces
+from styletransfer.records.output_places import OutputPlaces
 from tests.farm.old_results import artifacts, checkpoint, finished_run, is_there
 
 

@@ -16,7 +16,7 @@ from flows.farm.overnight.clean import folders_in
 from flows.farm.overnight.removal import _remove_file
 from flows.farm.overnight.waste import KeepLimits, cache_waste, folder_waste
 from flows.farm.pair_notes import PairNote
-from styletransfer.renders.output_places import OutputPlaces
+from styletransfer.records.output_places import OutputPlaces
 
 NOTHING_STAYS = KeepLimits(timedelta(0), 0, 0)
 LONG_AGO = time.time() - 90 * 86_400

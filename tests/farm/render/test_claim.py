@@ -6,7 +6,7 @@ from prefect.states import Cancelled, Completed, Crashed, Failed, Running, Sched
 
 from flows.farm import names
 from flows.farm.render.claim import claim
-from styletransfer.renders.output_places import OutputPlaces
+from styletransfer.records.output_places import OutputPlaces
 from tests.farm.commands import unique
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from flows.farm.pair_notes import PairNote, read_notes, write_note
 from styletransfer.errors import StorageError
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.records import now, read_record
+from styletransfer.records.output_places import OutputPlaces
+from styletransfer.records.records import now, read_record
 from styletransfer.storage.retries import DELAYS_S, NIGHT_DELAYS_S
 from tests.studio import SHALLOW, damaged_file
 

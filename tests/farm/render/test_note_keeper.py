@@ -8,8 +8,8 @@ from flows.farm.orders import PAUSE_REASON
 from flows.farm.pair_notes import PairNote, read_note, read_notes, write_note
 from flows.farm.render.note_keeper import NoteKeeper
 from styletransfer.machine.devices import Slot
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.records import now
+from styletransfer.records.output_places import OutputPlaces
+from styletransfer.records.records import now
 from styletransfer.renders.summary import Outcome
 
 SLOT = Slot(("cpu",))

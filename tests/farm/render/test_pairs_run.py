@@ -13,8 +13,8 @@ from flows.farm.render import held_devices, pairs_run
 from flows.farm.render.pairs_run import Assignment, PairsRun, is_done_since
 from styletransfer.machine.devices import Slot
 from styletransfer.machine.locks import device_lock
-from styletransfer.renders.plan import plan_manifest
-from styletransfer.renders.records import now
+from styletransfer.planning.plan import plan_manifest
+from styletransfer.records.records import now
 from styletransfer.renders.summary import Outcome
 from tests.studio import plan_one, pretend_all
 

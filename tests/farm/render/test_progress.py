@@ -12,7 +12,7 @@ from PIL import Image
 
 from flows.farm.render.progress import PREVIEW_BYTES, RenderProgress, preview
 from styletransfer.machine.devices import Slot
-from styletransfer.renders.plan import plan_manifest
+from styletransfer.planning.plan import plan_manifest
 from styletransfer.renders.summary import Outcome
 from tests.farm.dashboard import Clock, Published
 

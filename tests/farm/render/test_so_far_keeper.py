@@ -11,7 +11,7 @@ import torch
 from flows.farm.render.so_far_keeper import SoFarKeeper
 from flows.farm.so_far import read_so_far, write_so_far
 from styletransfer.contact_sheet.under_way import PairUnderWay, Preview
-from styletransfer.renders.output_places import OutputPlaces
+from styletransfer.records.output_places import OutputPlaces
 from styletransfer.renders.summary import Outcome
 from tests.studio import picture_file
 from tests.waiting import until

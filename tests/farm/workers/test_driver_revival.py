@@ -12,8 +12,8 @@ from flows.farm import names, submissions
 from flows.farm.submissions import Submission
 from flows.farm.workers import driver_revival
 from flows.farm.workers.driver_revival import LEFT, lost, revive_lost
-from styletransfer.renders.output_places import OutputPlaces
-from styletransfer.renders.records import now
+from styletransfer.records.output_places import OutputPlaces
+from styletransfer.records.records import now
 from tests.farm.commands import deploy_all, unique
 
 

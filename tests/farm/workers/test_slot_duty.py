@@ -15,7 +15,7 @@ from flows.farm.slot_service import SlotService, read_service, resume, write_ser
 from flows.farm.workers import slot_duty
 from flows.farm.workers.slot_duty import SlotDuty
 from flows.farm.workers.slot_health import FRUITLESS_RUNS
-from styletransfer.renders.records import now
+from styletransfer.records.records import now
 
 pytestmark = pytest.mark.slow
 

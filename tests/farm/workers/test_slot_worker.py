@@ -22,7 +22,7 @@ from flows.farm.setup.deploy import deploy
 from flows.farm.slot_service import SlotService, read_service, write_service
 from flows.farm.workers.slot_worker import SlotWorker, query_pause_s
 from flows.server.environment import IDLE_QUERY_S
-from styletransfer.renders.records import now
+from styletransfer.records.records import now
 from tests.checkout import ROOT
 from tests.farm.commands import unique
 from tests.waiting import until
