@@ -132,6 +132,5 @@ def _show(error: Exception, message: str, *, verbose: bool) -> None:
         print(f"error: {line}", file=sys.stderr)
 
 
-
 if __name__ == "__main__":
     sys.exit(main())
