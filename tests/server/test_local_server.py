@@ -61,7 +61,7 @@ def test_a_folder_that_can_not_be_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "environ", {})
     (tmp_path / "file").touch()
     with pytest.raises(StyleTransferError, match=rf"^the folder {tmp_path}/file can't be made: File exists$"):
-        LocalServer(tmp_path / "file", 4200).start()
+        LocalServer(tmp_path / "file", free_port()).start()
 
 
 def test_a_state_folder_that_is_a_file_is_told(tmp_path):

@@ -1,10 +1,25 @@
 """The end of a slot's worker: who asks for it, and what becomes of its runs."""
 
-import asyncio
 import subprocess
 import sys
 
+from flows.farm.workers.draining import Drain
+from tests.checkout import ROOT
+
+WORKER = """
+import asyncio, subprocess, sys
 from flows.farm.workers.draining import Drain, empty
+
+code, signals = sys.argv[1:]
+run = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+run.stdout.readline()
+drain = Drain()
+for _ in range(int(signals)):
+    drain.ask()
+asyncio.run(empty(lambda: run.poll() is None, drain))
+print(run.wait())
+"""
+"""In a process of its own: to a worker all children of its process are runs."""
 
 OBEYS = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(7)); print(); signal.pause()"
 """A run that saves its state."""
@@ -25,14 +40,8 @@ def test_only_a_second_signal_stops_a_worker_at_once():
 
 def emptied(code: str, signals: int) -> int:
     """The exit status of a run of this code, whose worker was drained by so many signals."""
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as run:
-        assert run.stdout is not None
-        run.stdout.readline()
-        drain = Drain()
-        for _ in range(signals):
-            drain.ask()
-        asyncio.run(empty(lambda: run.poll() is None, drain))
-        return run.wait()
+    worker = [sys.executable, "-c", WORKER, code, str(signals)]
+    return int(subprocess.run(worker, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
 
 
 def test_a_run_ends_by_itself_when_its_worker_is_drained():
