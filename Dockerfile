@@ -55,6 +55,8 @@ RUN pip install --no-cache-dir --no-deps .
 RUN useradd --uid 10001 --create-home renderer \
     && install --directory --owner=renderer --group=renderer /cache
 USER 10001
+# By default Prefect's server unpacks its dashboard beside its own code, which is root's.
+ENV PREFECT_SERVER_UI_STATIC_DIRECTORY=/tmp/prefect-ui
 WORKDIR /home/renderer
 VOLUME ["/cache"]
 

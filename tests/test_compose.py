@@ -20,11 +20,16 @@ SCHEMA = "check_jsonschema/builtin_schemas/vendor/compose-spec.json"
 every_file = pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 
 
+class Override(list):
+    """A list that takes the place of another file's, where others are joined."""
+
+
 class ComposeLoader(yaml.SafeLoader):
     """Takes `!reset`, which empties what another file has, for what it leaves."""
 
 
 ComposeLoader.add_constructor("!reset", lambda _loader, _node: {})
+ComposeLoader.add_constructor("!override", lambda loader, node: Override(loader.construct_sequence(node)))
 
 
 def read(file):
@@ -65,6 +70,20 @@ def test_our_image_is_not_root():
     assert re.search(r"^USER 10001$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
 
 
+@pytest.mark.parametrize("file", ["Dockerfile", "docs/deploy/styletransfer-server.service"])
+def test_a_server_may_unpack_its_dashboard(file):
+    """Prefect would beside its own code, which is root's: its pages were not found then."""
+    (folder,) = re.findall(r"PREFECT_SERVER_UI_STATIC_DIRECTORY=(\S+)", (ROOT / file).read_text())
+    assert folder.startswith(("/tmp/", "/var/lib/styletransfer-server/"))
+
+
+def test_links_lead_to_where_browsers_find_the_dashboard():
+    services = read(FILES[0])["services"]
+    outside = services["server"]["environment"]["PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS"]
+    for name in ("deploy", "driver", "worker", "cpu-worker"):
+        assert services[name]["environment"]["PREFECT_UI_URL"] == outside, name
+
+
 @every_service
 def test_ports_are_open_on_this_host_alone(service):
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
@@ -84,6 +103,15 @@ def test_the_clusters_servers_are_told_what_the_fault_suites_are():
         assert {key: environment.get(key) for key in SETTINGS} == SETTINGS
     assert services["api-2"]["environment"][REGISTERS] == "false"
     assert REGISTERS not in services["api-1"]["environment"]
+
+
+def test_lists_of_two_files_have_nothing_twice_when_joined():
+    """Compose refuses the cluster's files otherwise."""
+    one, several = (read(file)["services"] for file in (FILES[0], FILES[2]))
+    for name in one.keys() & several.keys():
+        for key, items in several[name].items():
+            if isinstance(items, list) and not isinstance(items, Override):
+                assert [item for item in items if item in one[name].get(key, [])] == [], f"{name}: {key}"
 
 
 def test_nothing_starts_without_its_secrets():
