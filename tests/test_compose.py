@@ -27,9 +27,12 @@ class Override(list):
 class ComposeLoader(yaml.SafeLoader):
     """Takes `!reset`, which empties what another file has, for what it leaves."""
 
+    def override(self, node: yaml.SequenceNode) -> Override:
+        return Override(self.construct_sequence(node))
+
 
 ComposeLoader.add_constructor("!reset", lambda _loader, _node: {})
-ComposeLoader.add_constructor("!override", lambda loader, node: Override(loader.construct_sequence(node)))
+ComposeLoader.add_constructor("!override", ComposeLoader.override)
 
 
 def read(file):
