@@ -68,7 +68,7 @@ def until_text(until: str | None, timezone: str | None, begins: datetime) -> str
     """`, until Mon 2026-03-02 07:00 CET`, for what begins then; nothing where it has no end."""
     if until is None:
         return ""
-    zone = times.parse_zone(timezone or times.host_zone())
+    zone = times.zone_of(timezone)
     return f", until {times.shown(times.next_clock(times.parse_clock(until), zone, begins), zone)}"
 
 
@@ -82,7 +82,7 @@ def when(options: argparse.Namespace) -> tuple[ZoneInfo, datetime | None, str | 
 
 def asked_zone(options: argparse.Namespace) -> ZoneInfo:
     """`--timezone`, or else this host's. Raises TimeError."""
-    return times.parse_zone(options.timezone or times.host_zone())
+    return times.zone_of(options.timezone)
 
 
 def moment(text: str, zone: tzinfo) -> datetime:

@@ -73,7 +73,7 @@ def run(options: argparse.Namespace, client: SyncPrefectClient, lines: Lines) ->
         approve_at=approve_at,
         timezone=given.get("timezone"),
     )
-    return hand_over(client, submission, lines, zone=times.parse_zone(times.host_zone()), wait=options.wait)
+    return hand_over(client, submission, lines, zone=times.zone_of(None), wait=options.wait)
 
 
 def _yet_to_come(moment: str | None) -> datetime | None:

@@ -18,7 +18,7 @@ from prefect.states import Completed
 
 from flows.farm import submissions
 from flows.farm.submissions import NoSuchRunError, Submission
-from flows.farm.times import host_zone, parse_zone, shown
+from flows.farm.times import shown, zone_of
 from styletransfer.manifest.pairs import Manifest
 from styletransfer.manifest.schema import Priority
 from styletransfer.planning.plan import Plan
@@ -113,7 +113,7 @@ def go_on(
     what = f"approved {submissions.submission_of(former)} {sorted(pairs)}"  # run once more it may have made others
     key = uuid.uuid5(uuid.NAMESPACE_OID, what).hex
     run = submissions.submit(client, approval(former, manifest, pairs, at=at), key)
-    zone = parse_zone(former.parameters.get("timezone") or host_zone())
+    zone = zone_of(former.parameters.get("timezone"))
     begins = f"they go on from their previews {shown(at, zone)}, by the run {submissions.short_id(run)}"
     return f"{begins}; sooner: {how_to_approve(manifest.name)}"
 

@@ -33,7 +33,7 @@ def keep_night_page() -> None:
         there = newest_artifact(client, NIGHT_KEY)
         if there is not None and 0 <= (now() - (there.updated or now())).total_seconds() < PAUSE_S:
             return
-        zone = times.parse_zone(times.host_zone())
+        zone = times.zone_of(None)
         text = page(read_night(client), zone)
         if there is None or str(there.description).partition(_CHANGED)[0] != text:
             _write(client, there, text + _CHANGED + times.shown(now(), zone))

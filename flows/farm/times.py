@@ -21,6 +21,11 @@ class TimeError(UsageError):
     """A moment, a time of day or a time zone that can't be understood, or that lies where it must not."""
 
 
+def zone_of(name: str | None) -> ZoneInfo:
+    """The time zone with this IANA name, or this host's where none is named. Raises TimeError."""
+    return parse_zone(name or host_zone())
+
+
 def parse_zone(name: str) -> ZoneInfo:
     """The time zone with this IANA name. Raises TimeError."""
     try:

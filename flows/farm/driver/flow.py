@@ -39,7 +39,7 @@ from flows.farm.driver.stored_results import StoredResults
 from flows.farm.messages import tell_wrong
 from flows.farm.names import Place
 from flows.farm.run_process import outlive_suspension, outlive_worker
-from flows.farm.times import host_zone, next_clock, parse_clock, parse_zone, shown
+from flows.farm.times import next_clock, parse_clock, shown, zone_of
 from flows.pairs.flow import final_state
 from flows.pairs.listeners import Result
 from flows.pairs.retrying import outage_retries
@@ -188,7 +188,7 @@ def look_after(
     artifacts = Artifacts(str(me.run.id), WRITE_S)
     table, so_far = PairsTable(artifacts), RunsSoFar(plan.places)
     with _sheet(plan, so_far) as sheet, StoredResults(plan, request.force_before) as results, table:
-        messenger = Messenger(request.until, parse_zone(request.timezone or host_zone()), me.began)
+        messenger = Messenger(request.until, zone_of(request.timezone), me.began)
         logged, progress = LogStates(get_run_logger()), DriverProgress(artifacts)
         listener = DriverListeners([SheetStates(sheet), logged, progress, table, messenger])
         reconciler = Reconciler(plan, RenderRuns(client, request), results, request, me.began)
@@ -257,7 +257,7 @@ def _end(until: str | None, timezone: str | None, began: datetime) -> datetime |
     """The moment after which nothing is begun. Raises TimeError."""
     if until is None:
         return None
-    zone = parse_zone(timezone or host_zone())
+    zone = zone_of(timezone)
     end = next_clock(parse_clock(until), zone, began)
     get_run_logger().info("nothing is begun after %s", shown(end, zone))
     return end

@@ -24,7 +24,7 @@ from flows.farm.render.claim import claim
 from flows.farm.render.pairs_run import Assignment, PairsRun
 from flows.farm.render.stopping import why_stopped
 from flows.farm.run_process import outlive_suspension, outlive_worker
-from flows.farm.times import host_zone, next_clock, parse_clock, parse_zone
+from flows.farm.times import next_clock, parse_clock, zone_of
 from flows.pairs.steps import first_scales, make_plan
 from styletransfer.records.records import now
 
@@ -53,7 +53,7 @@ def render_pairs(
     outlive_worker()
     outlive_suspension()
     logging.getLogger("styletransfer").setLevel(logging.INFO)  # tells where a render goes on
-    zone = parse_zone(timezone or host_zone())
+    zone = zone_of(timezone)
     end = _moment(until, zone, _submitted()) if until else None
     assignment = Assignment(submission, _run_id(), gpus, attempts or {}, force_before, end, zone)
     run = PairsRun(assignment)
