@@ -20,6 +20,8 @@ from styletransfer.records.thumbnails import LARGE_PX
 from styletransfer.renders.summary import Outcome
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from styletransfer.transfer.stylizer import Progress
 
 EVERY_S: Final = 10.0
@@ -30,6 +32,12 @@ def seen_of(progress: Progress, picture: Preview | None = None) -> PairUnderWay:
     """How far a render is, without waiting for its device."""
     at = f"{progress.scale} px, scale {progress.scale_index + 1} of {len(progress.scales)}"
     return PairUnderWay(at, progress.fraction, pair_seconds_left(progress.seconds, progress.fraction), picture)
+
+
+def preview_of(image: Tensor) -> Preview:
+    """A picture so far, (1, 3, H, W) in [0, 1] on the CPU. Raises ImageError where it has no numbers."""
+    height, width = image.shape[-2:]
+    return Preview(thumbnail(from_tensor(image), LARGE_PX), width, height)
 
 
 class SoFar(Listener):
@@ -85,9 +93,7 @@ class SoFar(Listener):
     def _picture(self, pair_id: str, progress: Progress) -> Preview | None:
         before = self._pairs[pair_id].picture
         try:
-            image = progress.image(LARGE_PX)  # a sync point
-            height, width = image.shape[-2:]
-            return Preview(thumbnail(from_tensor(image), LARGE_PX), width, height)
+            return preview_of(progress.image(LARGE_PX))  # a sync point
         except ImageError:
             return before  # no numbers: the render is about to say so itself
         except RuntimeError as error:

@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from flows.farm.so_far import forget_so_far, write_so_far
 from flows.pairs.listeners import Listener
-from styletransfer.contact_sheet.under_way import PairUnderWay, Preview
+from flows.pairs.so_far import preview_of
+from styletransfer.contact_sheet.under_way import PairUnderWay
 from styletransfer.errors import StyleTransferError
-from styletransfer.pictures.encode import from_tensor
-from styletransfer.pictures.thumbnail import thumbnail
 from styletransfer.planning.plan import PlannedPair
 from styletransfer.records.output_places import OutputPlaces
-from styletransfer.records.thumbnails import LARGE_PX
 from styletransfer.renders.summary import Outcome
 
 if TYPE_CHECKING:
@@ -58,7 +56,7 @@ class SoFarKeeper(Listener):
     def show(self, pair_id: str, seen: PairUnderWay, image: Tensor) -> None:
         """The pair is so far, and looks like this: (1, 3, H, W) in [0, 1], on the CPU. Returns at once."""
         with self._lock:
-            self._pairs[pair_id] = lambda: replace(seen, picture=_preview(image))
+            self._pairs[pair_id] = lambda: replace(seen, picture=preview_of(image))
         self._news.set()
 
     def finished(self, pair: PlannedPair, outcome: Outcome) -> None:  # noqa: ARG002
@@ -90,8 +88,3 @@ class SoFarKeeper(Listener):
             write_so_far(self._places, self._run, {name: make() for name, make in pairs.items()})
         except StyleTransferError as error:  # of a picture without numbers, too: the render says so itself
             log.debug("what there is to see of the run is not stored: %s", error)
-
-
-def _preview(image: Tensor) -> Preview:
-    height, width = image.shape[-2:]
-    return Preview(thumbnail(from_tensor(image), LARGE_PX), width, height)
