@@ -5,7 +5,7 @@ Most often there is one strip, the whole picture, and nothing is copied.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 
 import torch
@@ -15,6 +15,9 @@ from styletransfer.network.tiles import Tile
 
 Strips = Sequence[Tensor]
 """All rows of a picture (..., H, W), from the top."""
+
+Apart = Callable[[Tensor], Strips]
+"""Cuts a picture into strips, each on its device."""
 
 
 def height_of(strips: Strips) -> int:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from styletransfer.errors import RecordError
-from styletransfer.network.rows import Strips, cut_as, height_of, whole
+from styletransfer.network.rows import Apart, Strips, cut_as, height_of, whole
 from styletransfer.objective.objective import Losses
 from styletransfer.settings import Settings
 from styletransfer.sizes import Size
@@ -58,10 +58,6 @@ class Optimizer(Protocol):
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Goes on from `state`; RecordError when it is not this kind of optimizer's."""
-
-
-Apart = Callable[[Tensor], Strips]
-"""Cuts a picture into strips, each on its device."""
 
 
 def laid(optimizer: Optimizer, apart: Apart) -> Optimizer:

@@ -5,14 +5,14 @@ All are gray pictures, white where they apply, that are had at any size as other
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from styletransfer.errors import ImageError
-from styletransfer.network.rows import Strips, whole
+from styletransfer.network.rows import Apart, Strips, whole
 from styletransfer.sizes import Size
 from styletransfer.transfer.scaled_picture import ScaledPicture
 
@@ -110,6 +110,6 @@ class Kept:
         """The gradient at the image, in place, from that at what `over` gives."""
         return [strip.mul_(1 - weights) for strip, weights in zip(gradient, self.weights, strict=True)]
 
-    def laid(self, apart: Callable[[Tensor], Strips]) -> Kept:
+    def laid(self, apart: Apart) -> Kept:
         """The same in the strips that `apart` makes of a picture."""
         return Kept(apart(whole(self.content)), apart(whole(self.weights)))

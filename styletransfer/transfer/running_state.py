@@ -10,9 +10,10 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
+from styletransfer.network.rows import Apart
 from styletransfer.objective.objective import Losses
 from styletransfer.settings import Settings
-from styletransfer.transfer.optimize import Apart, Average, Evaluate, Optimizer, check_state, laid, make_optimizer
+from styletransfer.transfer.optimize import Average, Evaluate, Optimizer, check_state, laid, make_optimizer
 from styletransfer.transfer.report import ScaleReport
 from styletransfer.transfer.state import State, snapshot
 
