@@ -5,25 +5,14 @@ import os
 import subprocess
 import sys
 import threading
-from collections import OrderedDict
 
 import pytest
 
 from styletransfer import storage
 from styletransfer.errors import WeightsError
 from styletransfer.weights import imagenet
-from styletransfer.weights import loading as weights_loading
 from styletransfer.weights.loading import identify_weights, load_weights
 from tests.state_dicts import network, pth, sha256
-
-
-@pytest.fixture(autouse=True)
-def caches(tmp_path, monkeypatch):
-    """Empty caches, on disk and in memory."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("TORCH_HOME", raising=False)
-    monkeypatch.setattr(weights_loading, "_loaded", OrderedDict())
 
 
 def fault():
@@ -92,9 +81,9 @@ def test_imagenet_is_downloaded_once_into_torch_hubs_folder(torchvision_site, tm
 
 def test_processes_that_want_imagenet_at_once_share_one_download(torchvision_site, tmp_path):
     program = (
-        "from styletransfer.weights import imagenet, loading as weights_loading; "
+        "from styletransfer.weights import imagenet, loading; "
         f"imagenet.IMAGENET = imagenet.{imagenet.IMAGENET!r}; "
-        "print(weights_loading.load_weights('imagenet', last_layer='relu1_2').identity)"
+        "print(loading.load_weights('imagenet', last_layer='relu1_2').identity)"
     )
     environment = {**os.environ, "TORCH_HOME": str(tmp_path / "torch"), "OMP_NUM_THREADS": "1"}
     processes = [

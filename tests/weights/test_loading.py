@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import threading
-from collections import OrderedDict
 
 import pytest
 
@@ -11,18 +10,8 @@ from styletransfer import storage
 from styletransfer.errors import StorageError, WeightsError
 from styletransfer.manifest.weights_source import WeightsSource
 from styletransfer.storage.cache import cache_folder
-from styletransfer.weights import loading as weights_loading
 from styletransfer.weights.loading import identify_weights, load_weights
 from tests.state_dicts import network, pth, sha256
-
-
-@pytest.fixture(autouse=True)
-def caches(tmp_path, monkeypatch):
-    """Empty caches, on disk and in memory."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("TORCH_HOME", raising=False)
-    monkeypatch.setattr(weights_loading, "_loaded", OrderedDict())
 
 
 @pytest.fixture
