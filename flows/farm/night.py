@@ -43,8 +43,9 @@ class NightManifest:
     @property
     def bar_text(self) -> str:
         """`██████░░░░░░ 50 %`; empty until its driver has told any."""
-        fraction = self.progress.fraction if self.progress else None
-        return "" if fraction is None else f"{bar(fraction)} {100 * fraction:.0f} %"
+        if self.progress is None:
+            return ""
+        return f"{bar(self.progress.fraction)} {100 * self.progress.fraction:.0f} %"
 
     @property
     def through(self) -> datetime | None:

@@ -1,1 +1,1 @@
-"""Pairs to finished pictures: plan, steps, checkpoints, records, history. Never Prefect."""
+"""Plans to finished pictures: a pair fetched, rendered, stored; checkpoints, previews, summary. Never Prefect."""

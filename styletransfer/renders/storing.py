@@ -30,7 +30,6 @@ _STORE_TRIES = 5
 """Of picture and record, where another render writes the same picture at the same time."""
 
 
-
 def store(rendered: Rendered, *, attempts: int = 1) -> Record:
     """Write the picture, then the record that marks the pair done; returns the record.
 
