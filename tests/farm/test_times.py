@@ -14,6 +14,7 @@ from flows.farm.times import (
     parse_clock,
     parse_zone,
     shown,
+    zone_of,
 )
 
 BERLIN = ZoneInfo("Europe/Berlin")
